@@ -1,0 +1,31 @@
+// What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
+
+/** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
+export type BootSource =
+  | { readonly kind: "linux"; readonly kernel: Uint8Array; readonly initrd?: Uint8Array; readonly append?: string; readonly guestDecompress?: boolean }
+  | { readonly kind: "multiboot"; readonly kernel: Uint8Array; readonly append?: string; readonly modules?: readonly { readonly image: Uint8Array; readonly append: string }[] }
+  | { readonly kind: "elf"; readonly kernel: Uint8Array }
+  | { readonly kind: "firmware"; readonly image: Uint8Array }
+  | { readonly kind: "flat"; readonly image: Uint8Array; readonly address: number; readonly entry?: number; readonly mode?: "real" | "protected" };
+
+export type ClockKind = "real" | "virtual";
+
+export interface VmConfig {
+  readonly name?: string;
+  /** 1 MiB to 3 GiB, a multiple of 4 KiB. Default 128 MiB. */
+  readonly memoryBytes?: number;
+  /** Model with feature changes: "max", "core2", "pentium3,+sse2,-pae". */
+  readonly cpu?: string;
+  readonly clock?: ClockKind;
+  /** Virtual clock: guest nanoseconds one instruction stands for. Default 1. */
+  readonly nsPerInstruction?: number;
+  readonly boot: BootSource;
+  /** The compiled core; default: the one beside the package. */
+  readonly core?: WebAssembly.Module;
+  /** Port that POST codes are read from. Default 0x80. */
+  readonly postPort?: number;
+  /** Local APIC and I/O APIC present. Default true. */
+  readonly apic?: boolean;
+  /** Seconds since 1970 that the RTC starts at; default the host's clock (real) or 2000-01-01 (virtual). */
+  readonly wallSeconds?: number;
+}

@@ -1,0 +1,24 @@
+/** Stable error codes of the public API. */
+export type VmErrorCode =
+  | "bad-config"
+  | "bad-image"
+  | "bad-snapshot"
+  | "bad-state"
+  | "not-found"
+  | "host"
+  | "guest-crash"
+  | "timeout"
+  | "internal";
+
+/** The one error class: a stable code, one sentence that names the thing and the next step, details and cause. */
+export class VmError extends Error {
+  override readonly name = "VmError";
+  constructor(
+    readonly code: VmErrorCode,
+    message: string,
+    readonly details: Readonly<Record<string, unknown>> = {},
+    options?: { cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
