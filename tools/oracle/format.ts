@@ -23,9 +23,10 @@ export const CASE_UNDEFINED = 60;
 export const CASE_FORM = 64;
 /** Bit i: the SDM leaves general register i undefined. */
 export const CASE_UNDEFINED_REGS = 68;
-/** Bytes of memory at CASE_UNDEFINED_ADDRESS that the SDM leaves undefined (0 = none). */
+/** CASE_UNDEFINED_LENGTH bytes of memory from here that the SDM leaves undefined. */
 export const CASE_UNDEFINED_ADDRESS = 72;
 export const CASE_PATCH_COUNT = 76;
+export const CASE_UNDEFINED_LENGTH = 77;
 export const CASE_CODE = 80;
 export const CASE_CODE_MAX = 16;
 export const CASE_PATCHES = 96;
@@ -62,6 +63,7 @@ export class TestCase {
   undefinedFlags = 0;
   undefinedRegs = 0;
   undefinedAddress = 0;
+  undefinedLength = 0;
   form = 0;
   code: number[] = [];
   patches: Patch[] = [];
@@ -71,9 +73,16 @@ export class TestCase {
     this.undefinedFlags = 0;
     this.undefinedRegs = 0;
     this.undefinedAddress = 0;
+    this.undefinedLength = 0;
     this.eflags = 0x202;
     this.code.length = 0;
     this.patches.length = 0;
+  }
+
+  /** Leaves memory out of the comparison. */
+  undefine(address: number, length: number): void {
+    this.undefinedAddress = address;
+    this.undefinedLength = length;
   }
 }
 
@@ -133,7 +142,7 @@ export class Batch {
     v.setUint32(at + CASE_FORM, c.form, true);
     v.setUint32(at + CASE_UNDEFINED_REGS, c.undefinedRegs, true);
     v.setUint32(at + CASE_UNDEFINED_ADDRESS, c.undefinedAddress, true);
-    v.setUint32(at + CASE_PATCH_COUNT, c.patches.length, true);
+    v.setUint32(at + CASE_PATCH_COUNT, c.patches.length | (c.undefinedLength << 8), true);
     for (let i = 0; i < CASE_CODE_MAX; i++) v.setUint8(at + CASE_CODE + i, c.code[i] ?? 0);
     let p = at + CASE_PATCHES;
     for (const patch of c.patches) {
