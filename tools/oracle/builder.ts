@@ -105,6 +105,8 @@ export class Builder {
   stack(offset: number): void {
     const ss = this.segment(SS);
     let esp = (STACK + offset - ss.base) >>> 0;
+    // Now and then where SP wraps.
+    if (!ss.big && this.rnd.chance(2)) esp = this.rnd.below(10) & 0xffff;
     if (!ss.big && this.rnd.chance(60)) esp = ((this.rnd.u32() & 0xffff0000) | (esp & 0xffff)) >>> 0;
     this.c.regs[ESP] = esp;
   }
@@ -193,8 +195,11 @@ export class Builder {
     if (r < 83) return DATA + DATA_SIZE - rnd.below(size + 3);
     if (r < 86) return DATA - rnd.below(size + 2);
     if (r < 91) return RODATA + rnd.below(0x1000 - size);
-    if (r < 94) return STACK + rnd.below(STACK_SIZE - size);
-    if (r < 97) return DATA + 0x1800 - rnd.below(size + 2);
+    if (r < 93) return STACK + rnd.below(STACK_SIZE - size);
+    // Limits of the small and the expand-down segments, and the end of 64 KiB.
+    if (r < 95) return DATA + 0x1800 - rnd.below(size + 2);
+    if (r < 96) return DATA + 0x800 - rnd.below(size + 2);
+    if (r < 98) return WORLD_BASE + 0x10000 - rnd.below(size + 2);
     return WORLD_BASE + rnd.below(CODE - WORLD_BASE - 0x400);
   }
 
@@ -369,11 +374,24 @@ export class Builder {
     const code = c.code;
     for (const p of prefixes) if (p) code.push(p);
     const text = form.row.code;
+    // More than 15 bytes are #GP(0), however they come about.
+    if (rnd.chance(0.6)) this.#lengthen(prefixes.length + 1 + this.tail.length + text.split(" ").length);
     const bytes = text.replace("+", "").split(" ");
     for (const b of bytes) code.push(Number.parseInt(b, 16));
     if (text.endsWith("+")) (code[code.length - 1] as number) += opcodeRegister;
     if (this.#modrm >= 0) code.push(this.#modrm);
     for (const b of this.tail) code.push(b);
+  }
+
+  /** Repeats prefixes that the instruction has, or that change nothing, up to 14, 15 or 16 bytes. */
+  #lengthen(length: number): void {
+    const { rnd, c } = this;
+    const wanted = 14 + rnd.below(3);
+    const repeated = this.needs66 ? 0x66 : this.address16 !== this.cs16 ? 0x67 : 0;
+    const segment = this.override >= 0 ? (SEGMENT_PREFIX[this.override] as number) : 0;
+    const usable = repeated || segment;
+    if (usable === 0) return;
+    for (let n = length; n < wanted; n++) c.code.push(usable);
   }
 
   /** Chooses where the instruction lies, before branches are aimed. */

@@ -93,7 +93,8 @@ export function build(b: Builder, form: Form): void {
   b.encode(p.rm < 0 ? 0 : p.rm);
   if (relative) aim(b, operands[0] as string, form.operandSize);
   else if (!BRANCHES.has(row.mnemonic) || NEEDS_INT3.has(row.mnemonic)) b.stopAtInt3();
-  if (rnd.chance(0.7)) {
+  // How many bytes an invalid encoding needs before it is #UD is not architectural.
+  if (row.mnemonic !== "(invalid)" && rnd.chance(0.7)) {
     b.placeAtEnd();
     b.stopAtInt3();
   }

@@ -4,16 +4,18 @@ import { allRows } from "../../spec/opcodes/table.ts";
 import { type Form, formsOf } from "./forms.ts";
 import { TestCase, type Batch } from "./format.ts";
 import { Generator, recordable } from "./generate.ts";
+import { invalidRows } from "./invalid.ts";
 
 const FAMILIES = new Set(["hot", "int", "flow", "system"]);
 
 export function integerForms(): Form[] {
-  return formsOf(allRows.filter((r) => FAMILIES.has(r.family))).filter(recordable);
+  const rows = [...allRows.filter((r) => FAMILIES.has(r.family)), ...invalidRows];
+  return formsOf(rows).filter(recordable);
 }
 
 export const INTEGER_FIXTURE = fileURLToPath(new URL("../../test/isa/fixtures/integer.bin", import.meta.url));
 /** Cases a form in the committed fixture, and the seed they come from. */
-export const FIXTURE_CASES = 208;
+export const FIXTURE_CASES = 300;
 export const FIXTURE_SEED = 1;
 
 /** Fills the batch with the first `count` cases of a form; returns where each begins in `batch.cases`. */
