@@ -95,9 +95,10 @@ export const MODE = 0x9c; // u32 MODE_* decode mode of the current code segment;
 export const CPL = 0xa0; // u32
 export const TLB_CURRENT = 0xa4; // u32 Wasm address of the TLB for the current privilege
 export const FAULT = 0xa8; // u32 0 = none, else FAULT_* kind of what stops the instruction being executed
-export const FAULT_VECTOR = 0xac; // u32
-export const FAULT_ERROR = 0xb0; // u32
-export const EVENT = 0xb4; // u32 EVENT_* reasons to leave the block loop after the current instruction
+export const EVENT = 0xac; // u32, beside FAULT (one load tests both). EVENT_* reasons to leave the block loop after the current instruction
+export const EVENT_AND_FAULT = 0xa8; // u64
+export const FAULT_VECTOR = 0xb0; // u32
+export const FAULT_ERROR = 0xb4; // u32
 export const INSN_LEN = 0xb8; // u32 length of the instruction being executed (handlers of rare instructions)
 export const INHIBIT = 0xbc; // u32 INHIBIT_* interrupt shadow that covers the next instruction only
 export const CUR_REC = 0xc0; // u32 record being executed (rare instructions and slow paths)
