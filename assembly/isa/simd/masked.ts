@@ -2,9 +2,9 @@
 import {
   EA_SEG, EA_SEG_SHIFT, EDI, PFX_ADDR16, PFX_SEG, REC_EA, REC_PFX, SEG, SEG_BASE, SEG_DS, SEG_STRIDE,
 } from "../../../spec/layout";
-import { faulted } from "../../cpu/fault";
 import { checkSegment } from "../../cpu/segment";
 import { Mem } from "../../mmu/access";
+import { probeWrite } from "../../mmu/slow";
 
 /** Linear address of `size` bytes at DS:(E)DI, or in the overriding segment. Check `faulted`. */
 export function maskAddress(vcpu: i32, rec: i32, size: u32): u32 {
@@ -22,9 +22,9 @@ export function maskAddress(vcpu: i32, rec: i32, size: u32): u32 {
  */
 export function probeMasked(vcpu: i32, lin: u32, mask: u64): bool {
   for (let i: u32 = 0; i < 8; i++) {
-    if ((mask >> (i << 3)) & 0x80) Mem.readForUpdate<u8>(vcpu, lin + i);
+    if ((mask >> (i << 3)) & 0x80 && !probeWrite(vcpu, lin + i, 1)) return false;
   }
-  return !faulted(vcpu);
+  return true;
 }
 
 /** Stores the selected bytes. They were probed: this does not fault. */

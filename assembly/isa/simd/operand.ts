@@ -4,6 +4,7 @@
 import { FPU_R, REC_BASE, REC_REG, TLB_CURRENT, TLB_DELTA, TLB_READ, TLB_WRITE, XMM } from "../../../spec/layout";
 import { faulted, raiseGP } from "../../cpu/fault";
 import { Mem } from "../../mmu/access";
+import { probeWrite } from "../../mmu/slow";
 import { isRegForm, linearAddress, readOperand } from "../operand";
 
 /** Address of the XMM register of ModRM.reg, less XMM. */
@@ -41,9 +42,7 @@ export function writeV128(vcpu: i32, lin: u32, value: v128): void {
   }
   if ((lin & 0xfff) > 0xff0) {
     // The first page's fault comes first when both pages fault.
-    Mem.readForUpdate<u8>(vcpu, lin);
-    Mem.readForUpdate<u8>(vcpu, lin + 15);
-    if (faulted(vcpu)) return;
+    if (!probeWrite(vcpu, lin, 1) || !probeWrite(vcpu, lin + 15, 1)) return;
   }
   Mem.write<u64>(vcpu, lin, i64x2.extract_lane(value, 0));
   if (faulted(vcpu)) return;
