@@ -211,6 +211,7 @@ export const FPU_FDP = 0x490; // u32
 export const FPU_FDS = 0x494; // u16
 export const FPU_FERR = 0x498; // u32 1 = FERR# asserted (CR0.NE = 0)
 export const MXCSR = 0x49c; // u32
+export const SSE_RAISED = 0x4f8; // u32 MXCSR exception flags that the current SSE instruction raised so far
 export const XMM = 0x500; // 16 registers, 16 bytes each
 
 // Execution controls (u32 each), as VMX's: what exits

@@ -1,5 +1,6 @@
 // The whole opcode table.
 import { integerRows } from "./integer.ts";
 import type { OpcodeRow } from "./row.ts";
+import { simdRows } from "./simd.ts";
 
-export const allRows: readonly OpcodeRow[] = [...integerRows];
+export const allRows: readonly OpcodeRow[] = [...integerRows, ...simdRows];
