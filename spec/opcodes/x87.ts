@@ -2,7 +2,7 @@
 // Memory forms are selected by ModRM.reg; register forms also by ModRM.rm where one encoding stands for one operation.
 // The aliases that Intel's map leaves blank but every CPU since the 387 executes (FCOM2, FXCH4, FSTP1, FFREEP...) are
 // rows of their own operation; the encodings that are #UD on hardware have no row.
-import type { OpcodeRow } from "./row";
+import type { OpcodeRow } from "./row.ts";
 
 type Extra = Partial<OpcodeRow>;
 

@@ -260,17 +260,21 @@ function root128(vcpu: i32, hi: u64, lo: u64): u64 {
     const q = divide128(vcpu, hi, lo, r);
     r = (r >> 1) + (q >> 1) + (r & q & 1);
   }
-  for (;;) {
-    const sqHi = multiply64(vcpu, r, r);
-    const sqLo = load<u64>(vcpu, W_LO);
-    if (sqHi > hi || (sqHi == hi && sqLo > lo)) {
-      r--;
-      continue;
-    }
-    // (r + 1)^2 fits too when the remainder is more than 2r, a number of 65 bits.
-    const remLo = lo - sqLo;
-    const remHi = hi - sqHi - u64(lo < sqLo);
-    if (remHi > 1 || (remHi == 1 && remLo > r << 1)) r++;
-    else return r;
+  let sqHi = multiply64(vcpu, r, r);
+  let sqLo = load<u64>(vcpu, W_LO);
+  while (sqHi > hi || (sqHi == hi && sqLo > lo)) {
+    r--;
+    sqHi = multiply64(vcpu, r, r);
+    sqLo = load<u64>(vcpu, W_LO);
   }
+  // (r + 1)^2 fits too while the remainder is more than 2r, a number of 65 bits.
+  let remLo = lo - sqLo;
+  let remHi = hi - sqHi - u64(lo < sqLo);
+  while (remHi > 1 || (remHi == 1 && remLo > r << 1)) {
+    const twice = (r << 1) + 1;
+    remHi -= 1 + u64(remLo < twice);
+    remLo -= twice;
+    r++;
+  }
+  return r;
 }

@@ -32,18 +32,18 @@ export function setSt(vcpu: i32, i: u32, sig: u64, se: u32): void {
   const r = vcpu + FPU_R + <i32>(slot << 4);
   store<u64>(r, sig);
   store<u16>(r, <u16>se, 8);
-  store<u8>(vcpu, load<u8>(vcpu, FPU_TAG) | <u8>(1 << slot), FPU_TAG);
+  store<u8>(vcpu, load<u8>(vcpu, FPU_TAG) | <u8>((<u32>1) << slot), FPU_TAG);
 }
 
 export function free(vcpu: i32, i: u32): void {
   const slot = ((<u32>load<u16>(vcpu, FPU_FSW) >> 11) + i) & 7;
-  store<u8>(vcpu, load<u8>(vcpu, FPU_TAG) & ~<u8>(1 << slot), FPU_TAG);
+  store<u8>(vcpu, load<u8>(vcpu, FPU_TAG) & ~<u8>((<u32>1) << slot), FPU_TAG);
 }
 
 export function pop(vcpu: i32): void {
   const fsw = <u32>load<u16>(vcpu, FPU_FSW);
   const slot = (fsw >> 11) & 7;
-  store<u8>(vcpu, load<u8>(vcpu, FPU_TAG) & ~<u8>(1 << slot), FPU_TAG);
+  store<u8>(vcpu, load<u8>(vcpu, FPU_TAG) & ~<u8>((<u32>1) << slot), FPU_TAG);
   store<u16>(vcpu, <u16>((fsw & ~0x3800) | (((slot + 1) & 7) << 11)), FPU_FSW);
 }
 

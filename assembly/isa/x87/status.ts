@@ -5,7 +5,7 @@
 // exception bits, and ends with `commit`, which says whether the result may be stored.
 import {
   CR0, EIP, FPU_FCS, FPU_FCW, FPU_FDP, FPU_FDS, FPU_FERR, FPU_FIP, FPU_FOP, FPU_FSW, FPU_WORK, EBP, ESP, PFX_SEG,
-  REC_BASE, REC_EA, REC_IMM, REC_LEN, REC_PFX, EA_CHECKED, SEG, SEG_CS, SEG_DS, SEG_SELECTOR, SEG_SS, SEG_STRIDE,
+  REC_BASE, REC_EA, REC_IMM, REC_LEN, REC_PFX, PFX_REG, REC_DISP, SEG, SEG_CS, SEG_DS, SEG_SELECTOR, SEG_SS, SEG_STRIDE,
 } from "../../../spec/layout";
 import { CR0_EM, CR0_MP, CR0_NE, CR0_TS } from "../../../spec/registers";
 import { Exit } from "../../../spec/exits";
@@ -151,9 +151,9 @@ export function beginMemory(vcpu: i32, rec: i32): void {
   begin(vcpu, rec);
   store<u32>(vcpu, effectiveOffset(vcpu, rec), FPU_FDP);
   let seg = SEG_DS;
-  if (<u32>load<u8>(rec, REC_EA) & EA_CHECKED) seg = operandSegment(rec);
+  if (load<u8>(rec, REC_EA)) seg = operandSegment(rec);
   else if (!(<u32>load<u8>(rec, REC_PFX) & PFX_SEG)) {
-    // A record of a flat operand does not name its segment: it is the default one.
+    // The record of the simplest flat operand does not name its segment: it is the default one.
     const base = <i32>load<u8>(rec, REC_BASE);
     if (base == EBP || base == ESP) seg = SEG_SS;
   }
@@ -190,10 +190,11 @@ export function stopsStore(vcpu: i32): bool {
   return (load<u32>(vcpu, W_EXC) & ~<u32>load<u16>(vcpu, FPU_FCW) & (PRE_COMPUTATION | OE | UE)) != 0;
 }
 
-/** Low three bits of the first opcode byte and the ModRM byte. */
+/** Low three bits of the first opcode byte and the ModRM byte: FOP. */
 function fpuOpcode(rec: i32): u32 {
   const bytes = load<u32>(rec, REC_IMM);
-  return ((bytes & 7) << 8) | ((bytes >> 8) & 0xff);
+  const modrm = <u32>load<u8>(rec, REC_PFX) & PFX_REG ? load<u32>(rec, REC_DISP) : bytes >> 8;
+  return ((bytes & 7) << 8) | (modrm & 0xff);
 }
 
 /** Makes the summary bits follow the flags and masks after either was loaded. */
