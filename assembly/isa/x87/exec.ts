@@ -11,7 +11,7 @@ import {
 import { available, begin, fwait, waiting } from "./status";
 import {
   freeRegister, loadBcd, loadConstant, loadDouble, loadExact, loadExtended, loadInteger, loadSingle, loadStack, storeBcd,
-  storeDouble, storeExtended, storeInteger, storeSingle, storeStack,
+  storeDouble, storeExtended, storeInteger, storeSingle, storeStack, storeStackUnchecked,
 } from "./transfer";
 
 // Conditions of FCMOVcc, as those of Jcc
@@ -131,9 +131,9 @@ export function execX87(vcpu: i32, rec: i32): void {
     case Op.FBSTP: storeBcd(vcpu, rec); break;
     case Op.FST_STI: storeStack(vcpu, rec, i, false); break;
     case Op.FSTP_STI:
-    case Op.FSTP1_STI:
     case Op.FSTP8_STI:
     case Op.FSTP9_STI: storeStack(vcpu, rec, i, true); break;
+    case Op.FSTP1_STI: storeStackUnchecked(vcpu, rec, i); break;
     case Op.FXCH_STI:
     case Op.FXCH4_STI:
     case Op.FXCH7_STI: exchange(vcpu, rec, i); break;

@@ -108,11 +108,11 @@ export function arithmeticMemory(vcpu: i32, rec: i32, op: i32, kind: i32): void 
   finish(vcpu, rec, 0);
 }
 
-/** Commits, and sets C3 C2 C0 if no unmasked exception stopped the instruction. */
+/** Commits and sets C3 C2 C0. Hardware sets them even when an unmasked exception keeps the operands on the stack. */
 function setCodes(vcpu: i32, rec: i32, codes: u32): bool {
-  if (!commit(vcpu, rec)) return false;
+  const pops = commit(vcpu, rec);
   store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~(C0 | C2 | C3)) | codes), FPU_FSW);
-  return true;
+  return pops;
 }
 
 /** FCOM, FUCOM with ST(i), popping `pops` times. */
@@ -140,13 +140,13 @@ export function compareToEflags(vcpu: i32, rec: i32, i: u32, quiet: bool, pops: 
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
   const codes = relation(vcpu, i, quiet);
-  if (!commit(vcpu, rec)) return;
+  const completed = commit(vcpu, rec);
   let flags: u32 = 0;
   if (codes == UNORDERED) flags = FLAG_ZF | FLAG_PF | FLAG_CF;
   else if (codes == LESS) flags = FLAG_CF;
   else if (codes == EQUAL) flags = FLAG_ZF;
   setArithFlags(vcpu, flags);
-  if (pops) pop(vcpu);
+  if (completed && pops) pop(vcpu);
 }
 
 export function test(vcpu: i32, rec: i32): void {

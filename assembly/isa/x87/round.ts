@@ -105,6 +105,7 @@ export function roundPack(vcpu: i32, sign: u32, exp: i32, hi: u64, lo: u64, pc: 
       exp -= BIAS_ADJUST;
       if (exp > 0x7ffe) {
         // FSCALE can go farther than the adjustment brings back.
+        exc |= PE | C1;
         exp = 0x7fff;
         hi = HALF;
       }
@@ -134,10 +135,15 @@ function packTiny(vcpu: i32, sign: u32, exp: i32, hi: u64, lo: u64, pc: u32): vo
   }
   const tiny = wideExp <= 0;
   if (tiny && !(fcw & UE)) {
-    signal(vcpu, UE | (rest ? PE : 0) | (up ? C1 : 0));
     wideExp += BIAS_ADJUST;
-    if (wideExp <= 0) setResult(vcpu, 0, sign);
-    else setResult(vcpu, wide, sign | <u32>wideExp);
+    if (wideExp <= 0) {
+      // FSCALE can go farther than the adjustment brings back.
+      signal(vcpu, UE | PE);
+      setResult(vcpu, 0, sign);
+    } else {
+      signal(vcpu, UE | (rest ? PE : 0) | (up ? C1 : 0));
+      setResult(vcpu, wide, sign | <u32>wideExp);
+    }
     return;
   }
   hi = shiftRightSticky(vcpu, hi, lo, 1 - exp);

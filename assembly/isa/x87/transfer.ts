@@ -25,8 +25,15 @@ function pushReal(vcpu: i32, rec: i32): void {
   else {
     let sig = load<u64>(vcpu, W_MEM_SIG);
     const se = load<u32>(vcpu, W_MEM_SE);
-    if (se & SE_DENORMAL) signal(vcpu, DE);
-    else if (isSignaling(sig, se)) {
+    if (se & SE_DENORMAL) {
+      // Unlike in arithmetic, an unmasked #D does not keep the number out: it is loaded and the exception is pending.
+      signal(vcpu, DE);
+      setResult(vcpu, sig, se & 0xffff);
+      commit(vcpu, rec);
+      push(vcpu, sig, se & 0xffff);
+      return;
+    }
+    if (isSignaling(sig, se)) {
       signal(vcpu, IE);
       sig |= QUIET_BIT;
     }
@@ -130,6 +137,18 @@ export function storeStack(vcpu: i32, rec: i32, i: u32, pops: bool): void {
   if (!commit(vcpu, rec)) return;
   setSt(vcpu, i, load<u64>(vcpu, W_SIG), load<u32>(vcpu, W_SE));
   if (pops) pop(vcpu);
+}
+
+/** FSTP1, the alias at D9 D8: an empty ST(0) is popped without a stack fault and nothing is stored. */
+export function storeStackUnchecked(vcpu: i32, rec: i32, i: u32): void {
+  if (!isEmpty(vcpu, 0)) {
+    storeStack(vcpu, rec, i, true);
+    return;
+  }
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  commit(vcpu, rec);
+  pop(vcpu);
 }
 
 /** End of a store to memory: with an unmasked exception nothing was written and nothing is popped. */
