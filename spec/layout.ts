@@ -285,6 +285,9 @@ export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
 
+/** Scratch of the x87 handlers inside one instruction, 512 bytes; nothing in it outlives the instruction. */
+export const FPU_WORK = 0xe00;
+
 export const PORT_BITMAP = 0x1000; // 65,536 bits
 export const MSR_BITMAP = 0x3000; // read low, read high, write low, write high: 1 KiB each, as VMX
 /** Items of a string port access, and MMIO bursts. */
