@@ -1,5 +1,6 @@
 // The whole opcode table.
 import { integerRows } from "./integer.ts";
+import { systemRows } from "./system.ts";
 import type { OpcodeRow } from "./row.ts";
 
-export const allRows: readonly OpcodeRow[] = [...integerRows];
+export const allRows: readonly OpcodeRow[] = [...integerRows, ...systemRows];
