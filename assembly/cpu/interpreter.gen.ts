@@ -1929,7 +1929,12 @@ export function runBlocks(vcpu: i32, b: i32): i32 {
       case Op.H_CMOVNLE_RR32: {
         if (!(((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
-      case Op.BLOCK_END: { link = b + BLOCK_LINK_NEXT; nb = load<i32>(link); from = eip - 1; break; }
+      case Op.BLOCK_END: {
+        // REC_IMM: code is flat, so that the following block may be linked
+        if (load<u32>(r, REC_IMM) != 0) { link = b + BLOCK_LINK_NEXT; nb = load<i32>(link); from = eip - 1; }
+        else { link = 0; nb = 0; }
+        break;
+      }
       case Op.REDECODE: {
         store<u32>(vcpu, eip, EIP);
         store<u32>(vcpu, r, CUR_REC);
