@@ -13,6 +13,9 @@ import { deliverTo } from "./bus";
 import { ioapicEoi } from "./ioapic";
 import { lapicOn, setSummary, updateExtInt } from "./pending";
 
+export { lapicMmioRead, lapicMmioWrite } from "./registers";
+export { lapicAdvance, lapicGetTscDeadline, lapicNextDeadline, lapicSetTscDeadline } from "../time/apictimer";
+
 /** Integrated APIC, six local vector table entries (the number of the last one is in bits 23..16). */
 const VERSION = 0x50014;
 
@@ -127,7 +130,14 @@ export function lapicLint(vcpu: i32, lint: i32, moved: bool): void {
   }
 }
 
-/** Power-up and INIT state (SDM 3A 11.4.7.1 and 11.4.7.3); INIT alone keeps the ID, which the caller does by hand. */
+/** INIT state (SDM 3A 11.4.7.3): as after power-up, but the ID stays. */
+export function lapicInit(vcpu: i32): void {
+  const id = load<u32>(vcpu, LAPIC + APIC_ID);
+  lapicReset(vcpu);
+  store<u32>(vcpu, id, LAPIC + APIC_ID);
+}
+
+/** Power-up state (SDM 3A 11.4.7.1). */
 export function lapicReset(vcpu: i32): void {
   const lint = load<u32>(vcpu, LAPIC_PRIVATE + APIC_LINT);
   memory.fill(vcpu + LAPIC, 0, 0x400);

@@ -1,14 +1,10 @@
-// Ports and memory pages of the chipset that are answered inside Wasm, as far as VM_KERNEL_DEVICES puts them there.
-import { APIC_BASE, KDEV_IOAPIC, KDEV_PIC, KDEV_PIT, VM_BASE, VM_KERNEL_DEVICES } from "../../spec/layout";
+// Ports of the chipset that are answered inside Wasm, as far as VM_KERNEL_DEVICES puts them there.
+import { KDEV_PIC, KDEV_PIT, VM_BASE, VM_KERNEL_DEVICES } from "../../spec/layout";
 import { nowNs } from "../time/clock";
 import { deadlineMoved } from "../time/deadline";
 import { pit61Read, pit61Write, pitRead, pitReset, pitWrite } from "../time/pit";
-import { ioapicMmioRead, ioapicMmioWrite, ioapicReset } from "./ioapic";
-import { lapicOn } from "./pending";
+import { ioapicReset } from "./ioapic";
 import { picRead, picReset, picWrite } from "./pic";
-import { lapicMmioRead, lapicMmioWrite } from "./registers";
-
-export const IOAPIC_GPA: u32 = 0xfec00000;
 
 function isPicPort(port: u32): bool {
   return (port & ~0x81) == 0x20 || (port & ~1) == 0x4d0;
@@ -62,29 +58,6 @@ export function chipsetPortWrite(vcpu: i32, port: u32, size: u32, value: u32): b
     if (ours(port + i)) writeByte(vcpu, port + i, (value >> (i << 3)) & 0xff);
   }
   return true;
-}
-
-export const CHIPSET_PAGE_NONE = 0;
-export const CHIPSET_PAGE_LAPIC = 1;
-export const CHIPSET_PAGE_IOAPIC = 2;
-
-/** Which device answers at a guest-physical address. The local APIC's page is where IA32_APIC_BASE puts it. */
-export function chipsetMmioPage(vcpu: i32, gpa: u32): i32 {
-  const page = gpa & 0xfffff000;
-  if (lapicOn(vcpu) && page == (load<u32>(vcpu, APIC_BASE) & 0xfffff000)) return CHIPSET_PAGE_LAPIC;
-  if (page == IOAPIC_GPA && load<u32>(VM_BASE, VM_KERNEL_DEVICES) & KDEV_IOAPIC) return CHIPSET_PAGE_IOAPIC;
-  return CHIPSET_PAGE_NONE;
-}
-
-/** Reads from a page that chipsetMmioPage names. */
-export function chipsetMmioRead(vcpu: i32, gpa: u32, size: u32): u32 {
-  if (chipsetMmioPage(vcpu, gpa) == CHIPSET_PAGE_LAPIC) return lapicMmioRead(vcpu, gpa & 0xfff, size);
-  return ioapicMmioRead(gpa & 0xfff, size);
-}
-
-export function chipsetMmioWrite(vcpu: i32, gpa: u32, size: u32, value: u32): void {
-  if (chipsetMmioPage(vcpu, gpa) == CHIPSET_PAGE_LAPIC) lapicMmioWrite(vcpu, gpa & 0xfff, size, value);
-  else ioapicMmioWrite(gpa & 0xfff, size, value);
 }
 
 /** Power-on state of everything but the local APICs (lapicReset, once a vCPU). Device lines keep their levels. */

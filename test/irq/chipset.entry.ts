@@ -1,7 +1,7 @@
 // Everything of the chipset that the tests drive, as one Wasm module.
 export * from "../../assembly/irq/pic";
 export * from "../../assembly/irq/lapic";
-export * from "../../assembly/irq/registers";
+export * from "../../assembly/irq/mmio";
 export * from "../../assembly/irq/ioapic";
 export * from "../../assembly/irq/lines";
 export * from "../../assembly/irq/pending";
