@@ -16,6 +16,8 @@ export function recordable(form: Form): boolean {
   if (NOT_RECORDED[row.mnemonic] !== undefined) return false;
   // BSWAP of a 16-bit register is undefined (SDM 2A).
   if (row.mnemonic === "bswap" && operandSize === 16) return false;
+  // Intel: a reserved NOP; AMD: #UD.
+  if (row.mnemonic === "prefetchw" && form.rm === "reg") return false;
   return operands.every((o) => !/^[PQVWNU]/.test(o)) && ["hot", "int", "flow", "system"].includes(row.family);
 }
 
@@ -88,7 +90,8 @@ export function build(b: Builder, form: Form): void {
   c.undefinedFlags = flagBits(row.undefinedFlags);
   shapeAfter(b, p, immediate);
   if (row.lock && form.rm === "mem") b.lock = rnd.chance(14);
-  else b.lock = rnd.chance(1.5);
+  // LOCK MOV CR0 means CR8 on AMD; everywhere else a LOCK that is not allowed is #UD.
+  else if (!/^[CD]d$/.test(operands[0] ?? "") && !/^[CD]d$/.test(operands[1] ?? "")) b.lock = rnd.chance(1.5);
   const relative = operands[0] === "Jb" || operands[0] === "Jz";
   b.encode(p.rm < 0 ? 0 : p.rm);
   if (relative) aim(b, operands[0] as string, form.operandSize);
