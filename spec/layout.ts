@@ -169,6 +169,10 @@ export const DR6 = 0x230;
 export const DR7 = 0x234;
 /** PAE page-directory-pointer entries loaded by CR3 (SDM 3A 4.4.1), u64 each. */
 export const PDPTE = 0x240;
+/** Interrupt or trap whose delivery waits for the host (its stack or tables are MMIO): VECTORING_*, 0 = none. */
+export const VECTORING = 0x260; // u32, as VMX's IDT-vectoring information: vector, VECTORING_VALID, VECTORING_NMI
+export const VECTORING_VALID = -0x80000000;
+export const VECTORING_NMI = 0x200;
 
 // MSRs with storage in the block (u64 unless said)
 export const MSR_STATE = 0x280;
@@ -266,6 +270,18 @@ export const CPUID_MAX = 64;
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
 
+/**
+ * Scratch of one instruction (assembly/isa/system), not state: segment caches and gates being validated before they are
+ * committed, the stack frame being built, and the new task's registers.
+ */
+export const SEG_DRAFT = 0xa00; // 8 caches laid out as SEG, one for each segment register
+export const DRAFT_ADDR = 20; // u32 linear address of the descriptor, 0 = none
+export const DRAFT_LOW = 24; // u32 raw descriptor
+export const DRAFT_HIGH = 28; // u32
+export const FRAME = 0xb00; // see assembly/isa/system/frame.ts
+export const GATE = 0xb20; // see assembly/isa/system/gate.ts
+export const TASK = 0xb40; // see assembly/isa/system/task.ts
+
 export const PORT_BITMAP = 0x1000; // 65,536 bits
 export const MSR_BITMAP = 0x3000; // read low, read high, write low, write high: 1 KiB each, as VMX
 /** Items of a string port access, and MMIO bursts. */
@@ -290,6 +306,9 @@ export const FAULT_SHUTDOWN = 4;
 export const EVENT_RECHECK = 1; // CS:EIP, mode, or interrupt state changed: go through the dispatcher
 export const EVENT_EXIT = 2; // the instruction completed and EXIT_REASON is set
 export const EVENT_IRQ = 4; // an interrupt controller has something to deliver
+
+/** The instruction entered a handler or another task: its single-step trap is dropped (INT n clears TF on the way). */
+export const EVENT_NO_STEP = 8;
 
 export const INHIBIT_IRQ = 1; // after STI
 export const INHIBIT_SS = 2; // after MOV SS, POP SS: also holds off debug traps
