@@ -67,8 +67,6 @@ function entry(row: OpcodeRow): number {
   if (operands.some((o) => o === "Gb" || o === "AL" || o === "Rb")) e |= A.ATTR_G8;
   if (row.end) e |= A.ATTR_END;
   if (row.lock) e |= A.ATTR_LOCK;
-  if (row.mod === "mem") e |= A.ATTR_MEM_ONLY;
-  if (row.mod === "reg") e |= A.ATTR_REG_ONLY;
   if (row.protectedOnly) e |= A.ATTR_PROTECTED;
   if (row.code.endsWith("+") || /^e[A-D]X,eAX$|^e[SBD][PI],eAX$/.test(row.operands)) e |= A.ATTR_OPREG;
   else if (/^(AL|eAX),|,(AL|eAX)$/.test(row.operands) && !modrm) e |= A.ATTR_ACC;

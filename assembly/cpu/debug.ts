@@ -1,10 +1,8 @@
 // Debug registers: which addresses they watch and what a match records. SDM 3B 17.2, 17.3.
 // Instruction breakpoints are faults (#DB before the instruction, held off by EFLAGS.RF); data and I/O breakpoints are
 // traps: their bits collect in PENDING_DB and are delivered after the instruction.
-import { CR4, DR0, DR7, EFLAGS_SYS, PENDING_DB } from "../../spec/layout";
-import { CR4_DE, FLAG_RF } from "../../spec/registers";
-import { Vector } from "../../spec/vectors";
-import { raise } from "./fault";
+import { CR4, DR0, DR7, PENDING_DB } from "../../spec/layout";
+import { CR4_DE } from "../../spec/registers";
 
 export const DR6_BD: u32 = 0x2000;
 export const DR6_BS: u32 = 0x4000;
@@ -55,20 +53,11 @@ function matches(vcpu: i32, address: u32, size: u32, kinds: u32): u32 {
 }
 
 /**
- * Before an instruction at linear address `lin`: raises #DB and returns true for an instruction breakpoint. With RF set
- * there is none. RF is cleared here, as the completed instruction would: its handler may set it again (IRET).
+ * DR6 bits of the instruction breakpoints at linear address `lin`, 0 = none. The run loop asks before an instruction
+ * with EFLAGS.RF = 0 and raises #DB with them.
  */
-export function checkCodeBreakpoint(vcpu: i32, lin: u32): bool {
-  const flags = load<u32>(vcpu, EFLAGS_SYS);
-  if (flags & FLAG_RF) {
-    store<u32>(vcpu, flags & ~FLAG_RF, EFLAGS_SYS);
-    return false;
-  }
-  if (!breakpointsEnabled(vcpu)) return false;
-  const bits = matches(vcpu, lin, 1, 1 << WATCH_EXECUTE);
-  if (bits == 0) return false;
-  raise(vcpu, Vector.DB, bits);
-  return true;
+export function codeBreakpoints(vcpu: i32, lin: u32): u32 {
+  return breakpointsEnabled(vcpu) ? matches(vcpu, lin, 1, 1 << WATCH_EXECUTE) : 0;
 }
 
 /** Records the data breakpoints that an access to linear memory touches. */

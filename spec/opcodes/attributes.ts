@@ -1,5 +1,5 @@
 // Layout of a decode-table entry (u32), shared by the generator and the decoder (as plain constants there).
-export const ATTR_OP_MASK = 0x7ff;
+export const ATTR_OP_MASK = 0xfff;
 export const ATTR_IMM_SHIFT = 12;
 export const ATTR_IMM_MASK = 15;
 export const ATTR_MODRM = 0x10000;
@@ -8,9 +8,7 @@ export const ATTR_G8 = 0x40000;
 export const ATTR_GROUP = 0x80000;
 export const ATTR_END = 0x100000;
 export const ATTR_LOCK = 0x200000;
-export const ATTR_MEM_ONLY = 0x400000;
-export const ATTR_REG_ONLY = 0x800000;
-export const ATTR_PROTECTED = 0x800;
+export const ATTR_PROTECTED = 0x400000;
 export const ATTR_OPREG = 0x1000000;
 export const ATTR_ACC = 0x2000000;
 export const ATTR_FEATURE_SHIFT = 26;

@@ -133,8 +133,8 @@ export const integerRows: readonly OpcodeRow[] = [
   int("D5", "aad", "Ib", "AAD", { flags: ALL, undefinedFlags: "oac" }),
   int("D6", "salc", "", "SALC"),
   // increment, decrement, push, pop by register
-  int("40+", "inc", "Zv", "INC_ZV", { flags: "oszap" }),
-  int("48+", "dec", "Zv", "DEC_ZV", { flags: "oszap" }),
+  int("40+", "inc", "Zv", "INC_EV", { flags: "oszap" }),
+  int("48+", "dec", "Zv", "DEC_EV", { flags: "oszap" }),
   flow("50+", "push", "Zv", "PUSH_ZV"),
   flow("58+", "pop", "Zv", "POP_ZV"),
   flow("60", "pusha", "", "PUSHA"),

@@ -1,6 +1,6 @@
 // Execution controls of the host (CTRL_FLAGS): which system instructions exit before they execute, as VMX's controls.
 // The host acknowledges by running the vCPU again; the core then executes the instruction itself.
-import { CTRL_FLAGS, CTRLF_CPUID, CTRLF_CR3, CTRLF_DESCRIPTOR, CTRLF_INVLPG, CTRLF_RDTSC, EXIT_ADDR, EXIT_DATA } from "../../../spec/layout";
+import { CTRL_FLAGS, CTRLF_CPUID, CTRLF_CR3, CTRLF_DESCRIPTOR, CTRLF_INVLPG, CTRLF_RDTSC, EXIT_ADDR, EXIT_DATA, EXIT_NR } from "../../../spec/layout";
 import { Exit } from "../../../spec/exits";
 import { exitBefore } from "../../cpu/fault";
 import { replayTake } from "../../cpu/replay";
@@ -9,6 +9,7 @@ import { replayTake } from "../../cpu/replay";
 function exitOnce(vcpu: i32, control: u32, reason: u32, address: u32): bool {
   if (!(load<u32>(vcpu, CTRL_FLAGS) & control)) return false;
   if (replayTake(vcpu, reason, address)) return false;
+  store<u32>(vcpu, address, EXIT_NR);
   exitBefore(vcpu, reason);
   return true;
 }
