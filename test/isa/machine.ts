@@ -37,7 +37,7 @@ export interface CoreExports {
   initVm(): void;
   resetVcpu(vcpu: number): void;
   runVcpu(vcpu: number, budget: bigint): number;
-  updateState(vcpu: number): void;
+  syncVcpu(vcpu: number): void;
 }
 
 interface Cached {
@@ -247,9 +247,11 @@ export class CoreMachine {
     this.set(L.EIP, eip);
     this.set(L.CPL, 3);
     this.setEflags(cases.getUint32(at + CASE_EFLAGS, true));
+    // What an earlier case may have left: a trap or a shadow for the next instruction, a halt.
+    this.set(L.PENDING_DB, 0);
     this.set(L.INHIBIT, 0);
     this.set(L.HALTED, 0);
-    this.core.updateState(this.vcpu);
+    this.core.syncVcpu(this.vcpu);
     const repeat = cases.getUint8(at + CASE_FLAGS) & CASE_REPEAT ? 4096 : 1;
     let reason: number = Exit.Budget;
     for (let i = 0; i < repeat && reason === Exit.Budget; i++) {

@@ -24,7 +24,7 @@ const CODE32 = [USER_CS, USER_CS, USER_CS, USER_CS, USER_CS, USER_CS, USER_CS, L
 const CODE16 = [L(1), L(1), L(1), L(18)] as const;
 const STACK_FOR_32 = [USER_DS, USER_DS, USER_DS, USER_DS, USER_DS, USER_DS, L(3), L(2), L(13), L(14)] as const;
 const STACK_FOR_16 = [L(2), L(2), L(2), L(2), L(2), L(3), USER_DS, L(13), L(14)] as const;
-const DATA_SEGMENTS = [L(2), L(3), L(4), L(5), L(6), L(7), L(8), L(9), L(16), L(17), L(2), L(3), 0, USER_DS] as const;
+const DATA_SEGMENTS = [L(2), L(3), L(4), L(5), L(6), L(7), L(8), L(16), L(17), L(2), L(3), 0, USER_DS] as const;
 
 export interface MemoryOperand {
   /** Linear address that the access was aimed at. */

@@ -53,6 +53,7 @@ const BATCH = 16384;
 function disassemble(cases: DataView, at: number): string {
   if (!existsSync("/usr/bin/objdump")) return "";
   const code = new Uint8Array(cases.buffer, cases.byteOffset + at + CASE_CODE, cases.getUint8(at + CASE_CODE_LENGTH));
+  if (code.length === 0) return "(no byte of it is mapped)";
   const path = join(tmpdir(), `paravane-oracle-${process.pid}.bin`);
   writeFileSync(path, code);
   const big = segmentOf(cases.getUint16(at + CASE_SELECTORS + CS * 2, true)).big;
