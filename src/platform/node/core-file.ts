@@ -1,14 +1,14 @@
 // Finds and compiles the core (build/paravane.wasm), once a process.
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { VmError } from "../../vmm/error.ts";
-
-const CORE_URL = new URL("../../../build/paravane.wasm", import.meta.url);
 
 /** Compiled module by path. A cache of immutable code, not guest state. */
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
 export function loadCoreFile(read: (path: string) => Promise<Uint8Array>): Promise<WebAssembly.Module> {
-  const path = fileURLToPath(CORE_URL);
+  const path = join(packageRoot(), "build", "paravane.wasm");
   let module = compiled.get(path);
   if (module === undefined) {
     module = compileFile(path, read);
@@ -16,6 +16,19 @@ export function loadCoreFile(read: (path: string) => Promise<Uint8Array>): Promi
     module.catch(() => compiled.delete(path));
   }
   return module;
+}
+
+/** The folder of our package.json: the sources and the bundle lie at different depths below it. */
+export function packageRoot(): string {
+  const start = dirname(fileURLToPath(import.meta.url));
+  for (let folder = start; ; folder = dirname(folder)) {
+    try {
+      if ((JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name?: string }).name === "paravane") return folder;
+    } catch {
+      // Not here: one level up.
+    }
+    if (dirname(folder) === folder) throw new VmError("host", `No package.json of paravane above ${start}.`, { start });
+  }
 }
 
 async function compileFile(path: string, read: (path: string) => Promise<Uint8Array>): Promise<WebAssembly.Module> {
