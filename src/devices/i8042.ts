@@ -60,7 +60,7 @@ export class I8042 implements Device {
   #source = NOBODY;
   /** Translating: the last set 2 byte was the release prefix. */
   #releasing = false;
-  #ram = new Uint8Array(32);
+  #ram: Uint8Array = new Uint8Array(32);
   // ---- metrics
   #keyboardBytes = 0;
   #mouseBytes = 0;
