@@ -364,8 +364,17 @@ cmd_exit:
         call read_number
         jc bad_number
 .out:   out DEBUG_EXIT, al
+        call linger
         mov esi, text_no_exit_port
         jmp puts
+
+; half a second for a machine that ends some time after it was told to
+linger: push ecx
+        mov ecx, TICKS_A_SECOND / 2
+.tick:  hlt
+        loop .tick
+        pop ecx
+        ret
 
 ; ---------------------------------------------------------------- ACPI power-off (ACPI 6.5: 5.2.5 RSDP, 4.8.3.2 PM1_CNT)
 cmd_poweroff:
@@ -435,10 +444,9 @@ cmd_poweroff:
         loop .wait
 .enabled:
         call flush
-        cli
         mov eax, ebx
         out dx, ax
-        sti
+        call linger
         jmp .none                       ; still here
 
 ; ---------------------------------------------------------------- what the machine is
