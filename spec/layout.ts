@@ -5,7 +5,9 @@
 // ---------------------------------------------------------------- the memory of one VM, lowest first
 /** Static data of the Wasm module (tables); read only after instantiation. */
 export const STATIC_DATA_BASE = 0x400;
-export const STATIC_DATA_END = 0x40000;
+export const STATIC_DATA_END = 0x30000;
+/** A TLB that never hits; see assembly/cpu/fault.ts. */
+export const TLB_NULL = 0x30000;
 /** VM header: format, layout, clock; see VM_*. */
 export const VM_BASE = 0x40000;
 /** Chipset block: both 8259s, 8254, I/O APIC; see assembly/irq and assembly/time. */
@@ -111,7 +113,7 @@ export const BUDGET_END = 0xe8; // u64 RETIRED at which the block loop must stop
 export const PENDING_DB = 0xf0; // u32 DR6 bits of a debug trap due after the current instruction
 export const VCPU_ID = 0xf4; // u32
 export const BLOCK_LIMIT = 0xf8; // u32 at most so many instructions in the next block (0 = no limit)
-export const FLUSH_GEN = 0xfc; // u32
+export const FLUSH_GEN = 0xfc; // u32 counts invalidations of decoded code // u32
 
 /** Segment registers: ES CS SS DS FS GS LDTR TR, SEG_STRIDE bytes each. */
 export const SEG = 0x100;
@@ -262,6 +264,21 @@ export const CPUID_COUNT = 0x940; // u32
 export const CPUID_TABLE = 0x6000; // CPUID_MAX entries
 export const CPUID_STRIDE = 32; // u32 leaf, subleaf, flags (1 = subleaf matters), eax, ebx, ecx, edx, pad
 export const CPUID_MAX = 64;
+/** A block decoded for one use: single steps, the last instructions of a budget, code across a page border. */
+export const SCRATCH_BLOCK = 0x6800;
+export const SCRATCH_INSTRUCTIONS = 64;
+export const SCRATCH_BYTES = 0x6e00; // instruction bytes put together across a page border
+/** Filled TLB entries, u32 each: Wasm address of the entry, plus JOURNAL_* in the low bits. */
+export const TLB_JOURNAL = 0x7000;
+export const TLB_JOURNAL_MAX = 8192;
+export const JOURNAL_GLOBAL = 1;
+export const JOURNAL_LARGE = 2;
+export const TLB_JOURNAL_COUNT = 0x948; // u32
+export const TLB_LARGE_COUNT = 0x94c; // u32 journal entries that came from large pages
+export const LAST_EXIT = 0x950; // u32 Exit.* that the host is answering, or -1
+/** Result of the last page walk. */
+export const WALK_GPA = 0x954; // u32
+export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
@@ -341,3 +358,5 @@ export const BLOCK_NEXT_PAGE = 20; // u32 chain of the page
 export const BLOCK_LINK_TAKEN = 24; // u32 block of the branch target in the same page, 0 = not yet
 export const BLOCK_LINK_NEXT = 28; // u32 block that follows in the same page
 export const BLOCK_RECORDS = 32; // records start here
+/** Buckets of the block map (u32 each). */
+export const BLOCK_MAP_ENTRIES = 65536;
