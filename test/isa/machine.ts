@@ -38,6 +38,7 @@ export interface CoreExports {
   resetVcpu(vcpu: number): void;
   runVcpu(vcpu: number, budget: bigint): number;
   syncVcpu(vcpu: number): void;
+  guestWritten(gpa: number, size: number): void;
 }
 
 interface Cached {
@@ -236,6 +237,7 @@ export class CoreMachine {
     const length = cases.getUint8(at + CASE_CODE_LENGTH);
     const code = cases.getUint32(at + CASE_ADDRESS, true) - CODE;
     for (let i = 0; i < length; i++) this.#codePage[code + i] = cases.getUint8(at + CASE_CODE + i);
+    this.core.guestWritten(WORLD_PHYSICAL + (CODE - WORLD_BASE) + code, length);
     for (let i = 0; i < 8; i++) view.setUint32(this.vcpu + L.GPR + i * L.GPR_STRIDE, cases.getUint32(at + CASE_REGS + i * 4, true), true);
     for (let i = 0; i < 6; i++) {
       const selector = cases.getUint16(at + CASE_SELECTORS + i * 2, true);

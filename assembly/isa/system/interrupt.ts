@@ -138,11 +138,11 @@ function recordDebug(vcpu: i32, bits: u32): void {
 }
 
 function errorKind(vector: u32): u32 {
-  return vector == Vector.DF || (vector >= Vector.TS && vector <= Vector.PF) || vector == Vector.AC ? KIND_ERROR : 0;
+  return vector == Vector.DF || (vector >= <u32>Vector.TS && vector <= <u32>Vector.PF) || vector == Vector.AC ? KIND_ERROR : 0;
 }
 
 function isContributory(vector: u32): bool {
-  return vector == Vector.DE || (vector >= Vector.TS && vector <= Vector.GP);
+  return vector == Vector.DE || (vector >= <u32>Vector.TS && vector <= <u32>Vector.GP);
 }
 
 function deliverAsynchronous(vcpu: i32, vector: u32, type: u32): void {
