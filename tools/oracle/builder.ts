@@ -42,6 +42,11 @@ export class Builder {
   address16 = false;
   override = -1;
   lock = false;
+  /**
+   * The encoding is #UD. How many of its bytes are fetched before that, and whether more than 15 are #GP first, is not
+   * architectural, so it stays short and away from limits and page ends.
+   */
+  illegal = false;
   /** F2 or F3, or 0. */
   repeat = 0;
   /** Everything after the opcode. */
@@ -70,6 +75,7 @@ export class Builder {
     this.pinned = 1 << ESP;
     this.override = -1;
     this.lock = false;
+    this.illegal = false;
     this.repeat = 0;
     this.tail.length = 0;
     this.#modrm = -1;
@@ -109,6 +115,13 @@ export class Builder {
     if (!ss.big && this.rnd.chance(2)) esp = this.rnd.below(10) & 0xffff;
     if (!ss.big && this.rnd.chance(60)) esp = ((this.rnd.u32() & 0xffff0000) | (esp & 0xffff)) >>> 0;
     this.c.regs[ESP] = esp;
+  }
+
+  /** A stack that takes pushes. */
+  easyStack(): void {
+    const segment = this.cs16 ? L(2) : USER_DS;
+    this.segments[SS] = segment;
+    this.c.regs[ESP] = (STACK + 0x400 + 4 * this.rnd.below(0x200) - segmentOf(segment).base) >>> 0;
   }
 
   /** Linear address of the top of the stack plus `offset`. */
@@ -201,6 +214,16 @@ export class Builder {
     if (r < 96) return DATA + 0x800 - rnd.below(size + 2);
     if (r < 98) return WORLD_BASE + 0x10000 - rnd.below(size + 2);
     return WORLD_BASE + rnd.below(CODE - WORLD_BASE - 0x400);
+  }
+
+  /** Memory that can be read and written, with room in both directions. */
+  easyTarget(): number {
+    return DATA + 0x400 + this.rnd.below(DATA_SIZE - 0x800);
+  }
+
+  /** Gives a data segment register a segment that reaches all of the world. */
+  easySegment(segment: number): void {
+    this.segments[segment] = this.address16 || this.rnd.chance(40) ? L(2) : USER_DS;
   }
 
   /** An offset in the current code segment where a near branch may go; mostly bytes that trap. */
@@ -375,7 +398,7 @@ export class Builder {
     for (const p of prefixes) if (p) code.push(p);
     const text = form.row.code;
     // More than 15 bytes are #GP(0), however they come about.
-    if (rnd.chance(0.6)) this.#lengthen(prefixes.length + 1 + this.tail.length + text.split(" ").length);
+    if (!this.illegal && rnd.chance(0.6)) this.#lengthen(prefixes.length + 1 + this.tail.length + text.split(" ").length);
     const bytes = text.replace("+", "").split(" ");
     for (const b of bytes) code.push(Number.parseInt(b, 16));
     if (text.endsWith("+")) (code[code.length - 1] as number) += opcodeRegister;
@@ -399,7 +422,7 @@ export class Builder {
     const { rnd, c } = this;
     const at = rnd.below(100);
     let offset = 0x100 + rnd.below(0xe00);
-    if (at < 12) offset = 0x1000 - 1 - rnd.below(8);
+    if (at < 12 && !this.illegal) offset = 0x1000 - 1 - rnd.below(8);
     c.address = CODE + offset;
     c.eip = (c.address - this.segment(CS).base) >>> 0;
   }

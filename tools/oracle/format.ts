@@ -8,6 +8,10 @@ export const BATCH_MAGIC = 0x4c43524f;
 export const CASE_INT3 = 1;
 /** A repeated string instruction: the core runs until EIP has left it. */
 export const CASE_REPEAT = 2;
+/** The undefined memory of the case counts again when the instruction completes: a fault may leave half a push behind. */
+export const CASE_UNDEFINED_ON_FAULT = 4;
+/** Several accesses may fault, and the SDM does not say which one does first: CR2 and the error code are not compared. */
+export const CASE_ANY_FAULT_ADDRESS = 8;
 
 export const CASE_SIZE = 0;
 export const CASE_CODE_LENGTH = 2;

@@ -52,6 +52,7 @@ export function build(b: Builder, form: Form): void {
   const { rnd, c } = b;
   const { row, operands } = form;
   b.begin(form);
+  chooseLock(b);
   b.place();
   shapeBefore(b);
   const p: Placed = { linear: -1, segment: 0, rm: -1, reg: -1, bits: form.operandSize };
@@ -89,18 +90,25 @@ export function build(b: Builder, form: Form): void {
   }
   c.undefinedFlags = flagBits(row.undefinedFlags);
   shapeAfter(b, p, immediate);
-  if (row.lock && form.rm === "mem") b.lock = rnd.chance(14);
-  // LOCK MOV CR0 means CR8 on AMD; everywhere else a LOCK that is not allowed is #UD.
-  else if (!/^[CD]d$/.test(operands[0] ?? "") && !/^[CD]d$/.test(operands[1] ?? "")) b.lock = rnd.chance(1.5);
   const relative = operands[0] === "Jb" || operands[0] === "Jz";
   b.encode(p.rm < 0 ? 0 : p.rm);
   if (relative) aim(b, operands[0] as string, form.operandSize);
   else if (!BRANCHES.has(row.mnemonic) || NEEDS_INT3.has(row.mnemonic)) b.stopAtInt3();
-  // How many bytes an invalid encoding needs before it is #UD is not architectural.
-  if (row.mnemonic !== "(invalid)" && rnd.chance(0.7)) {
+  if (!b.illegal && rnd.chance(0.7)) {
     b.placeAtEnd();
     b.stopAtInt3();
   }
+}
+
+/** LOCK where it is allowed, and now and then where it is #UD. */
+function chooseLock(b: Builder): void {
+  const { row, operands, rm } = b.form;
+  const allowed = row.lock === true && rm === "mem";
+  // AMD: LOCK MOV CR0 means CR8, and LOCK VERR and VERW are let through.
+  const strange = /^[CD]d$/.test(operands[0] ?? "") || /^[CD]d$/.test(operands[1] ?? "") || row.mnemonic.startsWith("ver");
+  if (allowed) b.lock = b.rnd.chance(14);
+  else if (!strange) b.lock = b.rnd.chance(1.5);
+  b.illegal = row.op === "UD" || row.mnemonic === "(invalid)" || (b.lock && !allowed);
 }
 
 /** A relative branch: single step when a target does not trap. */

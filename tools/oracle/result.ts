@@ -1,7 +1,7 @@
 // What an instruction did: the harness reports it, a fixture stores it, the core under test produces it.
 import {
-  CASE_ADDRESS, CASE_CODE, CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_FLAGS, CASE_INT3, CASE_PATCH_COUNT, CASE_PATCHES, CASE_REGS,
-  CASE_SELECTORS, CASE_UNDEFINED, CASE_UNDEFINED_ADDRESS, CASE_UNDEFINED_LENGTH, CASE_UNDEFINED_REGS, FLAGS_COMPARED, NO_VECTOR,
+  CASE_ADDRESS, CASE_ANY_FAULT_ADDRESS, CASE_CODE, CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_FLAGS, CASE_INT3, CASE_PATCH_COUNT, CASE_PATCHES, CASE_REGS,
+  CASE_SELECTORS, CASE_UNDEFINED, CASE_UNDEFINED_ADDRESS, CASE_UNDEFINED_LENGTH, CASE_UNDEFINED_ON_FAULT, CASE_UNDEFINED_REGS, FLAGS_COMPARED, NO_VECTOR,
   RESULT_CR2, RESULT_DIFF_COUNT, RESULT_DIFFS, RESULT_EFLAGS, RESULT_EIP, RESULT_ERROR, RESULT_REGS, RESULT_SELECTORS, RESULT_VECTOR,
 } from "./format.ts";
 
@@ -54,17 +54,34 @@ export function comparedFlags(cases: DataView, at: number): number {
   return visible & ~cases.getUint32(at + CASE_UNDEFINED, true);
 }
 
+/** True when EIP is no longer at the case's instruction. */
+function wentElsewhere(cases: DataView, at: number, r: Result): boolean {
+  return r.eip !== cases.getUint32(at + CASE_EIP, true) || r.selectors[1] !== cases.getUint16(at + CASE_SELECTORS + 2, true);
+}
+
 /**
  * Brings a result into the form in which results are compared: what the SDM leaves undefined is zero, memory changes
  * are sorted and cut at what is undefined, and flags outside the comparison are zero.
  */
 export function normalise(cases: DataView, at: number, r: Result): void {
+  const flags = cases.getUint8(at + CASE_FLAGS);
+  if ((r.vector === 14 || r.vector === 13) && wentElsewhere(cases, at, r)) {
+    // The instruction completed; what faults is the fetch of the next one.
+    r.vector = NO_VECTOR;
+    r.error = 0;
+  }
+  if (r.vector === 14 && flags & CASE_ANY_FAULT_ADDRESS) {
+    r.cr2 = 0;
+    r.error = 0;
+  }
   r.eflags &= comparedFlags(cases, at);
   const regs = cases.getUint32(at + CASE_UNDEFINED_REGS, true);
-  if (regs && r.vector === NO_VECTOR) for (let i = 0; i < 8; i++) if (regs & (1 << i)) r.regs[i] = 0;
+  const undefinedNow = (r.vector === NO_VECTOR) === ((flags & CASE_UNDEFINED_ON_FAULT) === 0);
+  if (regs && undefinedNow) for (let i = 0; i < 8; i++) if (regs & (1 << i)) r.regs[i] = 0;
   if (r.vector !== 14) r.cr2 = 0;
   const length = cases.getUint8(at + CASE_UNDEFINED_LENGTH);
   if (length === 0 || r.changes.length === 0) return;
+  if (r.vector === NO_VECTOR && flags & CASE_UNDEFINED_ON_FAULT) return;
   const from = cases.getUint32(at + CASE_UNDEFINED_ADDRESS, true);
   const kept: MemoryChange[] = [];
   for (const c of r.changes) {

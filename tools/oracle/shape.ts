@@ -2,9 +2,9 @@
 // A shaper runs before operands are encoded (`before`: registers, stack contents) or after them (`after`: values that
 // depend on where the operand ended up, undefined results).
 import { type Builder, EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP } from "./builder.ts";
-import { CASE_REPEAT } from "./format.ts";
+import { CASE_ANY_FAULT_ADDRESS, CASE_REPEAT, CASE_UNDEFINED_ON_FAULT } from "./format.ts";
 import { undefinedAfterShift } from "./undefined.ts";
-import { DS, ES, KERNEL_DS, ldtSelector, SS, STACK, STACK_SIZE, USER_CS, USER_DS } from "./world.ts";
+import { CS, DS, ES, KERNEL_DS, ldtSelector, SS, STACK, STACK_SIZE, USER_CS, USER_DS } from "./world.ts";
 
 export interface Placed {
   /** Linear address of the memory operand, or -1. */
@@ -96,12 +96,26 @@ function string(b: Builder): void {
     b.repeat = compares && rnd.chance(45) ? 0xf2 : 0xf3;
     c.flags |= CASE_REPEAT;
     count = rnd.chance(90) ? rnd.below(9) : rnd.below(48);
+    // With a count of 0, INS and OUTS check the I/O permission on AMD and do nothing by the SDM.
+    if (count === 0 && form.operands.includes("DX")) count = 1;
     b.setPart(ECX, b.address16 ? 16 : 32, count);
   }
   if (source && rnd.chance(25)) b.override = rnd.below(6);
-  const from = b.target(bytes);
+  let from = b.target(bytes);
   // Overlapping moves now and then.
-  const to = source && rnd.chance(15) ? from + rnd.below(9) - 4 : b.target(bytes);
+  let to = source && rnd.chance(15) ? from + rnd.below(9) - 4 : b.target(bytes);
+  if (compares && source) {
+    // When both operands of CMPS fault, the SDM does not say which comes first.
+    c.eflags &= ~0x40000;
+    if (rnd.chance(50)) {
+      from = b.easyTarget();
+      b.override = -1;
+      b.easySegment(DS);
+    } else {
+      to = b.easyTarget();
+      b.easySegment(ES);
+    }
+  }
   if (source) b.pointReg(ESI, b.override >= 0 ? b.override : DS, from);
   if (destination) b.pointReg(EDI, ES, to);
   if (compares) {
@@ -136,10 +150,16 @@ function stopForFar(b: Builder, target: { offset: number; selector: number }): v
   if (!known || b.trapsAt(offset, target.selector | 3)) b.stopAtInt3();
 }
 
+/** AMD reads the stack of the outer level before it refuses a selector with another RPL: let that be there. */
+function farStack(b: Builder, selector: number): void {
+  b.c.flags |= CASE_ANY_FAULT_ADDRESS;
+  if ((selector & 3) !== 3 || b.rnd.chance(70)) b.stack(64 + 4 * b.rnd.below(0x600 / 4));
+}
+
 function farReturn(b: Builder): void {
   const t = farTarget(b);
   const bytes = b.form.operandSize / 8;
-  roomToPop(b, 40);
+  farStack(b, t.selector);
   push(b, [t.offset, t.selector | (b.rnd.u32() << 16)], bytes);
   stopForFar(b, t);
 }
@@ -178,7 +198,7 @@ const before: Record<string, Shaper> = {
   retf: farReturn,
   iret: (b) => {
     const t = farTarget(b);
-    roomToPop(b, 40);
+    farStack(b, t.selector);
     push(b, [t.offset, t.selector | (b.rnd.u32() << 16), b.rnd.u32() & 0x003f_fed7], b.form.operandSize / 8);
     stopForFar(b, t);
   },
@@ -190,7 +210,16 @@ const before: Record<string, Shaper> = {
     if (operand === "SS") b.stopAtInt3();
     if (b.rnd.chance(50)) b.patchValue(b.stackLinear(), b.rnd.value(32), 4);
   },
-  popa: (b) => roomToPop(b, 32),
+  popa: (b) => {
+    roomToPop(b, 32);
+    // A fault may come after some registers are loaded; ESP is what makes it restartable.
+    b.c.undefinedRegs = 0xff & ~(1 << ESP);
+    b.c.flags |= CASE_UNDEFINED_ON_FAULT | CASE_ANY_FAULT_ADDRESS;
+  },
+  call: (b) => {
+    // A target beyond the limit and a full stack at once: #GP first by the SDM, #SS first on AMD.
+    if (b.segment(CS).high !== 0xffffffff) b.easyStack();
+  },
   into: (b) => {
     if (b.rnd.chance(50)) b.c.eflags |= 0x800;
   },
@@ -213,11 +242,14 @@ export function shapeImmediate(b: Builder, operand: string): number {
       if (operand === "Iw") return rnd.chance(85) ? rnd.below(0x180) : rnd.value(16);
       return rnd.chance(80) ? rnd.below(5) : rnd.below(256);
     case "int": {
+      // Not the system call of Linux, and not those that CPL 3 may call: they are delivered.
       const n = rnd.below(256);
-      return n === 0x80 ? 0x81 : n;
+      return n === 0x80 || n === 3 || n === 4 ? 0x81 : n;
     }
-    case "ret":
     case "retf":
+      // AMD touches the stack behind the parameters before it looks at the selector.
+      return 4 * rnd.below(32);
+    case "ret":
       return rnd.chance(80) ? rnd.below(64) : rnd.value(16);
     default:
       return rnd.value(operand === "Iw" ? 16 : operand.endsWith("b") ? 8 : form.operandSize);
@@ -257,6 +289,12 @@ export function shapeRegisters(b: Builder, p: Placed): void {
 function patchEqual(b: Builder, p: Placed, bytes: number): void {
   if (p.linear >= 0) b.patchValue(p.linear, b.getPart(EAX, bytes * 8), bytes);
   else if (!b.isPinned(p.rm & (bytes === 1 ? 3 : 7))) b.setPart(p.rm, bytes * 8, b.getPart(EAX, bytes * 8));
+}
+
+/** An instruction that pushes more than once: a fault may leave some of it below ESP, at whichever push comes first. */
+function halfPushed(b: Builder, bytes: number): void {
+  b.c.undefine(b.stackLinear(-bytes), bytes);
+  b.c.flags |= CASE_UNDEFINED_ON_FAULT | CASE_ANY_FAULT_ADDRESS;
 }
 
 /** Contents of the operands once they have their places, how the case stops, and what it leaves undefined. */
@@ -328,12 +366,17 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
       if (/^[A-Z]S$/.test(form.operands[0] as string) && form.operandSize === 32) c.undefine(b.stackLinear(-2), 2);
       return;
     case "call": case "jmp": {
+      if (m === "call") halfPushed(b, 4);
       if (!form.operands[0]?.startsWith("E")) return;
       if (p.linear >= 0) b.patchValue(p.linear, b.codeTarget(), bytes);
       if (b.trapsAt(value())) b.stopAtInt3();
       return;
     }
+    case "enter": case "pusha":
+      halfPushed(b, m === "pusha" ? 32 : 128);
+      return;
     case "callf": case "jmpf": {
+      if (m === "callf") halfPushed(b, 8);
       if (p.linear < 0) return;
       const t = farTarget(b);
       const n = form.operandSize / 8;
