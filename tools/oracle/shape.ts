@@ -363,7 +363,11 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
       return;
     case "push":
       // A 32-bit push of a segment register either zero-extends or leaves the upper half alone (SDM 2B, PUSH).
-      if (/^[A-Z]S$/.test(form.operands[0] as string) && form.operandSize === 32) c.undefine(b.stackLinear(-2), 2);
+      if (/^[A-Z]S$/.test(form.operands[0] as string) && form.operandSize === 32) {
+        c.undefine(b.stackLinear(-2), 2);
+        // So its alignment is either that of two bytes or of four.
+        c.eflags &= ~0x40000;
+      }
       return;
     case "call": case "jmp": {
       if (m === "call") halfPushed(b, 4);
