@@ -25,8 +25,8 @@ export function umipBlocks(vcpu: i32): bool {
 /** SGDT, SIDT: all 32 bits of the base whatever the operand size, as processors do since the 386. */
 export function storeTable(vcpu: i32, rec: i32, idt: bool): void {
   if (umipBlocks(vcpu) || descriptorExit(vcpu)) return;
-  writeOperand<u16>(vcpu, rec, load<u16>(vcpu, idt ? IDTR_LIMIT : GDTR_LIMIT));
-  writeOperand<u32>(vcpu, rec, load<u32>(vcpu, idt ? IDTR_BASE : GDTR_BASE), 2);
+  writeOperand<u16>(vcpu, rec, load<u16>(vcpu + (idt ? IDTR_LIMIT : GDTR_LIMIT)));
+  writeOperand<u32>(vcpu, rec, load<u32>(vcpu + (idt ? IDTR_BASE : GDTR_BASE)), 2);
 }
 
 /** LGDT, LIDT: 24 bits of the base with 16-bit operand size. */
@@ -36,8 +36,8 @@ export function loadTable(vcpu: i32, rec: i32, idt: bool): void {
   let base = readOperand<u32>(vcpu, rec, 2);
   if (faulted(vcpu) || descriptorExit(vcpu)) return;
   if (load<u8>(rec, REC_PFX) & PFX_OP16) base &= 0xffffff;
-  store<u32>(vcpu, limit, idt ? IDTR_LIMIT : GDTR_LIMIT);
-  store<u32>(vcpu, base, idt ? IDTR_BASE : GDTR_BASE);
+  store<u32>(vcpu + (idt ? IDTR_LIMIT : GDTR_LIMIT), limit);
+  store<u32>(vcpu + (idt ? IDTR_BASE : GDTR_BASE), base);
 }
 
 /** SLDT, STR */
