@@ -86,7 +86,7 @@ function decodeInto(vcpu: i32, block: i32, host: u32, room: u32, mode: u32, max:
 /** The one instruction at `eip` that crosses a page border, decoded from bytes put together. */
 function decodeCrossing(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i32 {
   const block = vcpu + SCRATCH_BLOCK;
-  const first = 0x1000 - (lin & 0xfff);
+  const first: u32 = 0x1000 - (lin & 0xfff);
   const allowed = bytesToLimit(vcpu, eip, mode, MAX_LENGTH);
   if (allowed <= first) {
     raise(vcpu, Vector.GP, 0);

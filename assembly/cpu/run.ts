@@ -2,12 +2,11 @@
 // instruction, NMI, interrupts, code breakpoints, then the instruction itself), then blocks until something stops them.
 import {
   BLOCK_COUNT, BLOCK_RECORDS, BUDGET_END, CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CUR_BLOCK, CUR_REC, DEBUG_BREAK, DEBUG_BREAK_COUNT, DR7,
-  EFLAGS_SYS, EIP, EVENT, EVENT_EXIT, EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_QUAL, EXIT_REASON, FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION,
-  FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_LEN, REC_OP,
+  EFLAGS_SYS, EIP, EVENT, EVENT_EXIT, EVENT_NO_STEP, EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_QUAL, EXIT_REASON, FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION,
+  FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_LEN,
   REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
-import { Op } from "../../spec/op.gen";
 import { FLAG_IF, FLAG_RF, FLAG_TF } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { acknowledgeInterrupt, interruptPending, nmiPending } from "../irq/pending";
@@ -100,11 +99,6 @@ function deliverPending(vcpu: i32): i32 {
   return GO_ON;
 }
 
-/** INT n, INT3, INTO and INT1 clear TF on their way, and no single-step trap follows them. */
-function isSoftwareInterrupt(op: u32): bool {
-  return op == <u32>Op.INT_N || op == <u32>Op.INT3 || op == <u32>Op.INTO || op == <u32>Op.INT1;
-}
-
 function atBreakpoint(vcpu: i32): bool {
   const lin = codeLinear(vcpu);
   const n = load<i32>(vcpu, DEBUG_BREAK_COUNT);
@@ -139,8 +133,7 @@ function account(vcpu: i32, stop: i32, stepped: bool): i32 {
   const completed = fault == FAULT_NONE || fault == FAULT_AGAIN;
   if (completed) {
     if (load<u32>(vcpu, REPLAY_COUNT) != 0) replayClear(vcpu);
-    if (stepped && !isSoftwareInterrupt(<u32>load<u16>(load<i32>(vcpu, CUR_REC), REC_OP)))
-      store<u32>(vcpu, load<u32>(vcpu, PENDING_DB) | DR6_BS, PENDING_DB);
+    if (stepped && !(load<u32>(vcpu, EVENT) & EVENT_NO_STEP)) store<u32>(vcpu, load<u32>(vcpu, PENDING_DB) | DR6_BS, PENDING_DB);
   }
   if (fault != FAULT_NONE) return settleFault(vcpu);
   if (load<u32>(vcpu, EVENT) & EVENT_EXIT) {

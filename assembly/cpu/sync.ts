@@ -33,7 +33,7 @@ export function guestWritten(gpa: u32, size: u32): void {
   let at = gpa;
   let left = size;
   while (left > 0) {
-    let n = 0x1000 - (at & 0xfff);
+    let n: u32 = 0x1000 - (at & 0xfff);
     if (n > left) n = left;
     const h = hostAddress(at);
     if (h != 0) beforeWrite(VCPU_BASE, h, n);

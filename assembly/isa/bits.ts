@@ -27,7 +27,7 @@ function onOperand<T>(vcpu: i32, rec: i32, k: u32, bit: u32): void {
 }
 
 function onMemory<T>(vcpu: i32, rec: i32, k: u32, bit: i32): void {
-  const width = sizeof<T>() * 8;
+  const width: u32 = <u32>sizeof<T>() * 8;
   const displacement = <u32>((bit >> (sizeof<T>() == 4 ? 5 : 4)) * (sizeof<T>() as i32));
   const lin = linearAddress(vcpu, rec, displacement, sizeof<T>(), k != TEST);
   if (faulted(vcpu)) return;

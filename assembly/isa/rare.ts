@@ -5,11 +5,9 @@ import { Vector } from "../../spec/vectors";
 import { raise } from "../cpu/fault";
 import { execFlow } from "./flow";
 import { execInt } from "./integer";
-import { execMmx } from "./simd/mmx";
-import { execSse } from "./simd/sse";
-import { execSse2 } from "./simd/sse2";
+import { execMmx, execSse, execSse2 } from "./simd/index";
 import { execSystem } from "./system/system";
-import { execX87 } from "./x87/x87";
+import { execX87 } from "./x87/exec";
 
 /** Executes `rec`, whose operation is `op`. EIP already points behind it. */
 export function execRare(vcpu: i32, rec: i32, op: u32): void {

@@ -41,7 +41,7 @@ function segBase(vcpu: i32, seg: i32): u32 {
 
 /** One element. False when it faulted; nothing has changed then. */
 function element<T>(vcpu: i32, rec: i32, k: u32, addr16: bool): bool {
-  const size = sizeof<T>();
+  const size: u32 = <u32>sizeof<T>();
   const step: u32 = load<u32>(vcpu, EFLAGS_SYS) & FLAG_DF ? 0 - size : size;
   const si = index(vcpu, ESI, addr16);
   const di = index(vcpu, EDI, addr16);
@@ -116,7 +116,7 @@ function fill(to: u32, n: u32, value: u32, size: u32): void {
 
 /** Forward MOVS or STOS of `n` elements of one page each side, past the per-element checks. False: not possible here. */
 function bulk<T>(vcpu: i32, rec: i32, k: u32, n: u32, addr16: bool): bool {
-  const size = sizeof<T>();
+  const size: u32 = <u32>sizeof<T>();
   const bytes = n * size;
   const di = index(vcpu, EDI, addr16);
   const lin = di + segBase(vcpu, SEG_ES);
