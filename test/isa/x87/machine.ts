@@ -129,7 +129,9 @@ export class X87Machine {
     v.setUint8(REC + L.REC_PFX, prefixes | (memory ? 0 : L.PFX_REG));
     v.setUint32(REC + L.REC_DISP, memory ? address : modrm, true);
     v.setUint32(REC + L.REC_IMM, Number.parseInt(row.code, 16) | (modrm << 8), true);
+    // What a recorded fault turned off, as clearFault does
     this.set32(L.FAULT, 0);
+    this.set32(L.TLB_CURRENT, TLB);
     this.set32(L.EIP, 0x1002);
     this.#exec(VCPU, REC);
     return this.get32(L.FAULT);
