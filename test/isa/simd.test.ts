@@ -120,7 +120,8 @@ function approximates(c: S.SimdCase, got: DataView, want: DataView, at: number):
   if (at < S.STATE_XMM + 16 || at >= S.STATE_XMM + 32) return false;
   const lane = at - (S.STATE_XMM + 16);
   const state = new DataView(c.state.buffer);
-  const source = state.getFloat32((c.memory ? S.STATE_MEMORY : S.STATE_XMM + 16 * c.rm) + lane, true);
+  const at0 = c.memory ? S.STATE_MEMORY + state.getUint32(S.STATE_OFFSET, true) : S.STATE_XMM + 16 * c.rm;
+  const source = state.getFloat32(at0 + lane, true);
   const exact = c.row.op.startsWith("Rcp") ? 1 / source : 1 / Math.sqrt(source);
   const bound = 1.5 * 2 ** -12;
   const value = got.getFloat32(at, true);
