@@ -95,9 +95,10 @@ export const MODE = 0x9c; // u32 MODE_* decode mode of the current code segment;
 export const CPL = 0xa0; // u32
 export const TLB_CURRENT = 0xa4; // u32 Wasm address of the TLB for the current privilege
 export const FAULT = 0xa8; // u32 0 = none, else FAULT_* kind of what stops the instruction being executed
-export const FAULT_VECTOR = 0xac; // u32
-export const FAULT_ERROR = 0xb0; // u32
-export const EVENT = 0xb4; // u32 EVENT_* reasons to leave the block loop after the current instruction
+export const EVENT = 0xac; // u32, beside FAULT (one load tests both). EVENT_* reasons to leave the block loop after the current instruction
+export const EVENT_AND_FAULT = 0xa8; // u64
+export const FAULT_VECTOR = 0xb0; // u32
+export const FAULT_ERROR = 0xb4; // u32
 export const INSN_LEN = 0xb8; // u32 length of the instruction being executed (handlers of rare instructions)
 export const INHIBIT = 0xbc; // u32 INHIBIT_* interrupt shadow that covers the next instruction only
 export const CUR_REC = 0xc0; // u32 record being executed (rare instructions and slow paths)
@@ -283,6 +284,9 @@ export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
+
+/** Scratch of the x87 handlers inside one instruction, 512 bytes; nothing in it outlives the instruction. */
+export const FPU_WORK = 0xe00;
 
 export const PORT_BITMAP = 0x1000; // 65,536 bits
 export const MSR_BITMAP = 0x3000; // read low, read high, write low, write high: 1 KiB each, as VMX
