@@ -69,7 +69,7 @@ function execute(c: S.SimdCase): DataView {
   const id = Op[c.row.op];
   if (id === undefined) throw new Error(`no Op.${c.row.op}`);
   core.decode(id, c.row.ext ?? 1, c.rm, c.imm, c.memory);
-  if (c.row.code === "0F 38 F1" && c.state[S.STATE_CODE] === 0x66) view.setUint8(core.record + L.REC_PFX, view.getUint8(core.record + L.REC_PFX) | L.PFX_OP16 | L.PFX_66);
+  if (c.word) view.setUint8(core.record + L.REC_PFX, view.getUint8(core.record + L.REC_PFX) | L.PFX_OP16 | L.PFX_66);
   const trap = core.run(c.row.family);
   const out = new Uint8Array(c.state);
   const o = new DataView(out.buffer);

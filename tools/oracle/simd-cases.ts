@@ -29,6 +29,8 @@ export interface SimdCase {
   readonly memory: boolean;
   readonly rm: number;
   readonly imm: number;
+  /** 16-bit operand size: CRC32 only, elsewhere 66h belongs to the opcode. */
+  readonly word: boolean;
   /** A state record. */
   readonly state: Uint8Array;
 }
@@ -143,7 +145,7 @@ export function lanesOf(row: OpcodeRow): [Lane, Lane] {
     return [lane, lane];
   }
   if (/(ps|ss)$/.test(m) && row.op !== "Andps") return ["f32", "f32"];
-  if (/[a-z](pd|sd)$/.test(m) && !/^p(add|sub)/.test(m)) return ["f64", "f64"];
+  if (/[a-z](pd|sd)$/.test(m) && !m.startsWith("p")) return ["f64", "f64"];
   return ["int", "int"];
 }
 
@@ -161,8 +163,8 @@ function skipped(row: OpcodeRow): boolean {
 const FLOAT_VECTORS = 280;
 const INTEGER_VECTORS = 200;
 
-function instruction(row: OpcodeRow, memory: boolean, rm: number, imm: number): number[] {
-  const code: number[] = [];
+function instruction(row: OpcodeRow, memory: boolean, rm: number, imm: number, word: boolean): number[] {
+  const code: number[] = word ? [0x66] : [];
   if (row.prefix !== undefined && row.prefix !== "none") code.push(Number.parseInt(row.prefix, 16));
   for (const byte of row.code.split(" ")) code.push(Number.parseInt(byte, 16));
   const reg = row.ext ?? 1;
@@ -221,10 +223,14 @@ export function* simdCases(): Generator<SimdCase> {
         v.setUint32(STATE_OFFSET, v.getUint32(STATE_OFFSET, true) & ~3, true);
       }
       const imm = r.chance(40) ? r.below(256) : r.below(20);
-      const code = instruction(row, memory, rm, imm);
+      if (row.mnemonic.startsWith("pcmpestr")) {
+        for (const length of [STATE_EAX, STATE_EDX]) if (r.chance(80)) v.setInt32(length, r.below(24) - 4, true);
+      }
+      const word = row.op === "Crc32Ev" && i % 4 >= 2;
+      const code = instruction(row, memory, rm, imm, word);
       state.set(code, STATE_CODE);
       state[STATE_CODE + 15] = code.length;
-      yield { row, memory, rm, imm, state };
+      yield { row, memory, rm, imm, word, state };
     }
   }
 }

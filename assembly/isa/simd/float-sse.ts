@@ -5,12 +5,13 @@ import { Op } from "../../../spec/op.gen";
 import { faulted } from "../../cpu/fault";
 import { setArithFlags } from "../../cpu/flags";
 import { isRegForm, readE, writeG } from "../operand";
+import { noPending } from "../x87/status";
 import { Arith, arith32, arithPs, sqrt32, sqrtPs } from "./arithmetic";
 import { compare, compareFlags, minMax } from "./compare";
 import { int32ToF32, reciprocal, reciprocalRoot, toInt32 } from "./convert";
 import { begin, commit } from "./mxcsr";
 import { readQ, readW, readW32, readW64, regV } from "./operand";
-import { enterMmx, writeMmx, x87Quiet } from "./usable";
+import { enterMmx, writeMmx } from "./usable";
 
 export function execSseFloat(vcpu: i32, rec: i32, op: i32): void {
   begin(vcpu);
@@ -47,7 +48,7 @@ export function execSseFloat(vcpu: i32, rec: i32, op: i32): void {
     }
     case Op.Cvtpi2ps: {
       // With a memory operand MMX state is not touched: SDM 2 says so of CVTPI2PD only, processors do it for both.
-      if (isRegForm(rec) && !x87Quiet(vcpu)) return;
+      if (isRegForm(rec) && !noPending(vcpu)) return;
       const value = readQ(vcpu, rec);
       if (faulted(vcpu)) return;
       const low = int32ToF32(vcpu, <i32>value);
@@ -57,7 +58,7 @@ export function execSseFloat(vcpu: i32, rec: i32, op: i32): void {
       return;
     }
     case Op.Cvtps2pi: case Op.Cvttps2pi: {
-      if (!x87Quiet(vcpu)) return;
+      if (!noPending(vcpu)) return;
       const value = readW64(vcpu, rec);
       if (faulted(vcpu)) return;
       const low = toInt32<f32>(vcpu, value & 0xffffffff, op == Op.Cvttps2pi);
