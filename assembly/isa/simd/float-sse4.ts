@@ -54,6 +54,16 @@ function round<T>(vcpu: i32, x: u64, imm: u32): u64 {
   return sizeof<T>() == 4 ? <u64>reinterpret<u32>(<f32>rounded) : reinterpret<u64>(rounded);
 }
 
+/**
+ * Between the multiplication and each level of additions of a dot product: an unmasked exception stops it there, and
+ * what a finished stage raised stays in MXCSR whatever the next one does.
+ */
+function stage(vcpu: i32): bool {
+  if (!commit(vcpu)) return false;
+  begin(vcpu);
+  return true;
+}
+
 function packed(vcpu: i32, op: i32, a: v128, b: v128, imm: u32): v128 {
   switch (op) {
     case Op.Roundps: {
@@ -71,14 +81,18 @@ function packed(vcpu: i32, op: i32, a: v128, b: v128, imm: u32): v128 {
       const p1 = imm & 0x20 ? arith32(vcpu, Arith.Mul, i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1)) : 0;
       const p2 = imm & 0x40 ? arith32(vcpu, Arith.Mul, i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2)) : 0;
       const p3 = imm & 0x80 ? arith32(vcpu, Arith.Mul, i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3)) : 0;
+      if (!stage(vcpu)) return b;
       const low = arith32(vcpu, Arith.Add, p0, p1);
-      const sum = arith32(vcpu, Arith.Add, low, arith32(vcpu, Arith.Add, p2, p3));
+      const high = arith32(vcpu, Arith.Add, p2, p3);
+      if (!stage(vcpu)) return b;
+      const sum = arith32(vcpu, Arith.Add, low, high);
       const lanes = i32x4.ne(v128.and(i32x4.splat(imm), i32x4(1, 2, 4, 8)), i32x4.splat(0));
       return v128.and(i32x4.splat(sum), lanes);
     }
     default: {
       const p0 = imm & 0x10 ? arith64(vcpu, Arith.Mul, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0)) : 0;
       const p1 = imm & 0x20 ? arith64(vcpu, Arith.Mul, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1)) : 0;
+      if (!stage(vcpu)) return b;
       const sum = arith64(vcpu, Arith.Add, p0, p1);
       const lanes = i64x2.ne(v128.and(i64x2.splat(imm), i64x2(1, 2)), i64x2.splat(0));
       return v128.and(i64x2.splat(sum), lanes);
