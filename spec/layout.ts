@@ -172,6 +172,10 @@ export const DR6 = 0x230;
 export const DR7 = 0x234;
 /** PAE page-directory-pointer entries loaded by CR3 (SDM 3A 4.4.1), u64 each. */
 export const PDPTE = 0x240;
+/** Interrupt or trap whose delivery waits for the host (its stack or tables are MMIO): VECTORING_*, 0 = none. */
+export const VECTORING = 0x260; // u32, as VMX's IDT-vectoring information: vector, VECTORING_VALID, VECTORING_NMI
+export const VECTORING_VALID = -0x80000000;
+export const VECTORING_NMI = 0x200;
 
 // MSRs with storage in the block (u64 unless said)
 export const MSR_STATE = 0x280;
@@ -285,6 +289,17 @@ export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
 
+/**
+ * Scratch of one instruction (assembly/isa/system), not state: segment caches and gates being validated before they are
+ * committed, the stack frame being built, and the new task's registers.
+ */
+export const SEG_DRAFT = 0xa00; // 8 caches laid out as SEG, one for each segment register
+export const DRAFT_ADDR = 20; // u32 linear address of the descriptor, 0 = none
+export const DRAFT_LOW = 24; // u32 raw descriptor
+export const DRAFT_HIGH = 28; // u32
+export const FRAME = 0xb00; // see assembly/isa/system/frame.ts
+export const GATE = 0xb20; // see assembly/isa/system/gate.ts
+export const TASK = 0xb40; // see assembly/isa/system/task.ts
 /** Scratch of the x87 handlers inside one instruction, 512 bytes; nothing in it outlives the instruction. */
 export const FPU_WORK = 0xe00;
 
@@ -312,6 +327,9 @@ export const FAULT_SHUTDOWN = 4;
 export const EVENT_RECHECK = 1; // CS:EIP, mode, or interrupt state changed: go through the dispatcher
 export const EVENT_EXIT = 2; // the instruction completed and EXIT_REASON is set
 export const EVENT_IRQ = 4; // an interrupt controller has something to deliver
+
+/** The instruction entered a handler or another task: its single-step trap is dropped (INT n clears TF on the way). */
+export const EVENT_NO_STEP = 8;
 
 export const INHIBIT_IRQ = 1; // after STI
 export const INHIBIT_SS = 2; // after MOV SS, POP SS: also holds off debug traps
