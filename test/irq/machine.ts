@@ -26,7 +26,7 @@ function compile(): WebAssembly.Module {
   }
 }
 
-let compiled: WebAssembly.Module | undefined;
+const compiled = compile();
 
 type Core = Record<string, (...args: (number | bigint)[]) => number> & {
   nowNs(vcpu: number): bigint;
@@ -56,7 +56,6 @@ export class Chipset {
   hostNs = 0;
 
   constructor(options: ChipsetOptions = {}) {
-    compiled ??= compile();
     const instance = new WebAssembly.Instance(compiled, {
       env: { memory: this.memory },
       host: { nowNs: () => this.hostNs },
