@@ -53,7 +53,7 @@ export function flushTlb(vcpu: i32): void {
 export function invalidatePage(vcpu: i32, lin: u32): void {
   const page = lin & ~0xfff;
   for (let t = 0; t < 2; t++) {
-    const e = Mem.entry(load<i32>(vcpu, t == 0 ? TLB_USER : TLB_SUPER), page);
+    const e = Mem.entry(t == 0 ? load<i32>(vcpu, TLB_USER) : load<i32>(vcpu, TLB_SUPER), page);
     if (load<u32>(e, TLB_READ) == page || load<u32>(e, TLB_WRITE) == page || load<u32>(e, TLB_EXEC) == page) clearEntry(e);
   }
   if (load<u32>(vcpu, TLB_LARGE_COUNT) == 0) return;
@@ -78,7 +78,7 @@ export const FILL_EXEC: u32 = 4;
 
 export function fillTlb(vcpu: i32, user: bool, lin: u32, host: u32, rights: u32, journal: u32): void {
   if (load<i32>(vcpu, TLB_JOURNAL_COUNT) >= TLB_JOURNAL_MAX) flushTlbAll(vcpu);
-  const e = Mem.entry(load<i32>(vcpu, user ? TLB_USER : TLB_SUPER), lin);
+  const e = Mem.entry(user ? load<i32>(vcpu, TLB_USER) : load<i32>(vcpu, TLB_SUPER), lin);
   const page = lin & ~0xfff;
   store<u32>(e, rights & FILL_READ ? page : NO_TAG, TLB_READ);
   store<u32>(e, rights & FILL_WRITE ? page : NO_TAG, TLB_WRITE);
