@@ -155,8 +155,13 @@ function readTable(image: ImageReader, bits: BitReader, symbolCount: number): Hu
 
 /** Undoes the Huffman coding, the zero runs and move-to-front; how many bytes `block` then holds. */
 function readSymbols(
-  image: ImageReader, bits: BitReader, block: Uint32Array, alphabet: Uint8Array,
-  selectors: Uint8Array, tables: readonly HuffmanTable[], endSymbol: number,
+  image: ImageReader,
+  bits: BitReader,
+  block: Uint32Array,
+  alphabet: Uint8Array,
+  selectors: Uint8Array,
+  tables: readonly HuffmanTable[],
+  endSymbol: number,
 ): number {
   const recent = alphabet.slice();
   let length = 0;

@@ -21,7 +21,9 @@ export const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 type XzLibrary = typeof xzDecompress;
 
 // The library is CommonJS: bundlers offer its names, Node only a default export.
-const { XzReadableStream } = xzDecompress.XzReadableStream ? xzDecompress : (xzDecompress as { default?: XzLibrary }).default as XzLibrary;
+const { XzReadableStream } = xzDecompress.XzReadableStream
+  ? xzDecompress
+  : ((xzDecompress as { default?: XzLibrary }).default as XzLibrary);
 
 /** Unpacks one .xz stream at the start of the image; what follows it is ignored. Throws VmError("bad-image"). */
 export async function unpackXz(image: ImageReader, limitBytes: number): Promise<Uint8Array> {
@@ -30,7 +32,8 @@ export async function unpackXz(image: ImageReader, limitBytes: number): Promise<
     throw damaged(image, `its stream flags are ${hex(image.u16(6, "the xz stream flags"))}, of a later format`);
   }
   const flags = image.slice(6, 2, "the xz stream flags");
-  if (image.u32(8, "the xz header CRC32") !== crc32(flags)) throw damaged(image, "the CRC32 of its stream header is wrong");
+  if (image.u32(8, "the xz header CRC32") !== crc32(flags))
+    throw damaged(image, "the CRC32 of its stream header is wrong");
 
   const blocks: Uint8Array[] = [];
   let total = 0;
@@ -45,7 +48,10 @@ export async function unpackXz(image: ImageReader, limitBytes: number): Promise<
     const checkBytes = CHECK_BYTES[check] as number;
     const expected = image.slice(data + padded, checkBytes, "an xz block check");
     const block = await unpackLzma2(
-      image.slice(data, extent.packedBytes, "an xz block"), extent.unpackedBytes, header.dictionary, image,
+      image.slice(data, extent.packedBytes, "an xz block"),
+      extent.unpackedBytes,
+      header.dictionary,
+      image,
     );
     if (header.bcj) undoBcjX86(block);
     await verify(image, block, check, expected);
@@ -108,12 +114,17 @@ function readBlockHeader(image: ImageReader, offset: number): BlockHeader {
     }
     at += propertyBytes;
   }
-  if (dictionary === undefined || dictionary > 40) throw damaged(image, `its LZMA2 dictionary code is ${dictionary}, 0 to 40 are valid`);
+  if (dictionary === undefined || dictionary > 40)
+    throw damaged(image, `its LZMA2 dictionary code is ${dictionary}, 0 to 40 are valid`);
   return { bytes, bcj, dictionary };
 }
 
 /** Follows the chunk headers of an LZMA2 stream: where it ends and how much it unpacks to, both exact. */
-function walkLzma2(image: ImageReader, start: number, limitBytes: number): { packedBytes: number; unpackedBytes: number } {
+function walkLzma2(
+  image: ImageReader,
+  start: number,
+  limitBytes: number,
+): { packedBytes: number; unpackedBytes: number } {
   let at = start;
   let unpackedBytes = 0;
   for (;;) {
@@ -135,9 +146,15 @@ function walkLzma2(image: ImageReader, start: number, limitBytes: number): { pac
 }
 
 /** The format's dictionary sizes: 4 KiB, 6 KiB, 8 KiB, 12 KiB, ... */
-const dictionaryBytes = (code: number): number => (code === 40 ? 0xffffffff : (2 | (code & 1)) * 2 ** ((code >> 1) + 11));
+const dictionaryBytes = (code: number): number =>
+  code === 40 ? 0xffffffff : (2 | (code & 1)) * 2 ** ((code >> 1) + 11);
 
-async function unpackLzma2(lzma2: Uint8Array, unpackedBytes: number, dictionary: number, image: ImageReader): Promise<Uint8Array> {
+async function unpackLzma2(
+  lzma2: Uint8Array,
+  unpackedBytes: number,
+  dictionary: number,
+  image: ImageReader,
+): Promise<Uint8Array> {
   const output = new Uint8Array(unpackedBytes);
   if (unpackedBytes === 0) return output;
   // No distance reaches back further than the data goes, so a header cannot make the library allocate gigabytes.
@@ -166,7 +183,8 @@ async function unpackLzma2(lzma2: Uint8Array, unpackedBytes: number, dictionary:
   } catch (cause) {
     throw damaged(image, "its LZMA2 data cannot be decoded", cause);
   }
-  if (at !== unpackedBytes) throw damaged(image, `it unpacks to ${at} bytes where its chunk headers say ${unpackedBytes}`);
+  if (at !== unpackedBytes)
+    throw damaged(image, `it unpacks to ${at} bytes where its chunk headers say ${unpackedBytes}`);
   return output;
 }
 
