@@ -5,7 +5,9 @@
 // ---------------------------------------------------------------- the memory of one VM, lowest first
 /** Static data of the Wasm module (tables); read only after instantiation. */
 export const STATIC_DATA_BASE = 0x400;
-export const STATIC_DATA_END = 0x40000;
+export const STATIC_DATA_END = 0x30000;
+/** A TLB that never hits; see assembly/cpu/fault.ts. */
+export const TLB_NULL = 0x30000;
 /** VM header: format, layout, clock; see VM_*. */
 export const VM_BASE = 0x40000;
 /** Chipset block: both 8259s, 8254, I/O APIC; see assembly/irq and assembly/time. */
@@ -93,9 +95,10 @@ export const MODE = 0x9c; // u32 MODE_* decode mode of the current code segment;
 export const CPL = 0xa0; // u32
 export const TLB_CURRENT = 0xa4; // u32 Wasm address of the TLB for the current privilege
 export const FAULT = 0xa8; // u32 0 = none, else FAULT_* kind of what stops the instruction being executed
-export const FAULT_VECTOR = 0xac; // u32
-export const FAULT_ERROR = 0xb0; // u32
-export const EVENT = 0xb4; // u32 EVENT_* reasons to leave the block loop after the current instruction
+export const EVENT = 0xac; // u32, beside FAULT (one load tests both). EVENT_* reasons to leave the block loop after the current instruction
+export const EVENT_AND_FAULT = 0xa8; // u64
+export const FAULT_VECTOR = 0xb0; // u32
+export const FAULT_ERROR = 0xb4; // u32
 export const INSN_LEN = 0xb8; // u32 length of the instruction being executed (handlers of rare instructions)
 export const INHIBIT = 0xbc; // u32 INHIBIT_* interrupt shadow that covers the next instruction only
 export const CUR_REC = 0xc0; // u32 record being executed (rare instructions and slow paths)
@@ -111,7 +114,7 @@ export const BUDGET_END = 0xe8; // u64 RETIRED at which the block loop must stop
 export const PENDING_DB = 0xf0; // u32 DR6 bits of a debug trap due after the current instruction
 export const VCPU_ID = 0xf4; // u32
 export const BLOCK_LIMIT = 0xf8; // u32 at most so many instructions in the next block (0 = no limit)
-export const FLUSH_GEN = 0xfc; // u32
+export const FLUSH_GEN = 0xfc; // u32 counts invalidations of decoded code // u32
 
 /** Segment registers: ES CS SS DS FS GS LDTR TR, SEG_STRIDE bytes each. */
 export const SEG = 0x100;
@@ -169,6 +172,10 @@ export const DR6 = 0x230;
 export const DR7 = 0x234;
 /** PAE page-directory-pointer entries loaded by CR3 (SDM 3A 4.4.1), u64 each. */
 export const PDPTE = 0x240;
+/** Interrupt or trap whose delivery waits for the host (its stack or tables are MMIO): VECTORING_*, 0 = none. */
+export const VECTORING = 0x260; // u32, as VMX's IDT-vectoring information: vector, VECTORING_VALID, VECTORING_NMI
+export const VECTORING_VALID = -0x80000000;
+export const VECTORING_NMI = 0x200;
 
 // MSRs with storage in the block (u64 unless said)
 export const MSR_STATE = 0x280;
@@ -208,6 +215,7 @@ export const FPU_FDP = 0x490; // u32
 export const FPU_FDS = 0x494; // u16
 export const FPU_FERR = 0x498; // u32 1 = FERR# asserted (CR0.NE = 0)
 export const MXCSR = 0x49c; // u32
+export const SSE_RAISED = 0x4f8; // u32 MXCSR exception flags that the current SSE instruction raised so far
 export const XMM = 0x500; // 16 registers, 16 bytes each
 
 // Execution controls (u32 each), as VMX's: what exits
@@ -262,9 +270,38 @@ export const CPUID_COUNT = 0x940; // u32
 export const CPUID_TABLE = 0x6000; // CPUID_MAX entries
 export const CPUID_STRIDE = 32; // u32 leaf, subleaf, flags (1 = subleaf matters), eax, ebx, ecx, edx, pad
 export const CPUID_MAX = 64;
+/** A block decoded for one use: single steps, the last instructions of a budget, code across a page border. */
+export const SCRATCH_BLOCK = 0x6800;
+export const SCRATCH_INSTRUCTIONS = 64;
+export const SCRATCH_BYTES = 0x6e00; // instruction bytes put together across a page border
+/** Filled TLB entries, u32 each: Wasm address of the entry, plus JOURNAL_* in the low bits. */
+export const TLB_JOURNAL = 0x7000;
+export const TLB_JOURNAL_MAX = 8192;
+export const JOURNAL_GLOBAL = 1;
+export const JOURNAL_LARGE = 2;
+export const TLB_JOURNAL_COUNT = 0x948; // u32
+export const TLB_LARGE_COUNT = 0x94c; // u32 journal entries that came from large pages
+export const LAST_EXIT = 0x950; // u32 Exit.* that the host is answering, or -1
+/** Result of the last page walk. */
+export const WALK_GPA = 0x954; // u32
+export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
+
+/**
+ * Scratch of one instruction (assembly/isa/system), not state: segment caches and gates being validated before they are
+ * committed, the stack frame being built, and the new task's registers.
+ */
+export const SEG_DRAFT = 0xa00; // 8 caches laid out as SEG, one for each segment register
+export const DRAFT_ADDR = 20; // u32 linear address of the descriptor, 0 = none
+export const DRAFT_LOW = 24; // u32 raw descriptor
+export const DRAFT_HIGH = 28; // u32
+export const FRAME = 0xb00; // see assembly/isa/system/frame.ts
+export const GATE = 0xb20; // see assembly/isa/system/gate.ts
+export const TASK = 0xb40; // see assembly/isa/system/task.ts
+/** Scratch of the x87 handlers inside one instruction, 512 bytes; nothing in it outlives the instruction. */
+export const FPU_WORK = 0xe00;
 
 export const PORT_BITMAP = 0x1000; // 65,536 bits
 export const MSR_BITMAP = 0x3000; // read low, read high, write low, write high: 1 KiB each, as VMX
@@ -290,6 +327,9 @@ export const FAULT_SHUTDOWN = 4;
 export const EVENT_RECHECK = 1; // CS:EIP, mode, or interrupt state changed: go through the dispatcher
 export const EVENT_EXIT = 2; // the instruction completed and EXIT_REASON is set
 export const EVENT_IRQ = 4; // an interrupt controller has something to deliver
+
+/** The instruction entered a handler or another task: its single-step trap is dropped (INT n clears TF on the way). */
+export const EVENT_NO_STEP = 8;
 
 export const INHIBIT_IRQ = 1; // after STI
 export const INHIBIT_SS = 2; // after MOV SS, POP SS: also holds off debug traps
@@ -341,3 +381,5 @@ export const BLOCK_NEXT_PAGE = 20; // u32 chain of the page
 export const BLOCK_LINK_TAKEN = 24; // u32 block of the branch target in the same page, 0 = not yet
 export const BLOCK_LINK_NEXT = 28; // u32 block that follows in the same page
 export const BLOCK_RECORDS = 32; // records start here
+/** Buckets of the block map (u32 each). */
+export const BLOCK_MAP_ENTRIES = 65536;

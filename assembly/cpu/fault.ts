@@ -2,14 +2,40 @@
 // soon as `faulted` holds, before they change any register. The run loop then delivers the exception.
 import {
   FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION, FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR,
-  EXIT_REASON, EVENT, EVENT_RECHECK, EVENT_EXIT,
+  EXIT_REASON, EVENT, EVENT_RECHECK, EVENT_EXIT, TLB_CURRENT, TLB_NULL, CPL, TLB_USER, TLB_SUPER, CR0, EFLAGS_SYS,
 } from "../../spec/layout";
+import { CR0_AM, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
+
+// From here on every access misses the TLB, and the slow path ignores accesses while a fault is recorded.
+function stop(vcpu: i32, kind: u32): void {
+  store<u32>(vcpu, kind, FAULT);
+  store<u32>(vcpu, TLB_NULL, TLB_CURRENT);
+}
+
+/** Forgets the recorded fault and lets memory accesses through again. */
+export function clearFault(vcpu: i32): void {
+  store<u32>(vcpu, FAULT_NONE, FAULT);
+  updateCurrentTlb(vcpu);
+}
+
+/**
+ * Chooses the TLB that inline accesses look into: by privilege, or the empty one while alignment checks are on
+ * (CPL 3, CR0.AM, EFLAGS.AC), so that every access takes the slow path, which checks.
+ */
+export function updateCurrentTlb(vcpu: i32): void {
+  let tlb = load<u32>(vcpu, TLB_SUPER);
+  if (load<u32>(vcpu, CPL) == 3) {
+    tlb = load<u32>(vcpu, TLB_USER);
+    if (load<u32>(vcpu, CR0) & CR0_AM && load<u32>(vcpu, EFLAGS_SYS) & FLAG_AC) tlb = TLB_NULL;
+  }
+  store<u32>(vcpu, tlb, TLB_CURRENT);
+}
 
 /** Records an exception with an error code (ignored for vectors that push none). The first one of an instruction wins. */
 export function raise(vcpu: i32, vector: i32, error: u32): void {
   if (load<u32>(vcpu, FAULT) != FAULT_NONE) return;
-  store<u32>(vcpu, FAULT_EXCEPTION, FAULT);
+  stop(vcpu, FAULT_EXCEPTION);
   store<u32>(vcpu, vector, FAULT_VECTOR);
   store<u32>(vcpu, error, FAULT_ERROR);
 }
@@ -32,7 +58,7 @@ export function faulted(vcpu: i32): bool {
 /** The instruction needs the host before it can complete; it is executed again afterwards. */
 export function exitBefore(vcpu: i32, reason: i32): void {
   if (load<u32>(vcpu, FAULT) != FAULT_NONE) return;
-  store<u32>(vcpu, FAULT_EXIT, FAULT);
+  stop(vcpu, FAULT_EXIT);
   store<u32>(vcpu, reason, EXIT_REASON);
 }
 
@@ -44,11 +70,11 @@ export function exitAfter(vcpu: i32, reason: i32): void {
 
 /** Executes the same instruction again after pending interrupts had their chance. */
 export function again(vcpu: i32): void {
-  if (load<u32>(vcpu, FAULT) == FAULT_NONE) store<u32>(vcpu, FAULT_AGAIN, FAULT);
+  if (load<u32>(vcpu, FAULT) == FAULT_NONE) stop(vcpu, FAULT_AGAIN);
 }
 
 export function shutdown(vcpu: i32): void {
-  store<u32>(vcpu, FAULT_SHUTDOWN, FAULT);
+  stop(vcpu, FAULT_SHUTDOWN);
 }
 
 /** CS:EIP, the decode mode, privilege or interruptibility changed: leave the block loop after this instruction. */

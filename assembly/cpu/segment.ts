@@ -1,13 +1,13 @@
 // Segment registers: their cached descriptors, the checks on every access that is not known to be flat, and the
 // decode mode that follows from them. SDM 3A chapters 3 and 5.
 import {
-  ATTR_CODE, ATTR_DB, ATTR_DC, ATTR_PRESENT, ATTR_RW, ATTR_S, ATTR_UNUSABLE, CPL, CR0, EFLAGS_SYS, MODE,
+  ATTR_CODE, ATTR_DB, ATTR_DC, ATTR_PRESENT, ATTR_RW, ATTR_S, ATTR_UNUSABLE, CR0, EFLAGS_SYS, MODE,
   MODE_CS32, MODE_FLAT_CODE, MODE_FLAT_DATA, MODE_PROTECTED, MODE_SS32, SEG, SEG_ACCESS, SEG_ATTR, SEG_BASE, SEG_CS, SEG_DS, SEG_ES,
-  SEG_LIMIT, SEG_SS, SEG_STRIDE, SEGA_EXPAND_DOWN, SEGA_FLAT, SEGA_READ, SEGA_WRITE, TLB_CURRENT, TLB_SUPER, TLB_USER,
+  SEG_LIMIT, SEG_SS, SEG_STRIDE, SEGA_EXPAND_DOWN, SEGA_FLAT, SEGA_READ, SEGA_WRITE,
 } from "../../spec/layout";
 import { CR0_PE, FLAG_VM } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
-import { raise } from "./fault";
+import { raise, updateCurrentTlb } from "./fault";
 
 /** Address of a segment register's cache in the vCPU block. */
 export function segAddress(vcpu: i32, seg: i32): i32 {
@@ -48,7 +48,7 @@ export function updateMode(vcpu: i32): void {
   if (load<u32>(segAddress(vcpu, SEG_CS), SEG_ACCESS) & SEGA_FLAT) mode |= MODE_FLAT_CODE;
   if (load<u32>(vcpu, CR0) & CR0_PE && !(load<u32>(vcpu, EFLAGS_SYS) & FLAG_VM)) mode |= MODE_PROTECTED;
   store<u32>(vcpu, mode, MODE);
-  store<u32>(vcpu, load<u32>(vcpu, CPL) == 3 ? load<u32>(vcpu, TLB_USER) : load<u32>(vcpu, TLB_SUPER), TLB_CURRENT);
+  updateCurrentTlb(vcpu);
 }
 
 /**

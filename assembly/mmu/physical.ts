@@ -1,0 +1,61 @@
+// Guest-physical memory: memory slots, and what happens when RAM that holds decoded code is written.
+import {
+  PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOT_STRIDE, SLOTF_READONLY, SLOTS_BASE, VM_A20_MASK, VM_BASE,
+  VM_PAGE_FLAGS, VM_SLOT_COUNT, VM_DIRTY_LOG,
+} from "../../spec/layout";
+import { codeWritten } from "./code-pages";
+
+/** Slot that backs a guest-physical address, or 0. Slots are few and the first one holds most of RAM. */
+export function findSlot(gpa: u32): i32 {
+  const count = load<i32>(VM_BASE, VM_SLOT_COUNT);
+  let slot = SLOTS_BASE;
+  for (let i = 0; i < count; i++) {
+    if (gpa - load<u32>(slot, SLOT_GPA) < load<u32>(slot, SLOT_SIZE)) return slot;
+    slot += SLOT_STRIDE;
+  }
+  return 0;
+}
+
+/** Wasm address of a guest-physical byte, or 0 where no slot is. A20 is applied. */
+export function hostAddress(gpa: u32): u32 {
+  const a = gpa & load<u32>(VM_BASE, VM_A20_MASK);
+  const slot = findSlot(a);
+  if (slot == 0) return 0;
+  return a - load<u32>(slot, SLOT_GPA) + load<u32>(slot, SLOT_HOST);
+}
+
+export function isReadOnly(gpa: u32): bool {
+  const slot = findSlot(gpa & load<u32>(VM_BASE, VM_A20_MASK));
+  return slot != 0 && (load<u32>(slot, SLOT_FLAGS) & SLOTF_READONLY) != 0;
+}
+
+/** Flag byte of the page that holds a Wasm address. */
+export function pageFlagAddress(host: u32): i32 {
+  return load<i32>(VM_BASE, VM_PAGE_FLAGS) + <i32>(host >> 12);
+}
+
+/** Bookkeeping before `size` bytes at `host` (inside one page) are written past the TLB. */
+export function beforeWrite(vcpu: i32, host: u32, size: u32): void {
+  const p = pageFlagAddress(host);
+  const flags = <u32>load<u8>(p);
+  if (flags & PAGE_CODE) codeWritten(vcpu, host, size);
+  if (load<u32>(VM_BASE, VM_DIRTY_LOG)) store<u8>(p, <u32>load<u8>(p) | PAGE_DIRTY);
+}
+
+/** Reads a page-table entry; memory that is not there reads as all ones. */
+export function readPhysical32(gpa: u32): u32 {
+  const h = hostAddress(gpa);
+  return h == 0 ? 0xffffffff : load<u32>(<i32>h);
+}
+
+export function readPhysical64(gpa: u32): u64 {
+  const h = hostAddress(gpa);
+  return h == 0 ? 0xffffffffffffffff : load<u64>(<i32>h);
+}
+
+export function writePhysical32(vcpu: i32, gpa: u32, value: u32): void {
+  const h = hostAddress(gpa);
+  if (h == 0 || isReadOnly(gpa)) return;
+  beforeWrite(vcpu, h, 4);
+  store<u32>(<i32>h, value);
+}
