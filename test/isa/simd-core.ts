@@ -97,7 +97,7 @@ export class SimdCore {
   decode(op: number, reg: number, rm: number, imm: number, memory: boolean): void {
     const v = this.view;
     v.setUint16(RECORD + L.REC_OP, op, true);
-    v.setUint8(RECORD + L.REC_LEN, 4);
+    v.setUint8(RECORD + L.REC_END, 4);
     v.setUint8(RECORD + L.REC_REG, reg * L.GPR_STRIDE);
     v.setUint8(RECORD + L.REC_BASE, (memory ? 6 : rm) * L.GPR_STRIDE);
     v.setUint8(RECORD + L.REC_INDEX, L.GPR_ZERO);
