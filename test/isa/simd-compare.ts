@@ -3,7 +3,7 @@ import * as L from "../../spec/layout.ts";
 import * as op from "../../spec/op.gen.ts";
 import type { OpcodeRow } from "../../spec/opcodes/row.ts";
 import * as S from "../../tools/oracle/simd-cases.ts";
-import { PAGE_LINEAR, type SimdCore } from "./simd-core.ts";
+import { DATA, type SimdCore } from "./simd-core.ts";
 
 const Op = op.Op as unknown as Record<string, number>;
 const ARITHMETIC_FLAGS = 0x8d5;
@@ -34,17 +34,15 @@ function execute(core: SimdCore, c: S.SimdCase): DataView {
   core.set(L.EAX, s.getUint32(S.STATE_EAX, true));
   core.set(L.ECX, s.getUint32(S.STATE_ECX, true));
   core.set(L.EDX, s.getUint32(S.STATE_EDX, true));
-  const pointer = PAGE_LINEAR + OPERAND + s.getUint32(S.STATE_OFFSET, true);
+  const pointer = DATA + OPERAND + s.getUint32(S.STATE_OFFSET, true);
   core.set(L.ESI, pointer);
   core.set(L.EDI, pointer);
   core.set(L.MXCSR, s.getUint32(S.STATE_MXCSR, true));
   setFlags(core, s.getUint32(S.STATE_EFLAGS, true));
-  bytes.set(c.state.subarray(S.STATE_MEMORY, S.STATE_MEMORY + 32), core.page + OPERAND);
-  const id = Op[c.row.op];
-  if (id === undefined) throw new Error(`no Op.${c.row.op}`);
-  core.decode(id, c.row.ext ?? 1, c.rm, c.imm, c.memory);
-  if (c.word) view.setUint8(core.record + L.REC_PFX, view.getUint8(core.record + L.REC_PFX) | L.PFX_OP16 | L.PFX_66);
-  const trap = core.run(c.row.family);
+  bytes.set(c.state.subarray(S.STATE_MEMORY, S.STATE_MEMORY + 32), core.data + OPERAND);
+  const id = core.decode(c.state.subarray(S.STATE_CODE, S.STATE_CODE + (c.state[S.STATE_CODE + 15] as number)));
+  if (id !== Op[c.row.op]) throw new Error(`${c.row.mnemonic} decodes to op ${id}, not to ${c.row.op} (${Op[c.row.op]})`);
+  const trap = core.run();
   const out = new Uint8Array(c.state);
   const o = new DataView(out.buffer);
   out.set(bytes.subarray(vcpu + L.XMM, vcpu + L.XMM + 48), S.STATE_XMM);
@@ -59,7 +57,7 @@ function execute(core: SimdCore, c: S.SimdCase): DataView {
   o.setUint32(S.STATE_MXCSR, core.get(L.MXCSR), true);
   o.setUint32(S.STATE_TAG, view.getUint8(vcpu + L.FPU_TAG), true);
   o.setUint32(S.STATE_TRAP, trap, true);
-  out.set(bytes.subarray(core.page + OPERAND, core.page + OPERAND + 32), S.STATE_MEMORY);
+  out.set(bytes.subarray(core.data + OPERAND, core.data + OPERAND + 32), S.STATE_MEMORY);
   return o;
 }
 

@@ -12,6 +12,7 @@ console.log(`${rounds} rounds from seed ${first}`);
 
 using cpu = new SimdCpu();
 const core = await SimdCore.compile();
+core.flushTlb();
 const bad = new Map<string, number>();
 let total = 0;
 for (let seed = first; seed < first + rounds; seed++) {
