@@ -5,7 +5,7 @@ import type { OpcodeRow } from "../../spec/opcodes/row.ts";
 import * as S from "../../tools/oracle/simd-cases.ts";
 import { DATA, type SimdCore } from "./simd-core.ts";
 
-const Op = op.Op as unknown as Record<string, number>;
+const { Op } = op as unknown as { Op: Record<string, number> };
 const ARITHMETIC_FLAGS = 0x8d5;
 /** Where the memory operand lies in the test page. */
 const OPERAND = 0x100;
@@ -41,7 +41,8 @@ function execute(core: SimdCore, c: S.SimdCase): DataView {
   setFlags(core, s.getUint32(S.STATE_EFLAGS, true));
   bytes.set(c.state.subarray(S.STATE_MEMORY, S.STATE_MEMORY + 32), core.data + OPERAND);
   const id = core.decode(c.state.subarray(S.STATE_CODE, S.STATE_CODE + (c.state[S.STATE_CODE + 15] as number)));
-  if (id !== Op[c.row.op]) throw new Error(`${c.row.mnemonic} decodes to op ${id}, not to ${c.row.op} (${Op[c.row.op]})`);
+  if (id !== Op[c.row.op])
+    throw new Error(`${c.row.mnemonic} decodes to op ${id}, not to ${c.row.op} (${Op[c.row.op]})`);
   const trap = core.run();
   const out = new Uint8Array(c.state);
   const o = new DataView(out.buffer);
@@ -82,8 +83,12 @@ function flags(core: SimdCore): number {
   parity ^= parity >> 2;
   parity ^= parity >> 1;
   const f =
-    (aux >>> 31) | ((~parity & 1) << 2) | (((aux >>> 3) & 1) << 4) | ((res === 0 ? 1 : 0) << 6) |
-    (((res >>> 31) ^ ((aux >>> 16) & 1)) << 7) | (((aux >>> 31) ^ ((aux >>> 30) & 1)) << 11);
+    (aux >>> 31) |
+    ((~parity & 1) << 2) |
+    (((aux >>> 3) & 1) << 4) |
+    ((res === 0 ? 1 : 0) << 6) |
+    (((res >>> 31) ^ ((aux >>> 16) & 1)) << 7) |
+    (((aux >>> 31) ^ ((aux >>> 30) & 1)) << 11);
   return f & ARITHMETIC_FLAGS;
 }
 
@@ -100,7 +105,9 @@ function approximates(c: S.SimdCase, got: DataView, want: DataView, at: number):
   const other = want.getFloat32(at, true);
   if (!Number.isFinite(other) || other === 0 || Math.abs(other) < 2 ** -126 || Math.abs(exact) < 2 ** -125.99) {
     // Near the bottom of the range the SDM lets results be flushed or not.
-    return Math.abs(exact) < 2 ** -125.9 && Math.abs(exact) > 0 && (value === 0 || Math.abs(value / exact - 1) <= bound);
+    return (
+      Math.abs(exact) < 2 ** -125.9 && Math.abs(exact) > 0 && (value === 0 || Math.abs(value / exact - 1) <= bound)
+    );
   }
   return Math.abs(value / exact - 1) <= bound;
 }
@@ -126,7 +133,8 @@ function hex(n: number): string {
 
 export function describeFailure(c: S.SimdCase, list: Failure[]): string {
   const s = new DataView(c.state.buffer);
-  const words = (at: number, n: number): string => Array.from({ length: n }, (_, i) => hex(s.getUint32(at + 4 * i, true))).join(" ");
+  const words = (at: number, n: number): string =>
+    Array.from({ length: n }, (_, i) => hex(s.getUint32(at + 4 * i, true))).join(" ");
   const out = list.map((f) => `  at ${f.at}: got ${hex(f.got)}, the CPU ${hex(f.want)}`);
   return [
     `${c.memory ? "mem" : `rm=${c.rm}`} imm=${c.imm} mxcsr=${hex(s.getUint32(S.STATE_MXCSR, true))} offset=${s.getUint32(S.STATE_OFFSET, true)}`,

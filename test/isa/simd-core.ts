@@ -58,7 +58,18 @@ export class SimdCore {
     let binary: Uint8Array | undefined;
     const options = [
       ...[ENTRY, "--config", "none", "-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--noExportMemory"],
-      ...["--memoryBase", "1024", "--enable", "simd", "--disableWarning", "112", "--use", "abort=", "--outFile", "simd.wasm"],
+      ...[
+        "--memoryBase",
+        "1024",
+        "--enable",
+        "simd",
+        "--disableWarning",
+        "112",
+        "--use",
+        "abort=",
+        "--outFile",
+        "simd.wasm",
+      ],
     ];
     const { error, stderr } = await asc.main(options, {
       readFile: (name: string) => {
@@ -74,13 +85,16 @@ export class SimdCore {
       },
       listFiles: () => [],
     });
-    if (error || binary === undefined) throw new Error(`simd does not compile: ${error?.message}\n${stderr.toString()}`);
+    if (error || binary === undefined)
+      throw new Error(`simd does not compile: ${error?.message}\n${stderr.toString()}`);
     const module = new WebAssembly.Module(binary as Uint8Array<ArrayBuffer>);
     const memory = new WebAssembly.Memory({ initial: RECORD / 0x10000 + 1 });
     const imports: Record<string, Record<string, WebAssembly.ImportValue>> = { env: { memory } };
     for (const i of WebAssembly.Module.imports(module)) {
       if (i.kind !== "function") continue;
-      (imports[i.module] ??= {})[i.name] = () => {
+      const from = imports[i.module] ?? {};
+      imports[i.module] = from;
+      from[i.name] = () => {
         throw new Error(`unexpected call of ${i.module}.${i.name}`);
       };
     }
@@ -124,7 +138,10 @@ export class SimdCore {
   }
 
   /** Decodes the instruction and returns its Op. */
-  decode(code: ArrayLike<number>, mode = L.MODE_CS32 | L.MODE_SS32 | L.MODE_FLAT_DATA | L.MODE_FLAT_CODE | L.MODE_PROTECTED): number {
+  decode(
+    code: ArrayLike<number>,
+    mode = L.MODE_CS32 | L.MODE_SS32 | L.MODE_FLAT_DATA | L.MODE_FLAT_CODE | L.MODE_PROTECTED,
+  ): number {
     this.bytes.fill(0x90, RAM + CODE, RAM + CODE + 16);
     this.bytes.set(code, RAM + CODE);
     const length = this.#exports.decode?.(this.vcpu, RECORD, RAM + CODE, RAM + CODE + 16, mode) as number;

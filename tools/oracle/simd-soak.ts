@@ -7,7 +7,7 @@ import { STATE_SIZE, simdCases } from "./simd-cases.ts";
 import { SimdCpu } from "./simd-cpu.ts";
 
 const rounds = Number(process.argv[2] ?? 10);
-const first = Number(process.argv[3] ?? (Date.now() & 0x3fffffff));
+const first = Number(process.argv[3] ?? Date.now() & 0x3fffffff);
 console.log(`${rounds} rounds from seed ${first}`);
 
 using cpu = new SimdCpu();
