@@ -172,6 +172,8 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
       pfx |= PFX_REG;
       store<u8>(rec, e & ATTR_E8 ? byteRegister(modrm & 7) : (modrm & 7) << 3, REC_BASE);
       store<u32>(rec, modrm, REC_DISP);
+      // MASKMOVQ and MASKMOVDQU have a register form only and yet an operand in memory
+      if (segOverride != NO_SEGMENT) store<u8>(rec, (<u32>segOverride) << EA_SEG_SHIFT, REC_EA);
     } else {
       p = decodeMemory(rec, p, end, modrm, addr16, segOverride, mode);
       if (p == 0) return DECODE_MORE;
