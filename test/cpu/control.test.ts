@@ -74,6 +74,13 @@ describe("control registers", () => {
     }
   });
 
+  it("MOV CR ignores ModRM.mod", async () => {
+    const m = (await Machine.create()).protect(0);
+    m.code([0x0f, 0x20, 0x03, 0x0f, 0x20, 0x45, 0x90]); // mov ebx,cr0; mov ebp,cr0; nop
+    m.run(3);
+    expect([m.reg("ebx"), m.reg("ebp"), m.eip]).toEqual([0x11, 0x11, CODE + 7]);
+  });
+
   it("CR1, CR5..CR7 do not exist", async () => {
     for (const n of [1, 5, 6, 7]) {
       const m = (await Machine.create()).protect(0);
