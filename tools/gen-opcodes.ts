@@ -65,6 +65,7 @@ function entry(row: OpcodeRow): number {
   if (row.end) e |= A.ATTR_END;
   if (row.lock) e |= A.ATTR_LOCK;
   if (row.protectedOnly) e |= A.ATTR_PROTECTED;
+  if (operands.includes("Rd")) e |= A.ATTR_REG_ALWAYS;
   if (row.code.endsWith("+") || /^e[A-D]X,eAX$|^e[SBD][PI],eAX$/.test(row.operands)) e |= A.ATTR_OPREG;
   else if (/^(AL|eAX),|,(AL|eAX)$/.test(row.operands) && !modrm) e |= A.ATTR_ACC;
   e |= (row.feature === undefined ? 0 : featureBit(row)) << A.ATTR_FEATURE_SHIFT;

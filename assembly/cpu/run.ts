@@ -135,7 +135,11 @@ function account(vcpu: i32, stop: i32, stepped: bool): i32 {
     if (load<u32>(vcpu, REPLAY_COUNT) != 0) replayClear(vcpu);
     if (stepped && !(load<u32>(vcpu, EVENT) & EVENT_NO_STEP)) store<u32>(vcpu, load<u32>(vcpu, PENDING_DB) | DR6_BS, PENDING_DB);
   }
-  if (fault != FAULT_NONE) return settleFault(vcpu);
+  if (fault != FAULT_NONE) {
+    const settled = settleFault(vcpu);
+    if (settled != GO_ON) return settled;
+  }
+  // also between two rounds of OUTS: the round is done, its data are the host's
   if (load<u32>(vcpu, EVENT) & EVENT_EXIT) {
     store<u32>(vcpu, 0, EVENT);
     return load<i32>(vcpu, EXIT_REASON);

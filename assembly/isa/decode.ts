@@ -3,7 +3,7 @@
 import { Op } from "../../spec/op.gen";
 import {
   ATTR_ACC, ATTR_E8, ATTR_END, ATTR_FEATURE_SHIFT, ATTR_G8, ATTR_GROUP, ATTR_IMM_MASK, ATTR_IMM_SHIFT, ATTR_LOCK, ATTR_MODRM,
-  ATTR_OP_MASK, ATTR_OPREG, ATTR_PROTECTED, IMM_B, IMM_FAR, IMM_JB, IMM_JZ, IMM_MOFFS, IMM_ONE, IMM_SB, IMM_W, IMM_WB, IMM_Z,
+  ATTR_OP_MASK, ATTR_OPREG, ATTR_PROTECTED, ATTR_REG_ALWAYS, IMM_B, IMM_FAR, IMM_JB, IMM_JZ, IMM_MOFFS, IMM_ONE, IMM_SB, IMM_W, IMM_WB, IMM_Z,
 } from "../../spec/opcodes/attributes";
 import {
   EA_ADDR16, EA_CHECKED, EA_INDEX, EA_SEG_SHIFT, EAX, EBP, EBX, EDI, ESI, ESP, FEATURES, GPR_ZERO, MODE_CS32, MODE_FLAT_DATA, MODE_PROTECTED,
@@ -168,7 +168,7 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
     if (e == 0) return invalid(rec, p - start);
     const reg = (modrm >> 3) & 7;
     store<u8>(rec, e & ATTR_G8 ? byteRegister(reg) : reg << 3, REC_REG);
-    if (modrm >= 0xc0) {
+    if (modrm >= 0xc0 || e & ATTR_REG_ALWAYS) {
       pfx |= PFX_REG;
       store<u8>(rec, e & ATTR_E8 ? byteRegister(modrm & 7) : (modrm & 7) << 3, REC_BASE);
       store<u32>(rec, modrm, REC_DISP);
