@@ -8,7 +8,8 @@ import {
   DELIVER_LOWEST, DELIVER_NMI, DELIVER_SIPI, DELIVER_SMI, ESR_ILLEGAL_REGISTER, ESR_SEND_ILLEGAL_VECTOR, LVT_MASKED,
   LVT_REMOTE_IRR, SVR_ENABLE,
 } from "../../spec/chipset";
-import { apicTimerCurrent, apicTimerSetDivide, apicTimerSetLvt, apicTimerStart } from "../time/apictimer";
+import { apicTimerCurrent, apicTimerSetDivide, apicTimerSetLvt, apicTimerStart, lapicAdvance } from "../time/apictimer";
+import { nowNs } from "../time/clock";
 import { deadlineMoved } from "../time/deadline";
 import { vectorHighest } from "./bits";
 import { deliver, deliverTo } from "./bus";
@@ -121,6 +122,8 @@ export function lapicMmioWrite(vcpu: i32, pageOffset: u32, size: u32, value: u32
 /** Software disable masks every local interrupt; the bits stay set until they are written after enabling. */
 function writeSvr(vcpu: i32, value: u32): void {
   const was = load<u32>(vcpu, LAPIC + APIC_SVR);
+  // A timer that is due by now still expires under the old mask.
+  lapicAdvance(vcpu, nowNs(vcpu));
   store<u32>(vcpu, value & 0x3ff, LAPIC + APIC_SVR);
   if (!(value & SVR_ENABLE)) {
     for (let lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 0x10) {

@@ -40,7 +40,9 @@ describe("8254 outputs against QEMU", () => {
 describe("IRQ 0, local APIC and I/O APIC against QEMU: the same answers and interrupts at the same times", () => {
   for (const [name, script] of Object.entries({ ...IRQ0, ...APIC_STATE })) {
     test(name, () => {
-      for (const { line, ours, qemu } of compare(name, script)) expect(ours, line).toBe(qemu);
+      const answers = compare(name, script);
+      for (const { line, ours, qemu } of answers) expect(ours, line).toBe(qemu);
+      if (script.includes("window")) expect(answers.some(({ line, ours }) => line === "window" && ours >= 0x20)).toBe(true);
     });
   }
 });
