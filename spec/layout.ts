@@ -95,9 +95,10 @@ export const MODE = 0x9c; // u32 MODE_* decode mode of the current code segment;
 export const CPL = 0xa0; // u32
 export const TLB_CURRENT = 0xa4; // u32 Wasm address of the TLB for the current privilege
 export const FAULT = 0xa8; // u32 0 = none, else FAULT_* kind of what stops the instruction being executed
-export const FAULT_VECTOR = 0xac; // u32
-export const FAULT_ERROR = 0xb0; // u32
-export const EVENT = 0xb4; // u32 EVENT_* reasons to leave the block loop after the current instruction
+export const EVENT = 0xac; // u32, beside FAULT (one load tests both). EVENT_* reasons to leave the block loop after the current instruction
+export const EVENT_AND_FAULT = 0xa8; // u64
+export const FAULT_VECTOR = 0xb0; // u32
+export const FAULT_ERROR = 0xb4; // u32
 export const INSN_LEN = 0xb8; // u32 length of the instruction being executed (handlers of rare instructions)
 export const INHIBIT = 0xbc; // u32 INHIBIT_* interrupt shadow that covers the next instruction only
 export const CUR_REC = 0xc0; // u32 record being executed (rare instructions and slow paths)
@@ -155,7 +156,7 @@ export const MODE_SS32 = 2; // SS.B
 export const MODE_FLAT_DATA = 4; // DS, ES and SS are flat
 export const MODE_FLAT_CODE = 8; // CS is flat
 export const MODE_PROTECTED = 16; // CR0.PE and not EFLAGS.VM
-export const MODE_STEP = 32; // reserved for blocks of one instruction; never cached
+export const MODE_USER = 32; // CPL 3
 
 export const GDTR_BASE = 0x200;
 export const GDTR_LIMIT = 0x204;
@@ -171,6 +172,10 @@ export const DR6 = 0x230;
 export const DR7 = 0x234;
 /** PAE page-directory-pointer entries loaded by CR3 (SDM 3A 4.4.1), u64 each. */
 export const PDPTE = 0x240;
+/** Interrupt or trap whose delivery waits for the host (its stack or tables are MMIO): VECTORING_*, 0 = none. */
+export const VECTORING = 0x260; // u32, as VMX's IDT-vectoring information: vector, VECTORING_VALID, VECTORING_NMI
+export const VECTORING_VALID = -0x80000000;
+export const VECTORING_NMI = 0x200;
 
 // MSRs with storage in the block (u64 unless said)
 export const MSR_STATE = 0x280;
@@ -210,6 +215,7 @@ export const FPU_FDP = 0x490; // u32
 export const FPU_FDS = 0x494; // u16
 export const FPU_FERR = 0x498; // u32 1 = FERR# asserted (CR0.NE = 0)
 export const MXCSR = 0x49c; // u32
+export const SSE_RAISED = 0x4f8; // u32 MXCSR exception flags that the current SSE instruction raised so far
 export const XMM = 0x500; // 16 registers, 16 bytes each
 
 // Execution controls (u32 each), as VMX's: what exits
@@ -270,7 +276,13 @@ export const SCRATCH_INSTRUCTIONS = 64;
 export const SCRATCH_BYTES = 0x6e00; // instruction bytes put together across a page border
 /** Filled TLB entries, u32 each: Wasm address of the entry, plus JOURNAL_* in the low bits. */
 export const TLB_JOURNAL = 0x7000;
-export const TLB_JOURNAL_MAX = 8192;
+export const TLB_JOURNAL_MAX = 6144;
+/**
+ * Where indirect near transfers of flat code find their block: u32 EIP, u32 block. Valid while translations are: emptied by
+ * every TLB flush. The block's mode (with MODE_USER) is compared too, so privilege needs no second table.
+ */
+export const JUMP_CACHE = 0xd000;
+export const JUMP_CACHE_ENTRIES = 1024;
 export const JOURNAL_GLOBAL = 1;
 export const JOURNAL_LARGE = 2;
 export const TLB_JOURNAL_COUNT = 0x948; // u32
@@ -282,6 +294,20 @@ export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
+
+/**
+ * Scratch of one instruction (assembly/isa/system), not state: segment caches and gates being validated before they are
+ * committed, the stack frame being built, and the new task's registers.
+ */
+export const SEG_DRAFT = 0xa00; // 8 caches laid out as SEG, one for each segment register
+export const DRAFT_ADDR = 20; // u32 linear address of the descriptor, 0 = none
+export const DRAFT_LOW = 24; // u32 raw descriptor
+export const DRAFT_HIGH = 28; // u32
+export const FRAME = 0xb00; // see assembly/isa/system/frame.ts
+export const GATE = 0xb20; // see assembly/isa/system/gate.ts
+export const TASK = 0xb40; // see assembly/isa/system/task.ts
+/** Scratch of the x87 handlers inside one instruction, 512 bytes; nothing in it outlives the instruction. */
+export const FPU_WORK = 0xe00;
 
 export const PORT_BITMAP = 0x1000; // 65,536 bits
 export const MSR_BITMAP = 0x3000; // read low, read high, write low, write high: 1 KiB each, as VMX
@@ -307,6 +333,9 @@ export const FAULT_SHUTDOWN = 4;
 export const EVENT_RECHECK = 1; // CS:EIP, mode, or interrupt state changed: go through the dispatcher
 export const EVENT_EXIT = 2; // the instruction completed and EXIT_REASON is set
 export const EVENT_IRQ = 4; // an interrupt controller has something to deliver
+
+/** The instruction entered a handler or another task: its single-step trap is dropped (INT n clears TF on the way). */
+export const EVENT_NO_STEP = 8;
 
 export const INHIBIT_IRQ = 1; // after STI
 export const INHIBIT_SS = 2; // after MOV SS, POP SS: also holds off debug traps

@@ -1,5 +1,8 @@
 // Model-specific registers that the core knows. Numbers from SDM volume 4 and KVM's msr.rst.
+export const MSR_P5_MC_ADDR = 0x0;
+export const MSR_P5_MC_TYPE = 0x1;
 export const MSR_TSC = 0x10;
+export const MSR_PLATFORM_ID = 0x17;
 export const MSR_APIC_BASE = 0x1b;
 export const MSR_FEATURE_CONTROL = 0x3a;
 export const MSR_BIOS_UPDT_TRIG = 0x79;

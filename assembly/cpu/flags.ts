@@ -77,13 +77,13 @@ export function arithFlags(vcpu: i32): u32 {
 /** Sets OF SF ZF AF PF CF from their EFLAGS positions; other bits of `f` are ignored. */
 export function setArithFlags(vcpu: i32, f: u32): void {
   const cf = f & FLAG_CF;
-  const of = (f & FLAG_OF) >> 11;
+  const ovf = (f & FLAG_OF) >> 11;
   const zf = (f & FLAG_ZF) != 0;
   const pf = (f & FLAG_PF) != 0;
   const sf = (f & FLAG_SF) >> 7;
   // ZF set: result 0 (parity even); clear: result 1 (parity odd).
   const res: u32 = zf ? 0 : 1;
-  let aux: u32 = (cf << 31) | ((cf ^ of) << 30) | ((f & FLAG_AF) >> 1);
+  let aux: u32 = (cf << 31) | ((cf ^ ovf) << 30) | ((f & FLAG_AF) >> 1);
   if (sf) aux |= AUX_SF;
   if (pf != zf) aux |= 0x100;
   store<u32>(vcpu, res, FLAG_RES);
@@ -91,9 +91,9 @@ export function setArithFlags(vcpu: i32, f: u32): void {
 }
 
 /** Changes CF and OF, leaving SF, ZF, AF and PF as they are. */
-export function setCfOf(vcpu: i32, cf: u32, of: u32): void {
+export function setCfOf(vcpu: i32, cf: u32, ovf: u32): void {
   const aux = load<u32>(vcpu, FLAG_AUX) & 0x3fffffff;
-  store<u32>(vcpu, aux | (cf << 31) | ((cf ^ of) << 30), FLAG_AUX);
+  store<u32>(vcpu, aux | (cf << 31) | ((cf ^ ovf) << 30), FLAG_AUX);
 }
 
 export function setCf(vcpu: i32, cf: u32): void {

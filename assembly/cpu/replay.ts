@@ -35,7 +35,7 @@ export function replayRecord(vcpu: i32): void {
   if (reason == NO_EXIT) return;
   store<u32>(vcpu, NO_EXIT, LAST_EXIT);
   const n = load<u32>(vcpu, REPLAY_COUNT);
-  if (n >= REPLAY_MAX) return;
+  if (n >= <u32>REPLAY_MAX) return;
   let address: u32 = 0;
   let kind = reason;
   switch (reason) {

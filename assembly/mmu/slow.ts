@@ -64,15 +64,19 @@ function isUser(vcpu: i32): bool {
   return load<u32>(vcpu, CPL) == 3;
 }
 
+function tlbOf(vcpu: i32, user: bool): i32 {
+  return user ? load<i32>(vcpu, TLB_USER) : load<i32>(vcpu, TLB_SUPER);
+}
+
 /** Wasm address for a read, by TLB or walk. */
 function hostForRead(vcpu: i32, lin: u32, user: bool): u32 {
-  const e = Mem.entry(load<i32>(vcpu, user ? TLB_USER : TLB_SUPER), lin);
+  const e = Mem.entry(tlbOf(vcpu, user), lin);
   if (load<u32>(e, TLB_READ) == (lin & ~0xfff)) return lin + load<u32>(e, TLB_DELTA);
   return fill(vcpu, lin, ACCESS_READ, user);
 }
 
 function hostForWrite(vcpu: i32, lin: u32, user: bool): u32 {
-  const e = Mem.entry(load<i32>(vcpu, user ? TLB_USER : TLB_SUPER), lin);
+  const e = Mem.entry(tlbOf(vcpu, user), lin);
   if (load<u32>(e, TLB_WRITE) == (lin & ~0xfff)) return lin + load<u32>(e, TLB_DELTA);
   return fill(vcpu, lin, ACCESS_WRITE, user);
 }
@@ -80,7 +84,7 @@ function hostForWrite(vcpu: i32, lin: u32, user: bool): u32 {
 /** Wasm address of an instruction byte, or 0 with #PF recorded, or 0 without a fault where no memory is. */
 export function hostForFetch(vcpu: i32, lin: u32): u32 {
   const user = isUser(vcpu);
-  const e = Mem.entry(load<i32>(vcpu, user ? TLB_USER : TLB_SUPER), lin);
+  const e = Mem.entry(tlbOf(vcpu, user), lin);
   if (load<u32>(e, TLB_EXEC) == (lin & ~0xfff)) return lin + load<u32>(e, TLB_DELTA);
   return fill(vcpu, lin, ACCESS_EXEC, user);
 }
@@ -110,7 +114,7 @@ function storeBytes(host: u32, size: u32, value: u64): void {
 
 function readAny(vcpu: i32, lin: u32, size: u32, user: bool): u64 {
   if (faulted(vcpu) || misaligned(vcpu, lin, size, user)) return 0;
-  const first = 0x1000 - (lin & 0xfff);
+  const first: u32 = 0x1000 - (lin & 0xfff);
   if (first < size) {
     // both pages before any side effect
     const a = hostForRead(vcpu, lin, user);
@@ -138,7 +142,7 @@ function readAny(vcpu: i32, lin: u32, size: u32, user: bool): u64 {
 
 function writeAny(vcpu: i32, lin: u32, size: u32, value: u64, user: bool): void {
   if (faulted(vcpu) || misaligned(vcpu, lin, size, user)) return;
-  const first = 0x1000 - (lin & 0xfff);
+  const first: u32 = 0x1000 - (lin & 0xfff);
   if (first < size) {
     const a = hostForWrite(vcpu, lin, user);
     const gpaA = load<u32>(vcpu, WALK_GPA);
@@ -179,7 +183,7 @@ function writeAny(vcpu: i32, lin: u32, size: u32, value: u64, user: bool): void 
 export function probeWrite(vcpu: i32, lin: u32, size: u32): bool {
   if (faulted(vcpu) || misaligned(vcpu, lin, size, isUser(vcpu))) return false;
   hostForWrite(vcpu, lin, isUser(vcpu));
-  if (!faulted(vcpu) && 0x1000 - (lin & 0xfff) < size) hostForWrite(vcpu, (lin & ~0xfff) + 0x1000, isUser(vcpu));
+  if (!faulted(vcpu) && <u32>0x1000 - (lin & 0xfff) < size) hostForWrite(vcpu, (lin & ~0xfff) + 0x1000, isUser(vcpu));
   return !faulted(vcpu);
 }
 
@@ -187,7 +191,7 @@ export function probeWrite(vcpu: i32, lin: u32, size: u32): bool {
 export function probeRead(vcpu: i32, lin: u32, size: u32): bool {
   if (faulted(vcpu) || misaligned(vcpu, lin, size, isUser(vcpu))) return false;
   hostForRead(vcpu, lin, isUser(vcpu));
-  if (!faulted(vcpu) && 0x1000 - (lin & 0xfff) < size) hostForRead(vcpu, (lin & ~0xfff) + 0x1000, isUser(vcpu));
+  if (!faulted(vcpu) && <u32>0x1000 - (lin & 0xfff) < size) hostForRead(vcpu, (lin & ~0xfff) + 0x1000, isUser(vcpu));
   return !faulted(vcpu);
 }
 
@@ -195,7 +199,7 @@ export function probeRead(vcpu: i32, lin: u32, size: u32): bool {
 export function sysProbeWrite(vcpu: i32, lin: u32, size: u32): bool {
   if (faulted(vcpu)) return false;
   hostForWrite(vcpu, lin, false);
-  if (!faulted(vcpu) && 0x1000 - (lin & 0xfff) < size) hostForWrite(vcpu, (lin & ~0xfff) + 0x1000, false);
+  if (!faulted(vcpu) && <u32>0x1000 - (lin & 0xfff) < size) hostForWrite(vcpu, (lin & ~0xfff) + 0x1000, false);
   return !faulted(vcpu);
 }
 

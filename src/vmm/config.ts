@@ -1,9 +1,10 @@
 // What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
+import type { TraceKind } from "./status.ts";
 
 /** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
 export type BootSource =
   | { readonly kind: "linux"; readonly kernel: Uint8Array; readonly initrd?: Uint8Array; readonly append?: string; readonly guestDecompress?: boolean }
-  | { readonly kind: "multiboot"; readonly kernel: Uint8Array; readonly append?: string; readonly modules?: readonly { readonly image: Uint8Array; readonly append: string }[] }
+  | { readonly kind: "multiboot"; readonly kernel: Uint8Array; readonly name?: string; readonly append?: string; readonly modules?: readonly { readonly image: Uint8Array; readonly append: string }[] }
   | { readonly kind: "elf"; readonly kernel: Uint8Array }
   | { readonly kind: "firmware"; readonly image: Uint8Array }
   | { readonly kind: "flat"; readonly image: Uint8Array; readonly address: number; readonly entry?: number; readonly mode?: "real" | "protected" };
@@ -17,7 +18,7 @@ export interface VmConfig {
   /** Model with feature changes: "max", "core2", "pentium3,+sse2,-pae". */
   readonly cpu?: string;
   readonly clock?: ClockKind;
-  /** Virtual clock: guest nanoseconds one instruction stands for. Default 1. */
+  /** Virtual clock: guest nanoseconds one instruction stands for, 0.001 to 1000. Default 1. */
   readonly nsPerInstruction?: number;
   readonly boot: BootSource;
   /** The compiled core; default: the one beside the package. */
@@ -26,6 +27,24 @@ export interface VmConfig {
   readonly postPort?: number;
   /** Local APIC and I/O APIC present. Default true. */
   readonly apic?: boolean;
+  /** ACPI tables, PM timer and power button present. Default true. */
+  readonly acpi?: boolean;
   /** Seconds since 1970 that the RTC starts at; default the host's clock (real) or 2000-01-01 (virtual). */
   readonly wallSeconds?: number;
+  /** How many 16550s, 0 to 4 (COM1..COM4). Default 1. */
+  readonly serialPorts?: number;
+  /** QEMU's isa-debug-exit at this port; `false` leaves it out. Default 0xf4. */
+  readonly debugExitPort?: number | false;
+  /** QEMU's pc-testdev registers present. Default false. */
+  readonly testDevice?: boolean;
+  /** What a guest's request for a reset does. Default "reboot". */
+  readonly onReset?: "reboot" | "exit";
+  /** What a triple fault does. Default "exit". */
+  readonly onTripleFault?: "exit" | "reboot";
+  /** Host milliseconds after which the VM ends with status "timeout". Default none. */
+  readonly timeoutMs?: number;
+  /** Ends the VM with status "killed" when aborted. */
+  readonly signal?: AbortSignal;
+  /** Categories of "trace" events to emit. Default none. */
+  readonly trace?: readonly TraceKind[];
 }

@@ -31,6 +31,8 @@ export interface IoRange {
   readonly name: string;
   readonly first: number;
   readonly count: number;
+  /** Bytes of the device's data path: wider accesses are split by the bus. Default 1 for ports, 4 for MMIO. */
+  readonly width?: 1 | 2 | 4;
   readonly handler: IoHandler;
 }
 

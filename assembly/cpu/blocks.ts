@@ -1,0 +1,185 @@
+// Decoded blocks: straight runs of records that end at a control transfer, a page border or an instruction that
+// changes what decoding depends on. Keyed by Wasm address and decode mode. A block never leaves its page; an instruction
+// that crosses a page border is decoded anew each time, into the scratch block.
+import {
+  BLOCK_ADDR, BLOCK_BYTES, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_NEXT_HASH, BLOCK_RECORDS, COUNT_BLOCK_DECODE, EXIT_ADDR, MODE,
+  MODE_FLAT_CODE, REC_IMM, REC_LEN, REC_OP, REC_STRIDE, SCRATCH_BLOCK, SCRATCH_BYTES, SCRATCH_INSTRUCTIONS, SEG, SEG_BASE, SEG_CS, SEG_LIMIT, SEG_STRIDE,
+  TLB_CURRENT, TLB_DELTA, TLB_EXEC, VM_ARENA_END, VM_ARENA_NEXT, VM_BASE, WALK_GPA, EVENT, EVENT_RECHECK, FAULT,
+} from "../../spec/layout";
+import { Exit } from "../../spec/exits";
+import { Op } from "../../spec/op.gen";
+import { Vector } from "../../spec/vectors";
+import { decode, DECODE_END } from "../isa/decode";
+import { Mem } from "../mmu/access";
+import { addBlockToPage, blockBucket, flushBlocks } from "../mmu/code-pages";
+import { hostForFetch } from "../mmu/slow";
+import { exitBefore, faulted, raise } from "./fault";
+
+/** Longest block, in instructions. */
+const MAX_BLOCK = 64;
+const MAX_LENGTH: u32 = 15;
+
+function csAddress(vcpu: i32): i32 {
+  return vcpu + SEG + SEG_CS * SEG_STRIDE;
+}
+
+/** Wasm address of the instruction at `eip`; 0 with a fault or an exit recorded. */
+function fetchAddress(vcpu: i32, lin: u32): u32 {
+  const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), lin);
+  if (load<u32>(e, TLB_EXEC) == (lin & ~0xfff)) return lin + load<u32>(e, TLB_DELTA);
+  const host = hostForFetch(vcpu, lin);
+  if (host == 0 && !faulted(vcpu)) {
+    store<u64>(vcpu, <u64>load<u32>(vcpu, WALK_GPA), EXIT_ADDR);
+    exitBefore(vcpu, Exit.MmioFetch);
+  }
+  return host;
+}
+
+/** Bytes from `eip` to the CS limit, at most `most`; 0 when `eip` is beyond it. */
+function bytesToLimit(vcpu: i32, eip: u32, mode: u32, most: u32): u32 {
+  if (mode & MODE_FLAT_CODE) return most;
+  const limit = load<u32>(csAddress(vcpu), SEG_LIMIT);
+  if (eip > limit) return 0;
+  const left = limit - eip;
+  return left < most ? left + 1 : most;
+}
+
+/** `falls` says that execution always goes on behind the block, so that the following block may be linked. */
+function endRecord(rec: i32, falls: bool, mode: u32): void {
+  store<u64>(rec, 0);
+  store<u64>(rec, 0, 8);
+  store<u32>(rec, falls ? mode & MODE_FLAT_CODE : 0, REC_IMM);
+  store<u16>(rec, Op.BLOCK_END, REC_OP);
+}
+
+/**
+ * Decodes up to `max` instructions at Wasm address `host`, `room` bytes being there, into the block at `block`.
+ * Returns the number of instructions; 0 when not even the first is complete.
+ */
+function decodeInto(vcpu: i32, block: i32, host: u32, room: u32, mode: u32, max: i32): i32 {
+  let rec = block + BLOCK_RECORDS;
+  let p = host;
+  const end = <i32>(host + room);
+  let n = 0;
+  let falls = true;
+  while (n < max) {
+    const r = decode(vcpu, rec, <i32>p, end, mode);
+    if (r == 0) break;
+    p += <u32>(r & 0xff);
+    n++;
+    rec += REC_STRIDE;
+    if (r & DECODE_END) {
+      falls = false;
+      break;
+    }
+  }
+  endRecord(rec, falls, mode);
+  store<u32>(block, host, BLOCK_ADDR);
+  store<u32>(block, mode, BLOCK_MODE);
+  store<u32>(block, n, BLOCK_COUNT);
+  store<u32>(block, p - host, BLOCK_BYTES);
+  store<u32>(block, 0, BLOCK_LINK_TAKEN);
+  store<u32>(block, 0, BLOCK_LINK_NEXT);
+  return n;
+}
+
+/** The one instruction at `eip` that crosses a page border, decoded from bytes put together. */
+function decodeCrossing(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i32 {
+  const block = vcpu + SCRATCH_BLOCK;
+  const first: u32 = 0x1000 - (lin & 0xfff);
+  const allowed = bytesToLimit(vcpu, eip, mode, MAX_LENGTH);
+  if (allowed <= first) {
+    raise(vcpu, Vector.GP, 0);
+    return 0;
+  }
+  const second = fetchAddress(vcpu, (lin & ~0xfff) + 0x1000);
+  if (second == 0) return 0;
+  const buffer = vcpu + SCRATCH_BYTES;
+  for (let i: u32 = 0; i < allowed; i++) {
+    store<u8>(buffer + <i32>i, i < first ? load<u8>(<i32>(host + i)) : load<u8>(<i32>(second + (i - first))));
+  }
+  const n = decodeInto(vcpu, block, <u32>buffer, allowed, mode, 1);
+  if (n == 0) {
+    raise(vcpu, Vector.GP, 0);
+    return 0;
+  }
+  return block;
+}
+
+/**
+ * A block for one use with at most `max` instructions from CS:EIP on: single steps, interrupt shadows, the end of a
+ * budget. 0 with a fault or an exit recorded.
+ */
+export function scratchBlock(vcpu: i32, eip: u32, max: i32): i32 {
+  const mode = load<u32>(vcpu, MODE);
+  const lin = eip + load<u32>(csAddress(vcpu), SEG_BASE);
+  const room = bytesToLimit(vcpu, eip, mode, 0x1000 - (lin & 0xfff));
+  if (room == 0) {
+    raise(vcpu, Vector.GP, 0);
+    return 0;
+  }
+  const host = fetchAddress(vcpu, lin);
+  if (host == 0) return 0;
+  const block = vcpu + SCRATCH_BLOCK;
+  const n = decodeInto(vcpu, block, host, room, mode, max < SCRATCH_INSTRUCTIONS ? max : SCRATCH_INSTRUCTIONS);
+  if (n == 0) return decodeCrossing(vcpu, eip, lin, host, mode);
+  return block;
+}
+
+function newBlock(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i32 {
+  store<u64>(vcpu, load<u64>(vcpu, COUNT_BLOCK_DECODE) + 1, COUNT_BLOCK_DECODE);
+  const most = BLOCK_RECORDS + (MAX_BLOCK + 1) * REC_STRIDE;
+  if (load<u32>(VM_BASE, VM_ARENA_NEXT) + most > load<u32>(VM_BASE, VM_ARENA_END)) {
+    flushBlocks(vcpu);
+    store<u32>(vcpu, load<u32>(vcpu, EVENT) | EVENT_RECHECK, EVENT);
+  }
+  const block = load<i32>(VM_BASE, VM_ARENA_NEXT);
+  const room = bytesToLimit(vcpu, eip, mode, 0x1000 - (lin & 0xfff));
+  if (room == 0) {
+    raise(vcpu, Vector.GP, 0);
+    return 0;
+  }
+  const n = decodeInto(vcpu, block, host, room, mode, MAX_BLOCK);
+  if (n == 0) return decodeCrossing(vcpu, eip, lin, host, mode);
+  store<u32>(VM_BASE, block + BLOCK_RECORDS + (n + 1) * REC_STRIDE, VM_ARENA_NEXT);
+  const bucket = blockBucket(host);
+  store<u32>(block, load<u32>(bucket), BLOCK_NEXT_HASH);
+  store<u32>(bucket, block);
+  addBlockToPage(block, host, load<u32>(block, BLOCK_BYTES));
+  return block;
+}
+
+/** The block at CS:EIP, found or decoded. 0 with a fault or an exit recorded. */
+export function findBlock(vcpu: i32, eip: u32): i32 {
+  const mode = load<u32>(vcpu, MODE);
+  const lin = eip + load<u32>(csAddress(vcpu), SEG_BASE);
+  const host = fetchAddress(vcpu, lin);
+  if (host == 0) {
+    // a CS limit violation comes before the page fault of the fetch
+    if (bytesToLimit(vcpu, eip, mode, 1) == 0) {
+      clearForLimit(vcpu);
+    }
+    return 0;
+  }
+  let b = load<i32>(blockBucket(host));
+  while (b != 0) {
+    if (load<u32>(b, BLOCK_ADDR) == host && load<u32>(b, BLOCK_MODE) == mode) {
+      if (mode & MODE_FLAT_CODE) return b;
+      const bytes = load<u32>(b, BLOCK_BYTES);
+      if (bytesToLimit(vcpu, eip, mode, bytes) >= bytes) return b;
+      return scratchBlock(vcpu, eip, SCRATCH_INSTRUCTIONS);
+    }
+    b = load<i32>(b, BLOCK_NEXT_HASH);
+  }
+  return newBlock(vcpu, eip, lin, host, mode);
+}
+
+function clearForLimit(vcpu: i32): void {
+  store<u32>(vcpu, 0, FAULT);
+  raise(vcpu, Vector.GP, 0);
+}
+
+/** Length of the instruction of a record. */
+export function recordLength(rec: i32): u32 {
+  return <u32>load<u8>(rec, REC_LEN);
+}

@@ -1,0 +1,51 @@
+// Everything the core exports. The host's side of this list is src/vmm/core.ts.
+import { VCPU_BASE, VCPU_STRIDE, VM_BASE, VM_VCPU_COUNT } from "../spec/layout";
+import { resetRun } from "./cpu/run";
+import { chipsetReset } from "./irq/ports";
+import { lapicReset } from "./irq/lapic";
+import { setIrqLine as setLine } from "./irq/lines";
+import { flushBlocks } from "./mmu/code-pages";
+import { initTlbs } from "./mmu/tlb";
+import { nowNs } from "./time/clock";
+import { deliverMsi as sendMsi } from "./irq/lines";
+import { raiseNmi as sendNmi } from "./irq/pending";
+
+export { runVcpu } from "./cpu/run";
+export { syncVcpu, translateGva, guestWritten, setA20 } from "./cpu/sync";
+export { resetVcpu } from "./cpu/reset";
+export { flushTlbAll } from "./mmu/tlb";
+export { nextDeadlineNs, advanceTimers } from "./time/deadline";
+export { advanceClock } from "./time/clock";
+
+/** Chipset to its power-on state, derived state emptied. The host has filled the header and the slots. */
+export function initVm(): void {
+  const n = load<i32>(VM_BASE, VM_VCPU_COUNT);
+  for (let i = 0; i < n; i++) {
+    const vcpu = VCPU_BASE + i * VCPU_STRIDE;
+    initTlbs(vcpu);
+    resetRun(vcpu);
+    lapicReset(vcpu);
+  }
+  flushBlocks(VCPU_BASE);
+  chipsetReset(VCPU_BASE);
+}
+
+/** Level of an interrupt line: GSI 0..15 drive the 8259s and the I/O APIC, 16..23 the I/O APIC alone. */
+export function setIrqLine(gsi: u32, level: u32): void {
+  setLine(gsi, level != 0);
+}
+
+/** A message-signalled interrupt as a memory write of `data` to `address` (0xFEE.....). */
+export function deliverMsi(address: u32, data: u32): void {
+  sendMsi(address, data);
+}
+
+/** Makes an NMI pending. */
+export function raiseNmi(vcpu: i32): void {
+  sendNmi(vcpu);
+}
+
+/** Guest nanoseconds since power-on. */
+export function clockNowNs(vcpu: i32): i64 {
+  return nowNs(vcpu);
+}

@@ -1,0 +1,281 @@
+// Instructions that compute in the register stack: how each takes its operands, meets stack faults, and stores.
+import { FPU_FCW, FPU_FSW } from "../../../spec/layout";
+import { faulted } from "../../cpu/fault";
+import { FLAG_CF, FLAG_PF, FLAG_ZF } from "../../../spec/registers";
+import { condition, setArithFlags } from "../../cpu/flags";
+import { readOperand } from "../operand";
+import { add, divide, multiply, squareRoot } from "./arith";
+import { compare, EQUAL, examine, LESS, UNORDERED } from "./compare";
+import { roundToInteger } from "./narrow";
+import { extract, remainder, scale } from "./remainder";
+import {
+  begin, beginMemory, C0, C1, C2, C3, commit, PC_FIELD, W_AUX, W_MEM_SE, W_MEM_SIG, W_SE, W_SE2, W_SIG,
+  W_SIG2, waiting,
+} from "./status";
+import {
+  INDEFINITE_SE, INDEFINITE_SIG, isEmpty, pop, push, setResult, setSt, st, stackOverflow, stackUnderflow,
+} from "./stack";
+import { fromDouble, fromInteger, fromSingle } from "./widen";
+
+// Operation of a group, ModRM.reg of D8; the order of the operands is destination, source.
+export const ADD: i32 = 0;
+export const MUL: i32 = 1;
+export const COM: i32 = 2;
+export const COMP: i32 = 3;
+export const SUB: i32 = 4;
+export const SUBR: i32 = 5;
+export const DIV: i32 = 6;
+export const DIVR: i32 = 7;
+
+// Kind of a memory operand
+export const M32: i32 = 0;
+export const M64: i32 = 1;
+export const I16: i32 = 2;
+export const I32: i32 = 3;
+
+function operate(vcpu: i32, op: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32): void {
+  const pc = <u32>load<u16>(vcpu, FPU_FCW) & PC_FIELD;
+  switch (op) {
+    case ADD: add(vcpu, aSig, aSe, bSig, bSe, 0, pc); break;
+    case MUL: multiply(vcpu, aSig, aSe, bSig, bSe, pc); break;
+    case SUB: add(vcpu, aSig, aSe, bSig, bSe, 0x8000, pc); break;
+    case SUBR: add(vcpu, bSig, bSe, aSig, aSe, 0x8000, pc); break;
+    case DIV: divide(vcpu, aSig, aSe, bSig, bSe, pc); break;
+    default: divide(vcpu, bSig, bSe, aSig, aSe, pc); break;
+  }
+}
+
+/** Stores W_SIG and W_SE in ST(i) if the exceptions allow it. */
+export function finish(vcpu: i32, rec: i32, i: u32): bool {
+  if (!commit(vcpu, rec)) return false;
+  setSt(vcpu, i, load<u64>(vcpu, W_SIG), load<u32>(vcpu, W_SE));
+  return true;
+}
+
+/** ST(dst) = ST(dst) op ST(src), then maybe pop. */
+export function arithmeticStack(vcpu: i32, rec: i32, op: i32, dst: u32, src: u32, pops: bool): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  if (isEmpty(vcpu, dst) || isEmpty(vcpu, src)) stackUnderflow(vcpu);
+  else {
+    const a = st(vcpu, dst);
+    const b = st(vcpu, src);
+    operate(vcpu, op, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8));
+  }
+  if (finish(vcpu, rec, dst) && pops) pop(vcpu);
+}
+
+/** Reads a memory operand of the arithmetic groups into W_MEM; false when it faulted. */
+function fetch(vcpu: i32, rec: i32, kind: i32): bool {
+  if (kind == M32) {
+    const v = readOperand<u32>(vcpu, rec);
+    if (faulted(vcpu)) return false;
+    fromSingle(vcpu, v);
+  } else if (kind == M64) {
+    const v = readOperand<u64>(vcpu, rec);
+    if (faulted(vcpu)) return false;
+    fromDouble(vcpu, v);
+  } else if (kind == I16) {
+    const v = readOperand<i16>(vcpu, rec);
+    if (faulted(vcpu)) return false;
+    fromInteger(vcpu, v);
+  } else {
+    const v = readOperand<i32>(vcpu, rec);
+    if (faulted(vcpu)) return false;
+    fromInteger(vcpu, v);
+  }
+  return true;
+}
+
+/** ST(0) = ST(0) op memory, or a comparison with memory. */
+export function arithmeticMemory(vcpu: i32, rec: i32, op: i32, kind: i32): void {
+  if (!waiting(vcpu)) return;
+  if (!fetch(vcpu, rec, kind)) return;
+  beginMemory(vcpu, rec);
+  const bSig = load<u64>(vcpu, W_MEM_SIG);
+  const bSe = load<u32>(vcpu, W_MEM_SE);
+  const a = st(vcpu, 0);
+  const empty = isEmpty(vcpu, 0);
+  if (op == COM || op == COMP) {
+    let codes = UNORDERED;
+    if (empty) stackUnderflow(vcpu);
+    else codes = compare(vcpu, load<u64>(a), <u32>load<u16>(a, 8), bSig, bSe, false);
+    if (setCodes(vcpu, rec, codes) && op == COMP) pop(vcpu);
+    return;
+  }
+  if (empty) stackUnderflow(vcpu);
+  else operate(vcpu, op, load<u64>(a), <u32>load<u16>(a, 8), bSig, bSe);
+  finish(vcpu, rec, 0);
+}
+
+/** Commits and sets C3 C2 C0. Hardware sets them even when an unmasked exception keeps the operands on the stack. */
+function setCodes(vcpu: i32, rec: i32, codes: u32): bool {
+  const pops = commit(vcpu, rec);
+  store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~(C0 | C2 | C3)) | codes), FPU_FSW);
+  return pops;
+}
+
+/** FCOM, FUCOM with ST(i), popping `pops` times. */
+export function compareStack(vcpu: i32, rec: i32, i: u32, quiet: bool, pops: i32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  const codes = relation(vcpu, i, quiet);
+  if (!setCodes(vcpu, rec, codes)) return;
+  if (pops > 0) pop(vcpu);
+  if (pops > 1) pop(vcpu);
+}
+
+function relation(vcpu: i32, i: u32, quiet: bool): u32 {
+  if (isEmpty(vcpu, 0) || isEmpty(vcpu, i)) {
+    stackUnderflow(vcpu);
+    return UNORDERED;
+  }
+  const a = st(vcpu, 0);
+  const b = st(vcpu, i);
+  return compare(vcpu, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8), quiet);
+}
+
+/** FCOMI, FUCOMI: the relation goes to ZF, PF, CF; OF, SF and AF are cleared. */
+export function compareToEflags(vcpu: i32, rec: i32, i: u32, quiet: bool, pops: bool): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  const codes = relation(vcpu, i, quiet);
+  const completed = commit(vcpu, rec);
+  let flags: u32 = 0;
+  if (codes == UNORDERED) flags = FLAG_ZF | FLAG_PF | FLAG_CF;
+  else if (codes == LESS) flags = FLAG_CF;
+  else if (codes == EQUAL) flags = FLAG_ZF;
+  setArithFlags(vcpu, flags);
+  if (completed && pops) pop(vcpu);
+}
+
+export function test(vcpu: i32, rec: i32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  let codes = UNORDERED;
+  if (isEmpty(vcpu, 0)) stackUnderflow(vcpu);
+  else {
+    const a = st(vcpu, 0);
+    codes = compare(vcpu, load<u64>(a), <u32>load<u16>(a, 8), 0, 0, false);
+  }
+  setCodes(vcpu, rec, codes);
+}
+
+export function fxam(vcpu: i32, rec: i32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  const a = st(vcpu, 0);
+  const codes = examine(load<u64>(a), <u32>load<u16>(a, 8), isEmpty(vcpu, 0));
+  store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~(C0 | C1 | C2 | C3)) | codes), FPU_FSW);
+}
+
+/** FCHS and FABS work on any encoding and signal nothing but an empty register. */
+export function changeSign(vcpu: i32, rec: i32, keep: u32, flip: u32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  const a = st(vcpu, 0);
+  if (isEmpty(vcpu, 0)) stackUnderflow(vcpu);
+  else setResult(vcpu, load<u64>(a), (<u32>load<u16>(a, 8) & keep) ^ flip);
+  finish(vcpu, rec, 0);
+}
+
+// One-operand functions in place
+export const SQRT: i32 = 0;
+export const RNDINT: i32 = 1;
+
+export function unary(vcpu: i32, rec: i32, op: i32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  if (isEmpty(vcpu, 0)) stackUnderflow(vcpu);
+  else {
+    const a = st(vcpu, 0);
+    const sig = load<u64>(a);
+    const se = <u32>load<u16>(a, 8);
+    if (op == SQRT) squareRoot(vcpu, sig, se, <u32>load<u16>(vcpu, FPU_FCW) & PC_FIELD);
+    else roundToInteger(vcpu, sig, se);
+  }
+  finish(vcpu, rec, 0);
+}
+
+export function fscale(vcpu: i32, rec: i32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  if (isEmpty(vcpu, 0) || isEmpty(vcpu, 1)) stackUnderflow(vcpu);
+  else {
+    const a = st(vcpu, 0);
+    const b = st(vcpu, 1);
+    scale(vcpu, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8));
+  }
+  finish(vcpu, rec, 0);
+}
+
+export function fprem(vcpu: i32, rec: i32, nearest: bool): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  let codes: u32 = 0;
+  if (isEmpty(vcpu, 0) || isEmpty(vcpu, 1)) stackUnderflow(vcpu);
+  else {
+    const a = st(vcpu, 0);
+    const b = st(vcpu, 1);
+    remainder(vcpu, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8), nearest);
+    codes = load<u32>(vcpu, W_AUX);
+  }
+  if (!finish(vcpu, rec, 0)) return;
+  store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~(C0 | C1 | C2 | C3)) | codes), FPU_FSW);
+}
+
+export function fxtract(vcpu: i32, rec: i32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  if (isEmpty(vcpu, 0)) bothIndefinite(vcpu, false);
+  else if (!isEmpty(vcpu, 7)) bothIndefinite(vcpu, true);
+  else {
+    const a = st(vcpu, 0);
+    extract(vcpu, load<u64>(a), <u32>load<u16>(a, 8));
+  }
+  replaceAndPush(vcpu, rec);
+}
+
+/** Stack fault of an instruction with two results. */
+export function bothIndefinite(vcpu: i32, overflow: bool): void {
+  if (overflow) stackOverflow(vcpu);
+  else stackUnderflow(vcpu);
+  store<u64>(vcpu, INDEFINITE_SIG, W_SIG2);
+  store<u32>(vcpu, INDEFINITE_SE, W_SE2);
+}
+
+/** The second result replaces ST(0) and the first is pushed. */
+export function replaceAndPush(vcpu: i32, rec: i32): void {
+  if (!commit(vcpu, rec)) return;
+  setSt(vcpu, 0, load<u64>(vcpu, W_SIG2), load<u32>(vcpu, W_SE2));
+  push(vcpu, load<u64>(vcpu, W_SIG), load<u32>(vcpu, W_SE));
+}
+
+/** FCMOVcc: cc is the condition of Jcc. Both registers must be in use whether or not the move happens. */
+export function conditionalMove(vcpu: i32, rec: i32, i: u32, cc: u32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  if (isEmpty(vcpu, 0) || isEmpty(vcpu, i)) stackUnderflow(vcpu);
+  else {
+    const from = st(vcpu, condition(vcpu, cc) ? i : 0);
+    setResult(vcpu, load<u64>(from), <u32>load<u16>(from, 8));
+  }
+  finish(vcpu, rec, 0);
+}
+
+export function exchange(vcpu: i32, rec: i32, i: u32): void {
+  if (!waiting(vcpu)) return;
+  begin(vcpu, rec);
+  const emptyA = isEmpty(vcpu, 0);
+  const emptyB = isEmpty(vcpu, i);
+  if (emptyA || emptyB) stackUnderflow(vcpu);
+  const a = st(vcpu, 0);
+  const b = st(vcpu, i);
+  const aSig = emptyA ? INDEFINITE_SIG : load<u64>(a);
+  const aSe = emptyA ? INDEFINITE_SE : <u32>load<u16>(a, 8);
+  const bSig = emptyB ? INDEFINITE_SIG : load<u64>(b);
+  const bSe = emptyB ? INDEFINITE_SE : <u32>load<u16>(b, 8);
+  if (!commit(vcpu, rec)) return;
+  setSt(vcpu, 0, bSig, bSe);
+  setSt(vcpu, i, aSig, aSe);
+}

@@ -1,0 +1,194 @@
+// From what one names on the command line to what a machine boots.
+import { readFile } from "node:fs/promises";
+import type { BootSource, VmConfig } from "../vmm/config.ts";
+import { VmError } from "../vmm/error.ts";
+import { errorText } from "./chardev.ts";
+import type { GuestRequest } from "./options.ts";
+import type { Progress } from "./progress.ts";
+import { type RomEntry, readRomImage, readRomManifest } from "./roms.ts";
+import { didYouMean, parseMemory, UsageError } from "./values.ts";
+
+export interface ResolvedGuest {
+  /** For messages and statistics. */
+  readonly name: string;
+  readonly boot: BootSource;
+  /** What the guest needs where the user says nothing else. */
+  readonly defaults: Partial<VmConfig>;
+}
+
+/** Reads everything the guest is made of. Throws UsageError or VmError("not-found" | "bad-image"). */
+export async function resolveGuest(request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
+  if (request.bios !== undefined) {
+    return {
+      name: request.bios,
+      boot: { kind: "firmware", image: await readInput(request.bios, "--bios") },
+      defaults: {},
+    };
+  }
+  if (request.kernel !== undefined) return await fromFile(request.kernel, request, "--kernel");
+  if (request.initrd !== undefined && request.guest === undefined)
+    throw new UsageError("--initrd needs a kernel: give --kernel FILE or the name of a guest");
+
+  const manifest = readRomManifest();
+  const name = request.guest ?? manifest.default;
+  const rom = manifest.roms.find((entry) => entry.name === name);
+  if (rom) return await fromRom(rom, request);
+  const images = await import("../images/node/index.ts");
+  if (images.knownImages.some((image) => image.name === name)) return await fromImage(name, request, progress);
+  if (looksLikePath(name) || (await exists(name))) return await fromFile(name, request, "guest");
+  const names = [...manifest.roms.map((entry) => entry.name), ...images.knownImages.map((image) => image.name)];
+  throw new UsageError(
+    `no guest and no file is called "${name}"${didYouMean(name, names)}; paravane roms and paravane images list what there is`,
+  );
+}
+
+async function fromRom(rom: RomEntry, request: GuestRequest): Promise<ResolvedGuest> {
+  const image = await readRomImage(rom);
+  const append = request.append ?? rom.append;
+  const boot = await bootSource(
+    rom.name,
+    image,
+    { ...request, as: rom.kind, loadAddress: rom.address, entry: rom.entry, append },
+    rom.mode,
+  );
+  const needs = rom.needs ?? {};
+  return {
+    name: rom.name,
+    boot,
+    defaults: {
+      ...(needs.memory === undefined
+        ? {}
+        : { memoryBytes: parseMemory(needs.memory, `roms/manifest.json: ${rom.name}`) }),
+      ...(needs.cpu === undefined ? {} : { cpu: needs.cpu }),
+      ...(needs.apic === undefined ? {} : { apic: needs.apic }),
+      ...(needs.testDevice === undefined ? {} : { testDevice: needs.testDevice }),
+    },
+  };
+}
+
+async function fromImage(name: string, request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
+  const { openImage, pullImage } = await import("../images/node/index.ts");
+  const open = async () => {
+    try {
+      return await openImage(name);
+    } catch (error) {
+      if (!(error instanceof VmError && error.code === "not-found")) throw error;
+      await pullImage(name, { onProgress: (step) => progress.show(step) });
+      progress.done();
+      return await openImage(name);
+    }
+  };
+  const image = await open();
+  const initrd = request.initrd === undefined ? image.initrd : await readInput(request.initrd, "--initrd");
+  // What the user appends comes last: later words of a kernel command line win.
+  const append = [image.append, request.append].filter(Boolean).join(" ");
+  const boot: BootSource = {
+    kind: "linux",
+    kernel: image.kernel,
+    append,
+    guestDecompress: request.guestDecompress,
+    ...(initrd === undefined ? {} : { initrd }),
+  };
+  return {
+    name,
+    boot,
+    defaults: {
+      ...(image.memoryBytes === undefined ? {} : { memoryBytes: image.memoryBytes }),
+      ...(image.cpu === undefined ? {} : { cpu: image.cpu }),
+    },
+  };
+}
+
+async function fromFile(path: string, request: GuestRequest, option: string): Promise<ResolvedGuest> {
+  return { name: path, boot: await bootSource(path, await readInput(path, option), request), defaults: {} };
+}
+
+async function bootSource(
+  name: string,
+  image: Uint8Array,
+  request: GuestRequest,
+  mode?: "real" | "protected",
+): Promise<BootSource> {
+  if (image.length === 0)
+    throw new VmError("bad-image", `${name} is empty; a kernel, ROM or firmware image is expected`, { name });
+  const kind = request.as ?? (await import("../boot/detect.ts")).detectBootKind(image);
+  const append = request.append === undefined ? {} : { append: request.append };
+  if (kind !== "linux" && kind !== "multiboot") {
+    if (request.append !== undefined)
+      throw new UsageError(
+        `--append has no meaning for ${name}, which is ${kind === undefined ? "no kernel" : `booted as ${kind}`}`,
+      );
+    if (request.initrd !== undefined)
+      throw new UsageError(
+        `--initrd has no meaning for ${name}, which is ${kind === undefined ? "no kernel" : `booted as ${kind}`}`,
+      );
+  }
+  if (kind !== "multiboot" && request.modules.length > 0)
+    throw new UsageError(`--module has a meaning only for multiboot kernels, and ${name} is none`);
+  switch (kind) {
+    case "linux": {
+      const initrd = request.initrd === undefined ? {} : { initrd: await readInput(request.initrd, "--initrd") };
+      return { kind, kernel: image, guestDecompress: request.guestDecompress, ...append, ...initrd };
+    }
+    case "multiboot":
+      return { kind, kernel: image, ...append, modules: await readModules(request) };
+    case "elf":
+      return { kind, kernel: image };
+    case "firmware":
+      return { kind, image };
+    case "flat":
+      return {
+        kind,
+        image,
+        address: request.loadAddress ?? 0,
+        ...(request.entry === undefined ? {} : { entry: request.entry }),
+        mode: mode ?? "protected",
+      };
+    default:
+      throw new VmError(
+        "bad-image",
+        `${name} is none of: Linux bzImage, multiboot kernel, 32-bit ELF, firmware image; say what it is with --as KIND, or --load ADDRESS for a flat binary`,
+        { name },
+      );
+  }
+}
+
+/** QEMU's way: `--initrd "a.mod arg,b.mod"` lists modules of a multiboot kernel; --module adds one each. */
+async function readModules(request: GuestRequest): Promise<{ image: Uint8Array; append: string }[]> {
+  const fromInitrd =
+    request.initrd === undefined ? [] : request.initrd.split(",").map((text): [string, string] => [text, "--initrd"]);
+  const specs = [...fromInitrd, ...request.modules.map((text): [string, string] => [text, "--module"])];
+  return await Promise.all(
+    specs.map(async ([text, option]) => {
+      const path = text.trim().split(/\s+/, 1)[0] ?? "";
+      return { image: await readInput(path, option), append: text.trim() };
+    }),
+  );
+}
+
+async function readInput(path: string, option: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (cause) {
+    const where = option === "guest" ? "" : `${option}: `;
+    throw new VmError(
+      "not-found",
+      `${where}cannot read ${path === "" ? "a file without a name" : path}: ${errorText(cause)}`,
+      { path },
+      { cause },
+    );
+  }
+}
+
+function looksLikePath(name: string): boolean {
+  return name.includes("/") || name.includes("\\") || /\.\w+$/.test(name);
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await (await import("node:fs/promises")).stat(path);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,34 @@
+// What the command line uses of a VM: the narrow part of the public class that tests put a stand-in behind.
+import type { VmConfig } from "../vmm/config.ts";
+import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
+
+export interface Machine {
+  readonly state: VmState;
+  /** Resolves when the machine has ended; never rejects. */
+  readonly exited: Promise<ExitStatus>;
+  start(): void;
+  stop(reason?: unknown): Promise<ExitStatus>;
+  reset(): Promise<void>;
+  pressPowerButton(): void;
+  on<K extends keyof VmEvents>(event: K, listener: (event: VmEvents[K]) => void): Disposable;
+  serial(port?: number): { write(bytes: Uint8Array | string): void };
+  statistics(): VmStatistics;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** The process's surroundings, so that a test can be one. */
+export interface CliIo {
+  readonly stdin: NodeJS.ReadStream;
+  readonly stdout: NodeJS.WriteStream;
+  readonly stderr: NodeJS.WriteStream;
+  createVm(config: VmConfig): Promise<Machine>;
+}
+
+export function processIo(): CliIo {
+  return {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    createVm: async (config) => await (await import("../index.ts")).Vm.create(config),
+  };
+}

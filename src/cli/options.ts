@@ -1,0 +1,223 @@
+// The options of `paravane run` and `paravane debug`, from the parser's words to checked values.
+import type { ClockKind, VmConfig } from "../vmm/config.ts";
+import { type CharDevice, parseCharDevice } from "./chardev.ts";
+import { parseDevices } from "./qemu.ts";
+import type { StatsFormat } from "./report.ts";
+import { parseTrace, type TraceRequest } from "./trace.ts";
+import {
+  parseAddress,
+  parseChoice,
+  parseDuration,
+  parseInteger,
+  parseMemory,
+  parsePattern,
+  parsePort,
+  UsageError,
+} from "./values.ts";
+
+/** What the parser hands over: every value as typed. */
+export interface RawRunOptions {
+  kernel?: string;
+  initrd?: string;
+  append?: string;
+  bios?: string;
+  module?: string[];
+  as?: string;
+  load?: string;
+  entry?: string;
+  memory?: string;
+  cpu?: string;
+  clock?: string;
+  nsPerInstruction?: string;
+  wall?: string;
+  timeout?: string;
+  until?: string;
+  stats?: string;
+  statsFile?: string;
+  trace?: string[];
+  traceFile?: string;
+  serial?: string[];
+  parallel?: string;
+  debugcon?: string;
+  postPort?: string;
+  debugExit?: string;
+  device?: string[];
+  reboot?: boolean;
+  apic?: boolean;
+  acpi?: boolean;
+  testDevice?: boolean;
+  guestDecompress?: boolean;
+  rebootOnTripleFault?: boolean;
+  gdb?: string | true;
+  nographic?: boolean;
+}
+
+export const BOOT_KINDS = ["linux", "multiboot", "elf", "firmware", "flat"] as const;
+export type BootKind = (typeof BOOT_KINDS)[number];
+const CLOCKS: readonly ClockKind[] = ["real", "virtual"];
+const STATS: readonly StatsFormat[] = ["text", "json"];
+export const DEFAULT_GDB_PORT = 1234;
+const SERIAL_PORTS_MAX = 4;
+
+/** Which files make the guest; contents are read by guest.ts. */
+export interface GuestRequest {
+  /** ROM, image or file name; undefined with --kernel or --bios. */
+  readonly guest: string | undefined;
+  readonly kernel: string | undefined;
+  readonly initrd: string | undefined;
+  readonly append: string | undefined;
+  readonly bios: string | undefined;
+  readonly modules: readonly string[];
+  readonly as: BootKind | undefined;
+  readonly loadAddress: number | undefined;
+  readonly entry: number | undefined;
+  readonly guestDecompress: boolean;
+}
+
+export interface RunOptions {
+  readonly request: GuestRequest;
+  /** Everything of the machine but what to boot; only what was given. */
+  readonly machine: Partial<Omit<VmConfig, "boot">>;
+  readonly until: RegExp | undefined;
+  readonly stats: StatsFormat | undefined;
+  readonly statsFile: string | undefined;
+  readonly trace: TraceRequest | undefined;
+  readonly traceFile: string | undefined;
+  readonly serial: readonly CharDevice[];
+  readonly parallel: CharDevice;
+  readonly debugcon: CharDevice;
+  readonly gdbPort: number | undefined;
+}
+
+/** Throws UsageError for the first value that is not acceptable. */
+export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): RunOptions {
+  const devices = parseDevices(raw.device ?? []);
+  const serial = raw.serial?.map((text) => parseCharDevice(text, "--serial")) ?? [{ kind: "terminal" } as const];
+  if (serial.length > SERIAL_PORTS_MAX)
+    throw new UsageError(
+      `--serial: given ${serial.length} times; a machine has at most ${SERIAL_PORTS_MAX} serial ports`,
+    );
+  const parallel = parseCharDevice(raw.parallel ?? "none", "--parallel");
+  const debugcon = parseCharDevice(raw.debugcon ?? "none", "--debugcon");
+  const machine: Record<string, unknown> = { serialPorts: serial.length };
+  const set = (key: keyof VmConfig, value: unknown): void => {
+    if (value !== undefined) machine[key] = value;
+  };
+  const given = <T>(text: string | undefined, parse: (text: string) => T): T | undefined =>
+    text === undefined ? undefined : parse(text);
+
+  set(
+    "memoryBytes",
+    given(raw.memory, (text) => parseMemory(text)),
+  );
+  set("cpu", given(raw.cpu, checkCpu));
+  set(
+    "clock",
+    given(raw.clock, (text) => parseChoice(text, "--clock", CLOCKS)),
+  );
+  set("nsPerInstruction", given(raw.nsPerInstruction, parseNsPerInstruction));
+  set("wallSeconds", given(raw.wall, parseWall));
+  set(
+    "timeoutMs",
+    given(raw.timeout, (text) => parseDuration(text, "--timeout")),
+  );
+  set(
+    "postPort",
+    given(raw.postPort, (text) => parsePort(text, "--post-port")),
+  );
+  set(
+    "debugExitPort",
+    raw.debugExit === "off"
+      ? false
+      : (given(raw.debugExit, (text) => parsePort(text, "--debug-exit")) ?? devices.debugExitPort),
+  );
+  if (raw.testDevice || devices.testDevice) set("testDevice", true);
+  if (raw.reboot === false) set("onReset", "exit");
+  if (raw.rebootOnTripleFault) set("onTripleFault", "reboot");
+  if (raw.apic === false) set("apic", false);
+  if (raw.acpi === false) set("acpi", false);
+  if (raw.nsPerInstruction !== undefined && raw.clock !== "virtual")
+    throw new UsageError("--ns-per-instruction has a meaning only with --clock virtual");
+
+  const trace = raw.trace && parseTrace(raw.trace.join(","));
+  if (raw.traceFile !== undefined && !trace)
+    throw new UsageError("--trace-file needs --trace, which says what to follow");
+  if (raw.statsFile !== undefined && raw.stats === undefined)
+    throw new UsageError("--stats-file needs --stats or --stats=json");
+  if (trace?.kinds.length) set("trace", trace.kinds);
+
+  return {
+    request: checkGuest(guest, raw),
+    machine: machine as Partial<Omit<VmConfig, "boot">>,
+    until: given(raw.until, (text) => parsePattern(text, "--until")),
+    stats: given(raw.stats, (text) => parseChoice(text, "--stats", STATS)),
+    statsFile: raw.statsFile,
+    trace,
+    traceFile: raw.traceFile,
+    serial,
+    parallel,
+    debugcon,
+    gdbPort: raw.gdb === true ? DEFAULT_GDB_PORT : given(raw.gdb, (text) => parseInteger(text, "--gdb", 0, 0xffff)),
+  };
+}
+
+function checkGuest(guest: string | undefined, raw: RawRunOptions): GuestRequest {
+  const named = [
+    guest !== undefined && `the guest "${guest}"`,
+    raw.kernel !== undefined && "--kernel",
+    raw.bios !== undefined && "--bios",
+  ].filter(Boolean);
+  if (named.length > 1) throw new UsageError(`${named.join(" and ")} both say what to boot; give one of them`);
+  if (raw.initrd !== undefined && raw.bios !== undefined)
+    throw new UsageError("--initrd has no meaning with --bios: firmware finds its own files");
+  if (raw.append !== undefined && raw.bios !== undefined)
+    throw new UsageError("--append has no meaning with --bios: firmware takes no command line");
+  const as = raw.as === undefined ? undefined : parseChoice(raw.as, "--as", BOOT_KINDS);
+  const flat = as === "flat" || (as === undefined && raw.load !== undefined);
+  if (as !== undefined && as !== "flat" && raw.load !== undefined)
+    throw new UsageError(`--load has a meaning only for flat binaries, not with --as ${as}`);
+  if (raw.entry !== undefined && !flat)
+    throw new UsageError("--entry has a meaning only for flat binaries; give --load too");
+  if (as === "flat" && raw.load === undefined)
+    throw new UsageError("--as flat needs --load ADDRESS, where the binary goes");
+  return {
+    guest,
+    kernel: raw.kernel,
+    initrd: raw.initrd,
+    append: raw.append,
+    bios: raw.bios,
+    modules: raw.module ?? [],
+    as: flat ? "flat" : as,
+    loadAddress: raw.load === undefined ? undefined : parseAddress(raw.load, "--load"),
+    entry: raw.entry === undefined ? undefined : parseAddress(raw.entry, "--entry"),
+    guestDecompress: raw.guestDecompress ?? false,
+  };
+}
+
+function checkCpu(text: string): string {
+  // The models and features themselves are the machine's to know: it names them when one is wrong.
+  if (!/^[\w.-]+(,[+-]?[\w.-]+(=(on|off))?)*$/.test(text))
+    throw new UsageError(
+      `--cpu: "${text}" is not MODEL or MODEL,+feature,-feature (for example max, core2, pentium3,-sse)`,
+    );
+  return text;
+}
+
+function parseNsPerInstruction(text: string): number {
+  const ns = Number(text);
+  if (!(ns >= 0.001 && ns <= 1000))
+    throw new UsageError(`--ns-per-instruction: "${text}" is not a number from 0.001 to 1000`);
+  return ns;
+}
+
+/** Seconds since 1970, or a date that says its zone: "2026-01-31T12:00:00Z". */
+function parseWall(text: string): number {
+  const seconds = /^\d+$/.test(text)
+    ? Number(text)
+    : /^\d{4}-\d\d-\d\d(T.*(Z|[+-]\d\d:\d\d))?$/.test(text)
+      ? Date.parse(text) / 1000
+      : Number.NaN;
+  if (!Number.isFinite(seconds) || seconds < 0 || seconds > 0xffffffff)
+    throw new UsageError(`--wall: "${text}" is neither seconds since 1970 nor a date such as 2026-01-31T12:00:00Z`);
+  return Math.floor(seconds);
+}

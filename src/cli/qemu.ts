@@ -1,0 +1,130 @@
+// QEMU's spellings of our options, for fingers that know them: -kernel, -m, -nographic... are rewritten to the long
+// options before parsing, so that everything behind has one spelling to know.
+import { didYouMean, parsePort, UsageError } from "./values.ts";
+
+/** QEMU option -> ours, with a value. */
+const WITH_VALUE: Readonly<Record<string, string>> = {
+  "-kernel": "--kernel",
+  "-initrd": "--initrd",
+  "-append": "--append",
+  "-m": "--memory",
+  "-bios": "--bios",
+  "-cpu": "--cpu",
+  "-serial": "--serial",
+  "-parallel": "--parallel",
+  "-debugcon": "--debugcon",
+  "-device": "--device",
+};
+
+/** QEMU switch -> ours ("" = accepted, as it asks for what is so anyway). */
+const SWITCHES: Readonly<Record<string, string>> = {
+  "-no-reboot": "--no-reboot",
+  "-nographic": "--nographic",
+  "-nodefaults": "",
+  "-no-user-config": "",
+  "-no-acpi": "--no-acpi",
+  "-s": "--gdb=1234",
+  "-S": "",
+};
+
+/** QEMU options whose listed values ask for what is so anyway. */
+const FIXED: Readonly<Record<string, readonly string[]>> = {
+  "-display": ["none"],
+  "-monitor": ["none"],
+  "-vga": ["none"],
+  "-net": ["none"],
+  "-nic": ["none"],
+  "-smp": ["1"],
+  "-machine": ["pc", "microvm"],
+  "-M": ["pc", "microvm"],
+  "-accel": ["tcg"],
+};
+
+const VALUE_OF_OURS: ReadonlySet<string> = new Set([
+  "--kernel",
+  "--initrd",
+  "--append",
+  "--memory",
+  "--bios",
+  "--cpu",
+  "--clock",
+  "--timeout",
+  "--until",
+  "--trace",
+  "--trace-file",
+  "--serial",
+  "--parallel",
+  "--debugcon",
+  "--post-port",
+  "--device",
+  "--module",
+  "--load",
+  "--entry",
+  "--stats-file",
+]);
+
+/** Rewrites QEMU's spellings; leaves everything else alone. Throws UsageError for QEMU options that are not ours. */
+export function translateQemuSpellings(argv: readonly string[]): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const arg = argv[i] ?? "";
+    if (arg === "--") return [...out, ...argv.slice(i)];
+    const valued = WITH_VALUE[arg];
+    const switched = SWITCHES[arg];
+    if (valued !== undefined || VALUE_OF_OURS.has(arg)) {
+      out.push(valued ?? arg);
+      if (i + 1 < argv.length) out.push(argv[++i] ?? "");
+    } else if (switched !== undefined) {
+      if (switched !== "") out.push(switched);
+    } else if (FIXED[arg] !== undefined) {
+      const value = argv[++i];
+      if (value === undefined) throw new UsageError(`${arg} needs a value; accepted here: ${FIXED[arg]?.join(", ")}`);
+      if (!FIXED[arg]?.includes(value))
+        throw new UsageError(`${arg} ${value}: this machine has only "${arg} ${FIXED[arg]?.join(", ")}"`);
+    } else if (arg === "--stats") {
+      // Its value is optional, and so is --gdb's; without this a guest named after it would be taken for one.
+      const format = argv[i + 1];
+      if (format === "json" || format === "text") i++;
+      out.push(`--stats=${format === "json" ? "json" : "text"}`);
+    } else if (arg === "--gdb" && !/^\d+$/.test(argv[i + 1] ?? "")) {
+      out.push("--gdb=1234");
+    } else if (/^-[a-zA-Z][\w-]+$/.test(arg)) {
+      const known = [...Object.keys(WITH_VALUE), ...Object.keys(SWITCHES)];
+      throw new UsageError(`unknown option ${arg}${didYouMean(arg, known)}; see: paravane help run`);
+    } else {
+      out.push(arg);
+    }
+  }
+  return out;
+}
+
+export interface DeviceOptions {
+  debugExitPort?: number;
+  testDevice?: boolean;
+}
+
+const DEVICES = ["isa-debug-exit", "pc-testdev"] as const;
+
+/** QEMU's `-device NAME,key=value`: the devices that one adds to a PC for test guests. */
+export function parseDevices(specs: readonly string[]): DeviceOptions {
+  const options: DeviceOptions = {};
+  for (const spec of specs) {
+    const [name = "", ...properties] = spec.split(",");
+    const values = new Map(properties.map((property) => property.split("=", 2) as [string, string | undefined]));
+    if (name === "isa-debug-exit") {
+      const port = values.get("iobase") ?? "0x501";
+      for (const key of values.keys()) {
+        if (key !== "iobase" && key !== "iosize")
+          throw new UsageError(`--device ${spec}: isa-debug-exit has no "${key}"; it has iobase and iosize`);
+      }
+      options.debugExitPort = parsePort(port, `--device ${spec}: iobase`);
+    } else if (name === "pc-testdev") {
+      options.testDevice = true;
+    } else {
+      throw new UsageError(
+        `--device: no device "${name}"${didYouMean(name, DEVICES)}; there are ${DEVICES.join(", ")}`,
+      );
+    }
+  }
+  return options;
+}

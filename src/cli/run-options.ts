@@ -1,0 +1,50 @@
+// The options that `run` and `debug` share, as the parser and --help see them. options.ts checks the values.
+import type { Command } from "commander";
+
+/** Adds the options, grouped as --help prints them. */
+export function addRunOptions(command: Command): Command {
+  return command
+    .optionsGroup("What to boot:")
+    .option("-k, --kernel <file>", "Linux bzImage, multiboot kernel or ELF")
+    .option("--initrd <file>", "initial RAM disk; for multiboot kernels a list of modules")
+    .option("--append <words>", "kernel command line")
+    .option("--bios <file>", "firmware image, started at the reset vector")
+    .option("--module <file words>", "multiboot module with its command line (repeatable)", collect)
+    .option("--as <kind>", "do not guess: linux, multiboot, elf, firmware or flat")
+    .option("--load <address>", "flat binary: where it goes")
+    .option("--entry <address>", "flat binary: where it starts (default: its first byte)")
+    .option("--guest-decompress", "let the kernel unpack itself instead of unpacking it here")
+    .optionsGroup("The machine:")
+    .option("-m, --memory <size>", "RAM from 1M to 3G; a number alone is MiB (default: 128M)")
+    .option("--cpu <model>", "max, core2 or pentium3, with ,+feature and ,-feature (default: max)")
+    .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
+    .option("--ns-per-instruction <ns>", "virtual clock: guest time that an instruction takes (default: 1)")
+    .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")
+    .option("--no-apic", "leave out the local APIC and the I/O APIC")
+    .option("--no-acpi", "leave out ACPI")
+    .option("--test-device", "add QEMU's pc-testdev")
+    .option("--debug-exit <port>", "port of isa-debug-exit, or off (default: 0xf4)")
+    .option("--post-port <port>", "port that POST codes go to (default: 0x80)")
+    .option("--device <spec>", "QEMU's isa-debug-exit,iobase=PORT or pc-testdev", collect)
+    .optionsGroup("Consoles: WHERE is terminal, stderr, none, file:PATH, append:PATH or pipe:PATH")
+    .option("--serial <where>", "COM1; again for COM2 to COM4 (default: terminal)", collect)
+    .option("--parallel <where>", "printer port (default: none)")
+    .option("--debugcon <where>", "debug console, port 0xe9 (default: none)")
+    .option("--nographic", "accepted: there is no other way")
+    .optionsGroup("How it ends:")
+    .option("--timeout <time>", "end after so much host time (30, 1.5m, 500ms) with code 124")
+    .option("--until <regex>", "end with code 0 when a console line matches")
+    .option("--no-reboot", "a reset ends the machine with code 8")
+    .option("--reboot-on-triple-fault", "a triple fault resets the machine, as on a PC")
+    .optionsGroup("What to report:")
+    .option("--stats [format]", "statistics at the end, on stderr: text or json (one object, one line)")
+    .option("--stats-file <file>", "write them there instead")
+    .option("--trace <kinds>", "exits, ports, mmio, msrs, exceptions, hypercalls, io, all, insn", collect)
+    .option("--trace-file <file>", "write the trace there instead of stderr")
+    .option("--gdb [port]", "wait for gdb on this loopback port (default: 1234)")
+    .optionsGroup("Others:");
+}
+
+function collect(value: string, previous: string[] | undefined): string[] {
+  return [...(previous ?? []), value];
+}

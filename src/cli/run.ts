@@ -1,0 +1,186 @@
+// `paravane run`: boots a guest, gives it the terminal, and turns its end into an exit code.
+import { writeFileSync } from "node:fs";
+import { constants } from "node:os";
+import type { VmConfig } from "../vmm/config.ts";
+import type { ExitStatus } from "../vmm/status.ts";
+import { errorText, openCharDevice } from "./chardev.ts";
+import { Consoles } from "./console.ts";
+import { describeStatus, EXIT_NO_MATCH, EXIT_OK, EXIT_SIGNAL_BASE, exitCodeOfStatus } from "./exit-code.ts";
+import { resolveGuest } from "./guest.ts";
+import type { CliIo, Machine } from "./machine.ts";
+import { checkRunOptions, type RawRunOptions, type RunOptions } from "./options.ts";
+import { createProgress } from "./progress.ts";
+import { type RunReport, statsJson, statsText } from "./report.ts";
+import { formatTraceEvent } from "./trace.ts";
+import { LineWatcher } from "./until.ts";
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+
+/** Returns the exit code. Throws UsageError or VmError for what is wrong before the guest starts. */
+export async function run(guest: string | undefined, raw: RawRunOptions, io: CliIo): Promise<number> {
+  const options = checkRunOptions(guest, raw);
+  const progress = createProgress(io.stderr);
+  let resolved: Awaited<ReturnType<typeof resolveGuest>>;
+  try {
+    resolved = await resolveGuest(options.request, progress);
+  } finally {
+    progress.done();
+  }
+  const config: VmConfig = { ...resolved.defaults, ...options.machine, name: resolved.name, boot: resolved.boot };
+  const machine = await io.createVm(config);
+  try {
+    return await new RunningGuest(resolved.name, machine, options, io).untilEnd();
+  } finally {
+    await machine[Symbol.asyncDispose]();
+  }
+}
+
+/** One guest from start to end. */
+class RunningGuest {
+  readonly #watchers = new Map<string, LineWatcher>();
+  /** Set when we end the machine ourselves: it outranks the machine's own status. */
+  #verdict: number | undefined;
+  #matched = false;
+
+  constructor(
+    private readonly name: string,
+    private readonly machine: Machine,
+    private readonly options: RunOptions,
+    private readonly io: CliIo,
+  ) {}
+
+  async untilEnd(): Promise<number> {
+    const { machine, options, io } = this;
+    const closeTrace = this.#openTrace();
+    const consoles = new Consoles(io, machine, options, {
+      onOutput: (source, bytes) => this.#watch(source, bytes),
+      onOutputClosed: () => this.#end(EXIT_SIGNAL_BASE + constants.signals.SIGPIPE),
+      onAction: (action) => {
+        if (action === "quit") this.#end(options.until ? EXIT_NO_MATCH : EXIT_OK);
+        else if (action === "stats") consoles.say(statsText(this.#report(EXIT_OK, { kind: "killed" })));
+        else if (action === "power") machine.pressPowerButton();
+        else machine.reset().catch((error: unknown) => consoles.say(`paravane: ${errorText(error)}`));
+      },
+    });
+    const releaseSignals = this.#catchSignals();
+    let status: ExitStatus;
+    try {
+      if (io.stderr.isTTY && io.stdin.isTTY) consoles.say(`paravane: ${this.name}; Ctrl-A x quits, Ctrl-A h helps`);
+      const debugging = await this.#startDebugging(consoles);
+      if (!debugging) machine.start();
+      status = await machine.exited;
+      await debugging?.[Symbol.asyncDispose]();
+    } finally {
+      releaseSignals();
+      await consoles.close();
+      await closeTrace();
+    }
+    return this.#conclude(status);
+  }
+
+  /** With --gdb or --trace insn the debugger starts the machine, and owns it until it is disposed. */
+  async #startDebugging(consoles: Consoles): Promise<AsyncDisposable | undefined> {
+    const { gdbPort, trace } = this.options;
+    if (gdbPort !== undefined) {
+      const { serveGdb } = await import("../debug/gdb/server.ts");
+      const server = await serveGdb(this.machine as never, { port: gdbPort });
+      consoles.say(`paravane: the guest waits for gdb: target remote 127.0.0.1:${server.port}`);
+      return server;
+    }
+    if (trace?.instructions) {
+      const { traceInstructions } = await import("../debug/instruction-trace.ts");
+      return traceInstructions(this.machine as never, (line) => this.#writeTrace(line));
+    }
+    return undefined;
+  }
+
+  #conclude(status: ExitStatus): number {
+    const { options, io } = this;
+    // The last line may lack its end.
+    for (const watcher of this.#watchers.values()) this.#matched = watcher.finish() || this.#matched;
+    let code = this.#matched ? EXIT_OK : (this.#verdict ?? exitCodeOfStatus(status));
+    if (options.until && !this.#matched && code === EXIT_OK) code = EXIT_NO_MATCH;
+
+    if (code === EXIT_NO_MATCH && this.#verdict === undefined)
+      io.stderr.write(`paravane: the guest ended, and no line matched --until ${options.until}\n`);
+    else if (code !== EXIT_OK && this.#verdict === undefined)
+      io.stderr.write(`paravane: ${describeStatus(status) ?? "the machine was stopped"}\n`);
+    else if (code === EXIT_OK && status.kind === "power-off" && io.stderr.isTTY)
+      io.stderr.write(`paravane: ${describeStatus(status)}\n`);
+    this.#printStats(this.#report(code, status));
+    return code;
+  }
+
+  #printStats(report: RunReport): void {
+    const { stats, statsFile } = this.options;
+    if (stats === undefined) return;
+    const text = `${stats === "json" ? statsJson(report) : statsText(report)}\n`;
+    if (statsFile === undefined) this.io.stderr.write(text);
+    else writeFileSync(statsFile, text);
+  }
+
+  #report(exitCode: number, status: ExitStatus): RunReport {
+    return {
+      guest: this.name,
+      exitCode,
+      status,
+      statistics: this.machine.statistics(),
+      ...(this.options.until ? { untilMatched: this.#matched } : {}),
+    };
+  }
+
+  #watch(source: string, bytes: Uint8Array): void {
+    const { until } = this.options;
+    if (!until) return;
+    let watcher = this.#watchers.get(source);
+    if (!watcher) {
+      watcher = new LineWatcher(until, () => {
+        this.#matched = true;
+        this.#end(EXIT_OK);
+      });
+      this.#watchers.set(source, watcher);
+    }
+    watcher.push(bytes);
+  }
+
+  #end(code: number): void {
+    this.#verdict ??= code;
+    void this.machine.stop();
+  }
+
+  /** The first signal ends the machine in order, the second this process. */
+  #catchSignals(): () => void {
+    const handlers = SIGNALS.map((signal) => {
+      const handler = (): void => {
+        const code = EXIT_SIGNAL_BASE + constants.signals[signal];
+        if (this.#verdict !== undefined) process.exit(code);
+        this.#end(code);
+      };
+      process.on(signal, handler);
+      return () => process.off(signal, handler);
+    });
+    return () => {
+      for (const release of handlers) release();
+    };
+  }
+
+  #writeTrace: (line: string) => void = () => {};
+
+  #openTrace(): () => Promise<void> {
+    const { trace, traceFile } = this.options;
+    if (!trace) return async () => {};
+    const file =
+      traceFile === undefined
+        ? undefined
+        : openCharDevice({ kind: "file", path: traceFile, append: false }, "--trace-file", () => {});
+    const encoder = new TextEncoder();
+    this.#writeTrace = file
+      ? (line) => file.write(encoder.encode(`${line}\n`))
+      : (line) => void this.io.stderr.write(`${line}\n`);
+    const subscription = this.machine.on("trace", (event) => this.#writeTrace(formatTraceEvent(event)));
+    return async () => {
+      subscription[Symbol.dispose]();
+      await file?.close();
+    };
+  }
+}

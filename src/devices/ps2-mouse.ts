@@ -1,0 +1,174 @@
+// A PS/2 mouse with three buttons and, once the guest knocks (sample rates 200, 100, 80), a wheel.
+import type { DeviceState } from "../vmm/device.ts";
+import { SavedState } from "./saved-state.ts";
+
+const ACK = 0xfa;
+const RESEND = 0xfe;
+const SELF_TEST_PASSED = 0xaa;
+const ID_PLAIN = 0;
+const ID_WHEEL = 3;
+const BUFFER_BYTES = 256;
+
+export class Ps2Mouse {
+  readonly #queue: number[] = [];
+  #reporting = false;
+  #remote = false;
+  #wrap = false;
+  #scaling21 = false;
+  #resolution = 2;
+  #rate = 100;
+  #id = ID_PLAIN;
+  #knock = [0, 0, 0];
+  #awaiting = 0;
+  #buttons = 0;
+  #dx = 0;
+  #dy = 0;
+  #dz = 0;
+
+  constructor(private readonly onData: () => void) {}
+
+  get pending(): boolean {
+    return this.#queue.length > 0;
+  }
+  take(): number | undefined {
+    return this.#queue.shift();
+  }
+
+  reset(): void {
+    this.#queue.length = 0;
+    this.#setDefaults();
+    this.#id = ID_PLAIN;
+    this.#wrap = false;
+    this.#awaiting = 0;
+  }
+
+  /** Movement in counts (y up), wheel clicks, and buttons: 1 left, 2 right, 4 middle. */
+  move(dx: number, dy: number, dz: number, buttons: number): void {
+    this.#dx += Math.trunc(dx);
+    this.#dy += Math.trunc(dy);
+    this.#dz += Math.trunc(dz);
+    this.#buttons = buttons & 7;
+    if (this.#reporting && !this.#remote && this.#queue.length < BUFFER_BYTES) this.#packet();
+  }
+
+  /** A byte from the controller. */
+  command(byte: number): void {
+    if (this.#wrap && byte !== 0xec && byte !== 0xff) return this.#reply([byte]);
+    const awaited = this.#awaiting;
+    this.#awaiting = 0;
+    if (awaited === 0xe8) {
+      this.#resolution = byte & 3;
+      return this.#reply([ACK]);
+    }
+    if (awaited === 0xf3) {
+      this.#rate = byte;
+      this.#knock = [this.#knock[1] ?? 0, this.#knock[2] ?? 0, byte];
+      if (this.#knock.join() === "200,100,80") this.#id = ID_WHEEL;
+      return this.#reply([ACK]);
+    }
+    switch (byte) {
+      case 0xe6:
+      case 0xe7:
+        this.#scaling21 = byte === 0xe7;
+        return this.#reply([ACK]);
+      case 0xe8: // resolution
+      case 0xf3: // sample rate
+        this.#awaiting = byte;
+        return this.#reply([ACK]);
+      case 0xe9:
+        return this.#reply([ACK, this.#status(), this.#resolution, this.#rate]);
+      case 0xea:
+        this.#remote = false;
+        return this.#reply([ACK]);
+      case 0xeb:
+        this.#queue.push(ACK);
+        return this.#packet();
+      case 0xec:
+        this.#wrap = false;
+        return this.#reply([ACK]);
+      case 0xee:
+        this.#wrap = true;
+        return this.#reply([ACK]);
+      case 0xf0:
+        this.#remote = true;
+        return this.#reply([ACK]);
+      case 0xf2:
+        return this.#reply([ACK, this.#id]);
+      case 0xf4:
+      case 0xf5:
+        this.#reporting = byte === 0xf4;
+        return this.#reply([ACK]);
+      case 0xf6:
+        this.#setDefaults();
+        return this.#reply([ACK]);
+      case 0xff:
+        this.reset();
+        return this.#reply([ACK, SELF_TEST_PASSED, ID_PLAIN]);
+      default:
+        return this.#reply([RESEND]);
+    }
+  }
+
+  #setDefaults(): void {
+    this.#reporting = false;
+    this.#remote = false;
+    this.#scaling21 = false;
+    this.#resolution = 2;
+    this.#rate = 100;
+    this.#dx = 0;
+    this.#dy = 0;
+    this.#dz = 0;
+  }
+
+  #status(): number {
+    const { left, right, middle } = { left: this.#buttons & 1, right: (this.#buttons >> 1) & 1, middle: (this.#buttons >> 2) & 1 };
+    return (this.#remote ? 0x40 : 0) | (this.#reporting ? 0x20 : 0) | (this.#scaling21 ? 0x10 : 0) | (left << 2) | (middle << 1) | right;
+  }
+
+  #packet(): void {
+    const dx = clamp(this.#dx, -256, 255);
+    const dy = clamp(this.#dy, -256, 255);
+    const dz = clamp(this.#dz, -8, 7);
+    this.#dx -= dx;
+    this.#dy -= dy;
+    this.#dz -= dz;
+    const bytes = [0x08 | this.#buttons | (dx < 0 ? 0x10 : 0) | (dy < 0 ? 0x20 : 0), dx & 0xff, dy & 0xff];
+    if (this.#id === ID_WHEEL) bytes.push(dz & 0xff);
+    this.#reply(bytes);
+  }
+
+  #reply(bytes: readonly number[]): void {
+    if (this.#queue.length < BUFFER_BYTES * 2 - 8) this.#queue.push(...bytes);
+    this.onData();
+  }
+
+  save(): DeviceState {
+    return {
+      queue: Uint8Array.from(this.#queue), reporting: this.#reporting, remote: this.#remote, wrap: this.#wrap, scaling21: this.#scaling21,
+      resolution: this.#resolution, rate: this.#rate, id: this.#id, knock: Uint8Array.from(this.#knock), awaiting: this.#awaiting,
+      buttons: this.#buttons, dx: this.#dx, dy: this.#dy, dz: this.#dz,
+    };
+  }
+  load(state: DeviceState): void {
+    const saved = new SavedState("mouse", state);
+    const queue = saved.bytes("queue", BUFFER_BYTES * 2, false);
+    this.#reporting = saved.flag("reporting");
+    this.#remote = saved.flag("remote");
+    this.#wrap = saved.flag("wrap");
+    this.#scaling21 = saved.flag("scaling21");
+    this.#resolution = saved.integer("resolution", 3);
+    this.#rate = saved.integer("rate", 255);
+    this.#id = saved.integer("id", ID_WHEEL);
+    this.#knock = [...saved.bytes("knock", 3)];
+    this.#awaiting = saved.integer("awaiting", 255);
+    this.#buttons = saved.integer("buttons", 7);
+    this.#dx = saved.number("dx");
+    this.#dy = saved.number("dy");
+    this.#dz = saved.number("dz");
+    this.#queue.splice(0, this.#queue.length, ...queue);
+  }
+}
+
+function clamp(value: number, low: number, high: number): number {
+  return Math.max(low, Math.min(high, value));
+}

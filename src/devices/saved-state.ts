@@ -1,0 +1,62 @@
+// Reads a device's saved state by name, refusing by name what does not fit.
+import type { DeviceState } from "../vmm/device.ts";
+import { VmError } from "../vmm/error.ts";
+
+export class SavedState {
+  constructor(
+    private readonly device: string,
+    private readonly state: DeviceState,
+  ) {}
+
+  /** Refuses a version that the device cannot read. */
+  static open(device: string, state: DeviceState, version: number, known: number): SavedState {
+    if (version !== known) {
+      throw new VmError("bad-snapshot", `${device}: saved state has version ${version}, this build reads ${known}.`, { device, version, known });
+    }
+    return new SavedState(device, state);
+  }
+
+  /** An integer from 0 to `max`. */
+  integer(field: string, max = 0xffffffff): number {
+    const value = this.state[field];
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max) this.#refuse(field, `an integer from 0 to ${max}`);
+    return value as number;
+  }
+
+  /** Any finite number. */
+  number(field: string): number {
+    const value = this.state[field];
+    if (typeof value !== "number" || !Number.isFinite(value)) this.#refuse(field, "a number");
+    return value as number;
+  }
+
+  /** A finite number or null for undefined: an armed or disarmed deadline. */
+  deadline(field: string): number | undefined {
+    return this.state[field] === null ? undefined : this.number(field);
+  }
+
+  flag(field: string): boolean {
+    const value = this.state[field];
+    if (typeof value !== "boolean") this.#refuse(field, "true or false");
+    return value as boolean;
+  }
+
+  /** Exactly `size` bytes, or at most `size` with `exact` false. A copy. */
+  bytes(field: string, size: number, exact = true): Uint8Array {
+    const value = this.state[field];
+    if (!(value instanceof Uint8Array) || (exact ? value.length !== size : value.length > size)) {
+      this.#refuse(field, `${exact ? "" : "at most "}${size} bytes`);
+    }
+    return (value as Uint8Array).slice();
+  }
+
+  nested(field: string): DeviceState {
+    const value = this.state[field];
+    if (typeof value !== "object" || value === null || value instanceof Uint8Array) this.#refuse(field, "an object");
+    return value as DeviceState;
+  }
+
+  #refuse(field: string, wanted: string): never {
+    throw new VmError("bad-snapshot", `${this.device}: field "${field}" of the saved state is not ${wanted}.`, { device: this.device, field });
+  }
+}

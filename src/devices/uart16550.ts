@@ -1,0 +1,425 @@
+// 16550A UART (National PC16550D datasheet) as a PC wires it: OUT2 gates the interrupt. The line itself is ideal: what
+// the guest sends is gone at once; what it receives arrives at the programmed speed, a FIFO at a time.
+import type { Device, DeviceClock, DeviceState, DeviceTimer, IoRange, IrqLine } from "../vmm/device.ts";
+import { ByteQueue } from "./byte-queue.ts";
+import { SavedState } from "./saved-state.ts";
+
+// ---- registers (offset from the base port; DLL and DLM while LCR.DLAB is set)
+const RBR_THR = 0;
+const IER = 1;
+const IIR_FCR = 2;
+const LCR = 3;
+const MCR = 4;
+const LSR = 5;
+const MSR = 6;
+const SCR = 7;
+
+const IER_RDA = 0x01;
+const IER_THRE = 0x02;
+const IER_RLS = 0x04;
+const IER_MSI = 0x08;
+const IIR_NONE = 0x01;
+const IIR_MSI = 0x00;
+const IIR_THRE = 0x02;
+const IIR_RDA = 0x04;
+const IIR_RLS = 0x06;
+const IIR_TIMEOUT = 0x0c;
+const IIR_FIFO = 0xc0;
+const FCR_ENABLE = 0x01;
+const FCR_CLEAR_RX = 0x02;
+const FCR_CLEAR_TX = 0x04;
+const LCR_BREAK = 0x40;
+const LCR_DLAB = 0x80;
+const MCR_DTR = 0x01;
+const MCR_RTS = 0x02;
+const MCR_OUT1 = 0x04;
+const MCR_OUT2 = 0x08;
+const MCR_LOOP = 0x10;
+const MCR_BITS = 0x1f;
+const LSR_DR = 0x01;
+const LSR_OE = 0x02;
+const LSR_PE = 0x04;
+const LSR_FE = 0x08;
+const LSR_BI = 0x10;
+const LSR_THRE = 0x20;
+const LSR_TEMT = 0x40;
+const LSR_FIFO_ERROR = 0x80;
+const MSR_DCTS = 0x01;
+const MSR_DDSR = 0x02;
+const MSR_TERI = 0x04;
+const MSR_DDCD = 0x08;
+const MSR_CTS = 0x10;
+const MSR_DSR = 0x20;
+const MSR_RI = 0x40;
+const MSR_DCD = 0x80;
+
+const FIFO_DEPTH = 16;
+const TRIGGER_LEVELS = [1, 4, 8, 14];
+/** Input clock divided by 16: 115,200 characters' bits a second at divisor 1. */
+const BAUD_BASE = 115200;
+/** A peer that is there and ready. */
+const PEER_READY = MSR_CTS | MSR_DSR | MSR_DCD;
+/** Host bytes that may wait for a guest that does not read. */
+const INPUT_CAPACITY = 16 * 1024 * 1024;
+const RESET_DIVISOR = 12;
+
+export interface UartOptions {
+  readonly name: string;
+  readonly base: number;
+  readonly irq: IrqLine;
+  readonly clock: DeviceClock;
+  /** Called for each byte the guest sends. */
+  readonly transmit: (byte: number) => void;
+}
+
+export class Uart16550 implements Device {
+  readonly name: string;
+  readonly stateVersion = 1;
+  readonly ports: readonly IoRange[];
+
+  // ---- state
+  #ier = 0;
+  #fcr = 0;
+  #lcr = 0;
+  #mcr = 0;
+  #lsrErrors = 0;
+  #msr = PEER_READY;
+  #scr = 0;
+  #divisor = RESET_DIVISOR;
+  /** Received characters: low byte data, high byte its PE FE BI bits. */
+  #fifo: number[] = [];
+  #threPending = false;
+  #timeoutPending = false;
+  #peerLines = PEER_READY;
+  readonly #input = new ByteQueue(INPUT_CAPACITY);
+  readonly #arrival: DeviceTimer;
+  readonly #silence: DeviceTimer;
+  // ---- metrics
+  #sent = 0;
+  #received = 0;
+  #overruns = 0;
+  #interrupts = 0;
+  #irqHigh = false;
+
+  constructor(private readonly options: UartOptions) {
+    this.name = options.name;
+    this.ports = [{ name: options.name, first: options.base, count: 8, handler: this }];
+    this.#arrival = options.clock.timer(`${options.name}.arrival`, () => this.#arrive());
+    this.#silence = options.clock.timer(`${options.name}.silence`, () => {
+      if (this.#fifo.length > 0 && this.#fcr & FCR_ENABLE) this.#timeoutPending = true;
+      this.#update();
+    });
+  }
+
+  reset(): void {
+    this.#ier = 0;
+    this.#fcr = 0;
+    this.#lcr = 0;
+    this.#mcr = 0;
+    this.#lsrErrors = 0;
+    this.#msr = this.#peerLines;
+    this.#scr = 0;
+    this.#divisor = RESET_DIVISOR;
+    this.#fifo = [];
+    this.#threPending = false;
+    this.#timeoutPending = false;
+    this.#silence.disarm();
+    this.#update();
+    if (this.#input.length > 0) this.#arrival.arm(this.options.clock.nowNs());
+  }
+
+  // ---- the host's side of the line
+
+  /** Bytes from the peer; they wait for the guest as long as need be. */
+  receive(bytes: Uint8Array): void {
+    this.#input.push(bytes);
+    if (this.#arrival.deadlineNs === undefined) this.#arrive();
+  }
+
+  /** The peer holds the line low for longer than a character. */
+  receiveBreak(): void {
+    if (!(this.#mcr & MCR_LOOP)) this.#accept(0, LSR_BI);
+    this.#update();
+  }
+
+  /** The peer's CTS, DSR, RI and DCD. Delta bits and the modem interrupt follow. */
+  setModemLines(lines: { cts?: boolean; dsr?: boolean; ri?: boolean; dcd?: boolean }): void {
+    let peer = this.#peerLines;
+    const put = (bit: number, on: boolean | undefined): void => {
+      if (on !== undefined) peer = on ? peer | bit : peer & ~bit;
+    };
+    put(MSR_CTS, lines.cts);
+    put(MSR_DSR, lines.dsr);
+    put(MSR_RI, lines.ri);
+    put(MSR_DCD, lines.dcd);
+    this.#peerLines = peer;
+    this.#updateModem();
+    this.#update();
+  }
+
+  // ---- read
+
+  read(offset: number): number {
+    switch (offset) {
+      case RBR_THR:
+        return this.#lcr & LCR_DLAB ? this.#divisor & 0xff : this.#readData();
+      case IER:
+        return this.#lcr & LCR_DLAB ? this.#divisor >> 8 : this.#ier;
+      case IIR_FCR:
+        return this.#readIir();
+      case LCR:
+        return this.#lcr;
+      case MCR:
+        return this.#mcr;
+      case LSR: {
+        const value = this.#lsr();
+        this.#lsrErrors = 0;
+        const first = this.#fifo[0];
+        if (first !== undefined) this.#fifo[0] = first & 0xff;
+        this.#update();
+        return value;
+      }
+      case MSR: {
+        const value = this.#msr;
+        this.#msr &= ~(MSR_DCTS | MSR_DDSR | MSR_TERI | MSR_DDCD);
+        this.#update();
+        return value;
+      }
+      case SCR:
+        return this.#scr;
+      default:
+        return 0xff;
+    }
+  }
+
+  #readData(): number {
+    const character = this.#fifo.shift() ?? 0;
+    this.#timeoutPending = false;
+    if (this.#fifo.length > 0) this.#silence.arm(this.options.clock.nowNs() + 4 * this.#characterNs());
+    else this.#silence.disarm();
+    if (this.#input.length > 0 && this.#arrival.deadlineNs === undefined) {
+      this.#arrival.arm(this.options.clock.nowNs() + this.#characterNs());
+    }
+    this.#update();
+    return character & 0xff;
+  }
+
+  #readIir(): number {
+    const id = this.#interruptId();
+    // Reading IIR acknowledges the transmitter interrupt, and only when it is the one reported (datasheet 8.5).
+    if (id === IIR_THRE) {
+      this.#threPending = false;
+      this.#update();
+    }
+    return id | (this.#fcr & FCR_ENABLE ? IIR_FIFO : 0);
+  }
+
+  // ---- write
+
+  write(offset: number, _size: number, value: number): void {
+    switch (offset) {
+      case RBR_THR:
+        if (this.#lcr & LCR_DLAB) this.#divisor = (this.#divisor & 0xff00) | value;
+        else this.#send(value);
+        return;
+      case IER:
+        if (this.#lcr & LCR_DLAB) {
+          this.#divisor = (this.#divisor & 0xff) | (value << 8);
+          return;
+        }
+        // Enabling the transmitter interrupt while THR is empty reports it at once.
+        if (value & ~this.#ier & IER_THRE) this.#threPending = true;
+        this.#ier = value & 0x0f;
+        break;
+      case IIR_FCR:
+        this.#writeFcr(value);
+        break;
+      case LCR:
+        if (value & ~this.#lcr & LCR_BREAK && this.#mcr & MCR_LOOP) this.#accept(0, LSR_BI);
+        this.#lcr = value;
+        break;
+      case MCR:
+        this.#mcr = value & MCR_BITS;
+        this.#updateModem();
+        break;
+      case SCR:
+        this.#scr = value;
+        return;
+      default:
+        // LSR and MSR are read-only in operation.
+        return;
+    }
+    this.#update();
+  }
+
+  #send(value: number): void {
+    this.#threPending = false;
+    if (this.#mcr & MCR_LOOP) {
+      this.#accept(value & this.#characterMask(), 0);
+    } else {
+      this.#sent++;
+      this.options.transmit(value & this.#characterMask());
+    }
+    // The shift register took it at once: THR is empty again. The line falls in between, so that the edge-triggered
+    // 8259 sees a new interrupt for each character.
+    this.#update();
+    this.#threPending = true;
+    this.#update();
+  }
+
+  #writeFcr(value: number): void {
+    if ((value ^ this.#fcr) & FCR_ENABLE) value |= FCR_CLEAR_RX | FCR_CLEAR_TX;
+    if (value & FCR_CLEAR_RX) {
+      this.#fifo = [];
+      this.#timeoutPending = false;
+      this.#silence.disarm();
+      if (this.#input.length > 0 && this.#arrival.deadlineNs === undefined) {
+        this.#arrival.arm(this.options.clock.nowNs() + this.#characterNs());
+      }
+    }
+    if (value & FCR_CLEAR_TX) this.#threPending = true;
+    // The other bits can only be written together with the enable bit (datasheet 8.4).
+    this.#fcr = value & FCR_ENABLE ? value & 0xc9 : 0;
+  }
+
+  // ---- receiver
+
+  /** A character reaches the receiver. With the FIFO full the newcomer is lost; without FIFO it replaces the old one. */
+  #accept(data: number, errors: number): void {
+    const depth = this.#fcr & FCR_ENABLE ? FIFO_DEPTH : 1;
+    if (this.#fifo.length >= depth) {
+      this.#lsrErrors |= LSR_OE;
+      this.#overruns++;
+      if (depth > 1) return;
+      this.#fifo.length = 0;
+    }
+    this.#fifo.push(data | (errors << 8));
+    this.#received++;
+    this.#timeoutPending = false;
+    this.#silence.arm(this.options.clock.nowNs() + 4 * this.#characterNs());
+  }
+
+  /** Moves waiting input into the FIFO, as much as fits, and comes back when that would have taken its time. */
+  #arrive(): void {
+    if (this.#mcr & MCR_LOOP) {
+      // The receiver is disconnected; look again later.
+      if (this.#input.length > 0) this.#arrival.arm(this.options.clock.nowNs() + 1e6);
+      return;
+    }
+    const room = (this.#fcr & FCR_ENABLE ? FIFO_DEPTH : 1) - this.#fifo.length;
+    let moved = 0;
+    for (; moved < room && this.#input.length > 0; moved++) this.#accept((this.#input.shift() ?? 0) & this.#characterMask(), 0);
+    if (moved > 0 && this.#input.length > 0) this.#arrival.arm(this.options.clock.nowNs() + moved * this.#characterNs());
+    this.#update();
+  }
+
+  // ---- derived
+
+  #lsr(): number {
+    const first = this.#fifo[0];
+    let value = LSR_THRE | LSR_TEMT | this.#lsrErrors;
+    if (first !== undefined) value |= LSR_DR | (first >> 8);
+    if (this.#fcr & FCR_ENABLE && this.#fifo.some((c) => c >> 8)) value |= LSR_FIFO_ERROR;
+    return value;
+  }
+
+  /** In priority order (datasheet table IV). */
+  #interruptId(): number {
+    if (this.#ier & IER_RLS && this.#lsr() & (LSR_OE | LSR_PE | LSR_FE | LSR_BI)) return IIR_RLS;
+    if (this.#ier & IER_RDA) {
+      if (this.#fifo.length >= this.#triggerLevel()) return IIR_RDA;
+      if (this.#timeoutPending) return IIR_TIMEOUT;
+    }
+    if (this.#ier & IER_THRE && this.#threPending) return IIR_THRE;
+    if (this.#ier & IER_MSI && this.#msr & (MSR_DCTS | MSR_DDSR | MSR_TERI | MSR_DDCD)) return IIR_MSI;
+    return IIR_NONE;
+  }
+
+  #triggerLevel(): number {
+    return this.#fcr & FCR_ENABLE ? (TRIGGER_LEVELS[this.#fcr >> 6] ?? 1) : 1;
+  }
+
+  /** Loopback feeds the four outputs back as inputs: RTS->CTS, DTR->DSR, OUT1->RI, OUT2->DCD. */
+  #updateModem(): void {
+    let lines = this.#peerLines;
+    if (this.#mcr & MCR_LOOP) {
+      lines = 0;
+      if (this.#mcr & MCR_RTS) lines |= MSR_CTS;
+      if (this.#mcr & MCR_DTR) lines |= MSR_DSR;
+      if (this.#mcr & MCR_OUT1) lines |= MSR_RI;
+      if (this.#mcr & MCR_OUT2) lines |= MSR_DCD;
+    }
+    const changed = (lines ^ this.#msr) & 0xf0;
+    let delta = this.#msr & 0x0f;
+    if (changed & MSR_CTS) delta |= MSR_DCTS;
+    if (changed & MSR_DSR) delta |= MSR_DDSR;
+    if (changed & MSR_DCD) delta |= MSR_DDCD;
+    // Ring is reported at its trailing edge only.
+    if (changed & MSR_RI && !(lines & MSR_RI)) delta |= MSR_TERI;
+    this.#msr = lines | delta;
+  }
+
+  #update(): void {
+    // In loopback the OUT2 pin is inactive, and with it the PC's interrupt gate.
+    const gate = (this.#mcr & (MCR_OUT2 | MCR_LOOP)) === MCR_OUT2;
+    const high = gate && this.#interruptId() !== IIR_NONE;
+    if (high && !this.#irqHigh) this.#interrupts++;
+    this.#irqHigh = high;
+    this.options.irq.set(high);
+  }
+
+  #characterMask(): number {
+    return 0xff >> (3 - (this.#lcr & 3));
+  }
+
+  /** Start bit, data, parity and stop bits at the programmed rate. */
+  #characterNs(): number {
+    const bits = 1 + 5 + (this.#lcr & 3) + (this.#lcr & 8 ? 1 : 0) + (this.#lcr & 4 ? 2 : 1);
+    return Math.ceil((bits * (this.#divisor || 0x10000) * 1e9) / BAUD_BASE);
+  }
+
+  // ---- save and load
+
+  save(): DeviceState {
+    return {
+      ier: this.#ier, fcr: this.#fcr, lcr: this.#lcr, mcr: this.#mcr, lsrErrors: this.#lsrErrors, msr: this.#msr, scr: this.#scr,
+      divisor: this.#divisor, peerLines: this.#peerLines, threPending: this.#threPending, timeoutPending: this.#timeoutPending,
+      fifoData: Uint8Array.from(this.#fifo), fifoErrors: Uint8Array.from(this.#fifo, (c) => c >> 8),
+      input: this.#input.toBytes(), arrivalNs: this.#arrival.deadlineNs ?? null, silenceNs: this.#silence.deadlineNs ?? null,
+    };
+  }
+
+  load(state: DeviceState, version: number): void {
+    const saved = SavedState.open(this.name, state, version, this.stateVersion);
+    const data = saved.bytes("fifoData", FIFO_DEPTH, false);
+    const errors = saved.bytes("fifoErrors", data.length);
+    const input = saved.bytes("input", INPUT_CAPACITY, false);
+    const arrival = saved.deadline("arrivalNs");
+    const silence = saved.deadline("silenceNs");
+    this.#ier = saved.integer("ier", 0x0f);
+    this.#fcr = saved.integer("fcr", 0xff);
+    this.#lcr = saved.integer("lcr", 0xff);
+    this.#mcr = saved.integer("mcr", MCR_BITS);
+    this.#lsrErrors = saved.integer("lsrErrors", 0xff);
+    this.#msr = saved.integer("msr", 0xff);
+    this.#scr = saved.integer("scr", 0xff);
+    this.#divisor = saved.integer("divisor", 0xffff);
+    this.#peerLines = saved.integer("peerLines", 0xff);
+    this.#threPending = saved.flag("threPending");
+    this.#timeoutPending = saved.flag("timeoutPending");
+    this.#fifo = Array.from(data, (byte, i) => byte | ((errors[i] ?? 0) << 8));
+    this.#input.clear();
+    this.#input.push(input);
+    this.#arrival.disarm();
+    this.#silence.disarm();
+    if (arrival !== undefined) this.#arrival.arm(arrival);
+    if (silence !== undefined) this.#silence.arm(silence);
+    this.#update();
+  }
+
+  metrics(): Readonly<Record<string, number>> {
+    return {
+      sent: this.#sent, received: this.#received, overruns: this.#overruns, interrupts: this.#interrupts, inputDropped: this.#input.dropped,
+    };
+  }
+}

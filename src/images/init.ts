@@ -1,0 +1,98 @@
+// The first user-space process of our Linux images: a busybox shell script, the /init of the initramfs.
+
+/** The first line that init prints, before it does anything else: benchmarks and tests wait for it. */
+export const INIT_BANNER = "paravane: init";
+
+/** Printed, with the exit status, when the command of `paravane.run` or `paravane.script` ends. */
+export const INIT_EXIT_PREFIX = "paravane: exit ";
+
+/**
+ * Kernel parameters that init understands (all optional):
+ *
+ *  paravane.run="COMMAND"   runs it with sh, prints "paravane: exit STATUS" and powers off
+ *  paravane.script=PATH     the same for a script in the image
+ *  paravane.modules=A,B     loads these kernel modules first (they must be in the image)
+ *  paravane.root=DEVICE     mounts DEVICE (ext4, or paravane.rootfstype) and runs its /sbin/init, or the command in it
+ *  paravane.end=ACTION      what happens at the end: poweroff (default), reboot, halt or shell
+ *  paravane.port=NUMBER     writes the exit status as one byte to this I/O port at the end (0xf4: isa-debug-exit)
+ */
+export const INIT_SCRIPT = `#!/bin/sh
+echo "${INIT_BANNER}"
+export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export HOME=/root TERM=\${TERM:-vt100} LANG=C.UTF-8
+
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+if [ -d /dev/pts ] || mkdir /dev/pts; then mount -t devpts devpts /dev/pts 2>/dev/null; fi
+if [ -d /dev/shm ] || mkdir /dev/shm; then mount -t tmpfs shm /dev/shm 2>/dev/null; fi
+hostname paravane
+ip link set lo up 2>/dev/null
+
+# The value of a kernel parameter, quoted as the kernel allows: name="a b" or "name=a b".
+parameter() {
+  line=" $(cat /proc/cmdline) "
+  case "$line" in
+    *" $1=\\""*) line="\${line#*" $1=\\""}"; echo "\${line%%\\"*}" ;;
+    *" \\"$1="*) line="\${line#*" \\"$1="}"; echo "\${line%%\\"*}" ;;
+    *" $1="*) line="\${line#*" $1="}"; echo "\${line%% *}" ;;
+  esac
+}
+
+# Ends the machine. One without a way to power off halts its CPU, which the monitor also takes for an end.
+finish() {
+  port="$(parameter paravane.port)"
+  sync
+  if [ -n "$port" ]; then
+    printf "\\\\$(printf %03o "$1")" | dd of=/dev/port bs=1 seek="$((port))" 2>/dev/null
+  fi
+  case "$(parameter paravane.end)" in
+    reboot) reboot -f ;;
+    halt) halt -f ;;
+    shell) return ;;
+    *) poweroff -f ;;
+  esac
+  # The request is carried out by the kernel while init waits; init itself must never return.
+  while :; do sleep 1000; done
+}
+
+run() {
+  "$@"
+  status=$?
+  echo "${INIT_EXIT_PREFIX}$status"
+  finish "$status"
+}
+
+for file in /etc/paravane/modules; do
+  [ -f "$file" ] && while read -r module; do modprobe "$module"; done <"$file"
+done
+for module in $(parameter paravane.modules | tr , ' '); do modprobe "$module"; done
+
+root="$(parameter paravane.root)"
+if [ -n "$root" ]; then
+  fstype="$(parameter paravane.rootfstype)"
+  # Disks appear a moment after their driver is loaded.
+  for attempt in 1 2 3 4 5 6 7 8 9 10; do [ -e "$root" ] && break; sleep 0.2; done
+  if mount -t "\${fstype:-ext4}" "$root" /mnt; then
+    mount --move /dev /mnt/dev; mount --move /proc /mnt/proc; mount --move /sys /mnt/sys
+    exec switch_root /mnt /sbin/init
+  fi
+  echo "paravane: cannot mount $root as \${fstype:-ext4}; a shell follows"
+fi
+
+cd /root
+command="$(parameter paravane.run)"
+script="$(parameter paravane.script)"
+if [ -n "$command" ]; then run sh -c "$command"; fi
+if [ -n "$script" ]; then run sh "$script"; fi
+
+# A session of its own on the real console device gives the shell job control and Ctrl-C.
+setsid cttyhack sh -l
+run true
+`;
+
+/** What the login shell reads. */
+export const PROFILE = `PS1='\\w # '
+export PS1
+alias ll='ls -l'
+`;

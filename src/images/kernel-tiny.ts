@@ -1,0 +1,63 @@
+// The configuration of the `linux-tiny` kernel: Linux's own "tinyconfig" and the options below, nothing else.
+
+/** Each line is one Kconfig choice; what they pull in, `make olddefconfig` adds. */
+export const TINY_KERNEL_OPTIONS: readonly string[] = [
+  // A processor with CMOV and TSC: Debian's i386 user land needs an i686, and the TSC saves calibrating by the PIT alone.
+  "CONFIG_M686=y",
+  "CONFIG_SMP=n",
+  "CONFIG_HZ_100=y",
+  "CONFIG_NO_HZ_IDLE=y",
+  "CONFIG_HIGH_RES_TIMERS=y",
+  "CONFIG_PREEMPT_NONE=y",
+  // An initrd (gzip) with ELF programs and scripts.
+  "CONFIG_BLK_DEV_INITRD=y",
+  "CONFIG_RD_GZIP=y",
+  "CONFIG_RD_BZIP2=n",
+  "CONFIG_RD_LZMA=n",
+  "CONFIG_RD_XZ=n",
+  "CONFIG_RD_LZO=n",
+  "CONFIG_RD_LZ4=n",
+  "CONFIG_RD_ZSTD=n",
+  "CONFIG_BINFMT_ELF=y",
+  "CONFIG_BINFMT_SCRIPT=y",
+  // The console: printk and a shell on ttyS0.
+  "CONFIG_PRINTK=y",
+  "CONFIG_TTY=y",
+  "CONFIG_VT=n",
+  "CONFIG_UNIX98_PTYS=y",
+  "CONFIG_LEGACY_PTYS=n",
+  "CONFIG_SERIAL_8250=y",
+  "CONFIG_SERIAL_8250_CONSOLE=y",
+  "CONFIG_SERIAL_8250_PNP=n",
+  "CONFIG_SERIAL_8250_16550A_VARIANTS=n",
+  "CONFIG_SERIAL_8250_DEPRECATED_OPTIONS=n",
+  "CONFIG_SERIAL_8250_NR_UARTS=4",
+  "CONFIG_SERIAL_8250_RUNTIME_UARTS=4",
+  // What a shell and ordinary programs expect of a kernel.
+  "CONFIG_MULTIUSER=y",
+  "CONFIG_PROC_FS=y",
+  "CONFIG_PROC_SYSCTL=y",
+  "CONFIG_SYSFS=y",
+  "CONFIG_DEVTMPFS=y",
+  "CONFIG_SHMEM=y",
+  "CONFIG_TMPFS=y",
+  "CONFIG_FUTEX=y",
+  "CONFIG_EPOLL=y",
+  "CONFIG_SIGNALFD=y",
+  "CONFIG_TIMERFD=y",
+  "CONFIG_EVENTFD=y",
+  "CONFIG_POSIX_TIMERS=y",
+  "CONFIG_FILE_LOCKING=y",
+  "CONFIG_ADVISE_SYSCALLS=y",
+  "CONFIG_MEMBARRIER=y",
+  // Debian 12's i386 programs call the 32-bit time system calls.
+  "CONFIG_COMPAT_32BIT_TIME=y",
+  // The exit status leaves through /dev/port.
+  "CONFIG_DEVMEM=y",
+  "CONFIG_DEVPORT=y",
+  "CONFIG_NET=n",
+  "CONFIG_PCI=n",
+  "CONFIG_ACPI=n",
+  "CONFIG_MODULES=n",
+  "CONFIG_KERNEL_XZ=y",
+];

@@ -1,0 +1,55 @@
+// What the hypervisor needs from the JavaScript runtime it runs in. The only place where runtimes differ.
+import { VmError } from "../vmm/error.ts";
+
+/** Wakes a sleeper early. */
+export interface Sleep {
+  /** Resolves when the time has passed or `wake` was called. */
+  readonly done: Promise<void>;
+  wake(): void;
+}
+
+export interface Platform {
+  readonly name: "node" | "web";
+  /** Monotonic host time in nanoseconds from an arbitrary origin. */
+  monotonicNs(): number;
+  /** Milliseconds since 1970. */
+  wallMs(): number;
+  /** Lets timers, input and promises of others run; resumes as soon as they have. */
+  yieldToEventLoop(): Promise<void>;
+  sleep(milliseconds: number): Sleep;
+  /** Fills with random bytes of cryptographic quality. */
+  entropy(into: Uint8Array): void;
+  sha256(bytes: Uint8Array): Promise<Uint8Array>;
+  /** The compiled core that belongs to this version. Throws VmError("host"). */
+  loadCore(): Promise<WebAssembly.Module>;
+}
+
+/** The platform of the running process or page. */
+export async function loadPlatform(): Promise<Platform> {
+  const runtime = (globalThis as { process?: { versions?: { node?: string } } }).process;
+  try {
+    if (runtime?.versions?.node !== undefined) return (await import("./node/index.ts")).nodePlatform();
+    return (await import("./web/index.ts")).webPlatform();
+  } catch (cause) {
+    throw new VmError("host", "This JavaScript runtime cannot host a VM: its platform layer failed to load.", {}, { cause });
+  }
+}
+
+/** A sleep on setTimeout, which both platforms have. */
+export function timeoutSleep(milliseconds: number): Sleep {
+  let finish = (): void => {};
+  const done = new Promise<void>((resolve) => {
+    const id = setTimeout(resolve, milliseconds);
+    finish = () => {
+      clearTimeout(id);
+      resolve();
+    };
+  });
+  return { done, wake: () => finish() };
+}
+
+/** SHA-256 by Web Crypto, which both platforms have. */
+export async function webCryptoSha256(bytes: Uint8Array): Promise<Uint8Array> {
+  // Web Crypto refuses shared memory and views of more than 2 GiB: the caller hashes pieces, we copy them.
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes.slice()));
+}

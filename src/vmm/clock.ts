@@ -1,0 +1,112 @@
+// The VM's clock and the timers of devices in the host. Guest time is nanoseconds since power-on; a JavaScript number
+// holds 104 days of it exactly, and nanoseconds rounded to 2 after that.
+import { VM_BASE, VM_CLOCK_OFFSET_NS, VM_HOST_DEADLINE_NS } from "../../spec/layout.ts";
+import type { Core } from "./core.ts";
+import type { DeviceClock, DeviceTimer } from "./device.ts";
+
+const NEVER = 0x7fffffffffffffffn;
+
+class Timer implements DeviceTimer {
+  deadlineNs: number | undefined;
+  constructor(
+    readonly name: string,
+    readonly fire: (nowNs: number) => void,
+    private readonly queue: VmClock,
+  ) {}
+  arm(deadlineNs: number): void {
+    this.deadlineNs = deadlineNs;
+    this.queue.timersChanged();
+  }
+  disarm(): void {
+    if (this.deadlineNs === undefined) return;
+    this.deadlineNs = undefined;
+    this.queue.timersChanged();
+  }
+}
+
+export class VmClock implements DeviceClock {
+  readonly #timers: Timer[] = [];
+  readonly #view: DataView;
+  #pausedAtNs: number | undefined = 0;
+  #firing = false;
+
+  constructor(
+    memory: WebAssembly.Memory,
+    private readonly core: Core,
+    private readonly vcpu: number,
+    readonly kind: "real" | "virtual",
+    private readonly monotonicNs: () => number,
+    /** Milliseconds since 1970 at guest time 0. */
+    private readonly wallOriginMs: number,
+  ) {
+    this.#view = new DataView(memory.buffer);
+    this.#setOffset(-Math.trunc(monotonicNs()));
+  }
+
+  /** A stopped real clock stands still, so that the guest does not see the pause. */
+  nowNs(): number {
+    if (this.kind === "real" && this.#pausedAtNs !== undefined) return this.#pausedAtNs;
+    return Number(this.core.clockNowNs(this.vcpu));
+  }
+
+  wallMs(): number {
+    return this.wallOriginMs + this.nowNs() / 1e6;
+  }
+
+  timer(name: string, fire: (nowNs: number) => void): DeviceTimer {
+    const timer = new Timer(name, fire, this);
+    this.#timers.push(timer);
+    return timer;
+  }
+
+  /** Guest ns of the earliest armed timer. */
+  nextDeadlineNs(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const timer of this.#timers) if (timer.deadlineNs !== undefined && timer.deadlineNs < next) next = timer.deadlineNs;
+    return next;
+  }
+
+  /** Fires what is due, in order of deadline (creation order among equals), each timer at most once a call. */
+  fireDue(): void {
+    const now = this.nowNs();
+    if (this.nextDeadlineNs() > now) return;
+    const due = this.#timers.filter((t) => t.deadlineNs !== undefined && t.deadlineNs <= now);
+    due.sort((a, b) => (a.deadlineNs ?? 0) - (b.deadlineNs ?? 0));
+    this.#firing = true;
+    try {
+      for (const timer of due) {
+        // An earlier one may have disarmed or moved it.
+        if (timer.deadlineNs === undefined || timer.deadlineNs > now) continue;
+        timer.deadlineNs = undefined;
+        timer.fire(now);
+      }
+    } finally {
+      this.#firing = false;
+      this.timersChanged();
+    }
+  }
+
+  /** Tells the core when it must come back for a device. */
+  timersChanged(): void {
+    if (this.#firing) return;
+    const next = this.nextDeadlineNs();
+    const value = next < Number.MAX_SAFE_INTEGER ? BigInt(Math.ceil(Math.max(0, next))) : NEVER;
+    this.#view.setBigInt64(VM_BASE + VM_HOST_DEADLINE_NS, value, true);
+  }
+
+  /** The clock stands still from here (real mode; a virtual clock only moves when the vCPU does). */
+  stop(): void {
+    if (this.kind === "real" && this.#pausedAtNs === undefined) this.#pausedAtNs = Number(this.core.clockNowNs(this.vcpu));
+  }
+
+  /** And moves on from where it stood. */
+  start(): void {
+    if (this.kind !== "real" || this.#pausedAtNs === undefined) return;
+    this.#setOffset(Math.trunc(this.#pausedAtNs) - Math.trunc(this.monotonicNs()));
+    this.#pausedAtNs = undefined;
+  }
+
+  #setOffset(ns: number): void {
+    this.#view.setBigInt64(VM_BASE + VM_CLOCK_OFFSET_NS, BigInt(ns), true);
+  }
+}

@@ -1,0 +1,55 @@
+// The Wasm core of one VM: instantiation and the typed list of what it exports.
+import type { Exit } from "../../spec/exits.ts";
+import { VmError } from "./error.ts";
+
+/** Exports of assembly/index.ts. Addresses and vCPU bases are i32; 64-bit values cross as BigInt. */
+export interface Core {
+  /** Runs at most `budget` instructions. The details of the exit are in the vCPU block. */
+  runVcpu(vcpu: number, budget: bigint): Exit;
+  /** Chipset to its power-on state and derived state emptied; the header and slots must be filled. */
+  initVm(): void;
+  /** Registers to their RESET values (SDM 3A table 9-1). */
+  resetVcpu(vcpu: number): void;
+  /** GSI 0..15 drive the 8259s and the I/O APIC, 16..23 the I/O APIC alone. */
+  setIrqLine(gsi: number, level: number): void;
+  /** Guest ns of the next timer in the core, or a value beyond 2^62 for none. */
+  nextDeadlineNs(vcpu: number): bigint;
+  advanceTimers(vcpu: number, now: bigint): void;
+  clockNowNs(vcpu: number): bigint;
+  /** Virtual clock: skips idle time. */
+  advanceClock(vcpu: number, ns: bigint): void;
+  /** Bytes of guest RAM changed behind the core's back. */
+  guestWritten(gpa: number, size: number): void;
+  flushTlbAll(vcpu: number): void;
+  /** Registers were changed through the view: derives what follows from them. */
+  syncVcpu(vcpu: number): void;
+  /** Guest-physical address of a linear one without side effects, -1 if not mapped. */
+  translateGva(vcpu: number, lin: number): bigint;
+  setA20(enabled: number): void;
+  /** A message-signalled interrupt: the write of `data` to `address` (0xFEExxxxx). */
+  deliverMsi(address: number, data: number): void;
+  raiseNmi(vcpu: number): void;
+}
+
+const REQUIRED = [
+  "runVcpu", "initVm", "resetVcpu", "setIrqLine", "nextDeadlineNs", "advanceTimers", "clockNowNs", "advanceClock", "guestWritten",
+  "flushTlbAll", "syncVcpu", "translateGva", "setA20", "deliverMsi", "raiseNmi",
+] as const;
+
+/** Instantiates the core on the VM's memory. Throws VmError("host") when the module is not this version's core. */
+export async function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory, monotonicNs: () => number): Promise<Core> {
+  let instance: WebAssembly.Instance;
+  try {
+    instance = await WebAssembly.instantiate(module, {
+      env: { memory },
+      host: { nowNs: monotonicNs },
+    });
+  } catch (cause) {
+    throw new VmError("host", "The core module does not accept this version's imports; build it again with `npm run build`.", {}, { cause });
+  }
+  const missing = REQUIRED.filter((name) => typeof instance.exports[name] !== "function");
+  if (missing.length > 0) {
+    throw new VmError("host", `The core module lacks ${missing.join(", ")}; build it again with \`npm run build\`.`, { missing });
+  }
+  return instance.exports as unknown as Core;
+}

@@ -1,0 +1,23 @@
+import { EXIT_COUNT, EXIT_DATA, EXIT_PORT, EXIT_SIZE, IO_DATA, IO_DATA_SIZE } from "../../../spec/layout.ts";
+import { type ExitContext, Next } from "./handler.ts";
+import { portBreak } from "./port-break.ts";
+
+/** IN and INS: the core executes the instruction again with the answer. */
+export function portIn(machine: ExitContext): Next {
+  const { vcpu, ports } = machine;
+  const port = vcpu.getU32(EXIT_PORT);
+  const size = vcpu.getU32(EXIT_SIZE);
+  const count = Math.min(vcpu.getU32(EXIT_COUNT), IO_DATA_SIZE / size);
+  if (count <= 1) {
+    const value = ports.read(port, size);
+    vcpu.setU64(EXIT_DATA, BigInt(value));
+    vcpu.setU32(IO_DATA, value);
+  } else {
+    const bytes = vcpu.bytes(IO_DATA, IO_DATA_SIZE);
+    for (let i = 0, at = 0; i < count; i++) {
+      let value = ports.read(port, size);
+      for (let b = 0; b < size; b++, value >>>= 8) bytes[at++] = value;
+    }
+  }
+  return portBreak(machine, port, size);
+}

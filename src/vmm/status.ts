@@ -1,0 +1,83 @@
+// What a VM can be, how it can end, what it tells its listeners, and what it counts.
+import type { VmError } from "./error.ts";
+
+export type VmState = "created" | "running" | "paused" | "stopped" | "crashed";
+
+/** Why a VM is no longer running. One of these resolves `vm.exited`, exactly once. */
+export type ExitStatus =
+  /** The guest wrote `value` to the debug-exit port; code = (value << 1) | 1 as QEMU's isa-debug-exit. */
+  | { readonly kind: "guest-exit"; readonly code: number }
+  /** ACPI S5, or an S4 the machine does not offer. */
+  | { readonly kind: "power-off" }
+  /** The guest asked for a reset and the configuration says `onReset: "exit"`. */
+  | { readonly kind: "reset"; readonly cause: ResetCause }
+  /** Triple fault with `onTripleFault: "exit"`. */
+  | { readonly kind: "triple-fault"; readonly cs: number; readonly eip: number }
+  /** `timeoutMs` of host time passed. */
+  | { readonly kind: "timeout" }
+  /** `stop()`, an AbortSignal or disposal. */
+  | { readonly kind: "killed"; readonly reason?: unknown }
+  /** The host failed; the VM is in state "crashed". */
+  | { readonly kind: "crashed"; readonly error: VmError };
+
+export type ResetCause = "keyboard-controller" | "port-92" | "port-cf9" | "triple-fault" | "acpi" | "host" | "core";
+
+/** Why a debugged VM stopped; it is then in state "paused". */
+export interface DebugStop {
+  readonly reason: "step" | "breakpoint" | "port" | "mmio" | "msr" | "exception";
+  /** Linear address of the next instruction. */
+  readonly address: number;
+  /** Port, MSR number or exception vector. */
+  readonly number?: number;
+}
+
+/** Something the machine saw that a person may want to follow. Emitted only for the categories asked for. */
+export type TraceEvent =
+  | { readonly kind: "port"; readonly write: boolean; readonly port: number; readonly size: number; readonly value: number; readonly known: boolean }
+  | { readonly kind: "mmio"; readonly write: boolean; readonly address: number; readonly size: number; readonly value: number; readonly known: boolean }
+  | { readonly kind: "msr"; readonly write: boolean; readonly msr: number; readonly value: bigint; readonly known: boolean }
+  | { readonly kind: "exit"; readonly reason: string }
+  | { readonly kind: "exception"; readonly vector: number; readonly error: number; readonly eip: number }
+  | { readonly kind: "hypercall"; readonly nr: number; readonly args: readonly number[] };
+export type TraceKind = TraceEvent["kind"];
+
+export interface VmEvents {
+  state: { readonly state: VmState; readonly previous: VmState };
+  exit: ExitStatus;
+  /** The machine was reset (and goes on). */
+  reset: { readonly cause: ResetCause };
+  /** Bytes the guest sent to serial port 0..3. */
+  serial: { readonly port: number; readonly bytes: Uint8Array };
+  /** Bytes the guest wrote to the debug console (port 0xE9). */
+  debugcon: { readonly bytes: Uint8Array };
+  /** Bytes the guest printed to the parallel port. */
+  parallel: { readonly bytes: Uint8Array };
+  post: { readonly code: number };
+  "debug-stop": DebugStop;
+  trace: TraceEvent;
+}
+
+export interface VmStatistics {
+  readonly instructions: number;
+  /** Seconds since power-on on the guest's clock. */
+  readonly guestSeconds: number;
+  /** Host seconds since the first start, pauses not counted. */
+  readonly hostSeconds: number;
+  /** Host seconds inside runVcpu. */
+  readonly vcpuSeconds: number;
+  /** Host seconds asleep because the guest was idle. */
+  readonly idleSeconds: number;
+  /** Million instructions per second of vcpuSeconds. */
+  readonly mips: number;
+  /** VM exits by name of Exit in spec/exits.ts. */
+  readonly exits: Readonly<Record<string, number>>;
+  readonly exitTotal: number;
+  /** Counters of the core (TLB fills, decoded blocks, interrupts...). */
+  readonly core: Readonly<Record<string, number>>;
+  /** Accesses to ports that no device claims, "0x2e8": count. */
+  readonly unknownPorts: Readonly<Record<string, number>>;
+  readonly unknownMmio: number;
+  readonly unknownMsrs: Readonly<Record<string, number>>;
+  readonly resets: number;
+  readonly devices: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}

@@ -1,0 +1,401 @@
+// Makes assembly/cpu/interpreter.gen.ts: the one hot switch. Its cases repeat a handful of patterns (register, memory,
+// immediate forms of each operation), written once here; the semantics are the shared functions of assembly/isa/alu.ts.
+// Nothing in a fast path is a call. `--check` fails when a regeneration would change the file.
+import { readFileSync, writeFileSync } from "node:fs";
+import { ALU } from "../spec/opcodes/integer.ts";
+
+const G = "vcpu + <i32>load<u8>(r, REC_REG)";
+const E = "vcpu + <i32>load<u8>(r, REC_BASE)";
+const IMM = "load<u32>(r, REC_IMM)";
+const NEXT = "r += REC_STRIDE; continue;";
+
+/** Address of the memory operand in `a`. Checked segments and 16-bit addresses take the call. */
+const ea = (size: number, write: boolean): string => `
+        let a = load<u32>(${E}) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k != 0) {
+          if (k & (EA_CHECKED | EA_ADDR16)) {
+            store<u32>(vcpu, eip, EIP);
+            store<u32>(vcpu, r, CUR_REC);
+            a = linearAddress(vcpu, r, 0, ${size}, ${write});
+            if (faulted(vcpu)) break;
+          } else a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
+        }`;
+
+/** Loads type \`t\` at \`a\` into \`v\`; a miss goes through the slow path, which may fault. */
+const read = (t: string, size: number, tag = "TLB_READ"): string => `
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + ${size - 1}) & ~0xfff) == load<u32>(e, ${tag})) v = <u32>load<${t}>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, eip, EIP);
+          store<u32>(vcpu, r, CUR_REC);
+          v = <u32>${tag === "TLB_READ" ? "slowRead" : "slowReadForUpdate"}(vcpu, a, ${size});
+          if (faulted(vcpu)) break;
+        }`;
+
+/** Stores \`value\` at \`a\`. The slow path may invalidate code, fault, or exit. */
+const write = (t: string, size: number, value: string): string => `
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + ${size - 1}) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<${t}>(<i32>(a + load<u32>(ew, TLB_DELTA)), <${t}>(${value}));
+        else {
+          store<u32>(vcpu, eip, EIP);
+          store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, ${size}, <u32>(${value}));
+          if (faulted(vcpu)) break;
+        }`;
+
+const cases: string[] = [];
+const put = (name: string, body: string): void => {
+  cases.push(`      case Op.${name}: {${body.startsWith("\n") ? "" : "\n        "}${body}\n      }`);
+};
+const types = [
+  { t: "u32", s: "32", size: 4 },
+  { t: "u8", s: "8", size: 1 },
+] as const;
+
+for (const name of ALU) {
+  const f = name.toLowerCase();
+  const keeps = name !== "CMP";
+  const fn = name === "CMP" ? "sub" : f;
+  for (const { t, s, size } of types) {
+    const op = (x: string, y: string): string => `Alu.${fn}<${t}>(vcpu, ${x}, ${y})`;
+    const toReg = (expr: string): string => (keeps ? `store<${t}>(${G}, <${t}>${expr});` : `${expr};`);
+    const g = `<u32>load<${t}>(${G})`;
+    const imm = size === 4 ? IMM : `<u32>load<u8>(r, REC_IMM)`;
+    put(`H_${name}_RR${s}`, `${toReg(op(g, `<u32>load<${t}>(${E})`))} ${NEXT}`);
+    put(`H_${name}_RM${s}`, `${ea(size, false)}${read(t, size)}\n        ${toReg(op(g, "v"))} ${NEXT}`);
+    put(`H_${name}_RI${s}`, `${toReg(op(g, imm))} ${NEXT}`);
+    for (const [form, operand] of [
+      [`MR${s}`, g],
+      [`MI${s}`, imm],
+    ] as const) {
+      if (!keeps) {
+        put(`H_${name}_${form}`, `${ea(size, false)}${read(t, size)}\n        ${op("v", operand)}; ${NEXT}`);
+        continue;
+      }
+      // The write cannot fault: readForUpdate made sure of it. Flags are stored after it all the same, because a device
+      // write exits and the instruction runs again.
+      put(
+        `H_${name}_${form}`,
+        `${ea(size, true)}
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + ${size - 1}) & ~0xfff) == load<u32>(e, TLB_WRITE)) {
+          const h = <i32>(a + load<u32>(e, TLB_DELTA));
+          store<${t}>(h, <${t}>${op(`<u32>load<${t}>(h)`, operand)}); ${NEXT}
+        }
+        store<u32>(vcpu, eip, EIP);
+        store<u32>(vcpu, r, CUR_REC);
+        execInt(vcpu, r, ${form.startsWith("MR") ? `Op.${name}_EG${size === 4 ? "V" : "8"}` : `Op.${name}_EI${size === 4 ? "V" : "8"}`});
+        if (faulted(vcpu)) break;
+        ${NEXT}`,
+      );
+    }
+  }
+}
+
+for (const { t, s, size } of types) {
+  const imm = size === 4 ? IMM : `<u32>load<u8>(r, REC_IMM)`;
+  const g = `<u32>load<${t}>(${G})`;
+  put(`H_TEST_RR${s}`, `Alu.and<${t}>(vcpu, ${g}, <u32>load<${t}>(${E})); ${NEXT}`);
+  put(`H_TEST_RI${s}`, `Alu.and<${t}>(vcpu, ${g}, ${imm}); ${NEXT}`);
+  put(`H_TEST_MR${s}`, `${ea(size, false)}${read(t, size)}\n        Alu.and<${t}>(vcpu, v, ${g}); ${NEXT}`);
+  put(`H_TEST_MI${s}`, `${ea(size, false)}${read(t, size)}\n        Alu.and<${t}>(vcpu, v, ${imm}); ${NEXT}`);
+  put(`H_MOV_RR${s}`, `store<${t}>(${G}, load<${t}>(${E})); ${NEXT}`);
+  put(`H_MOV_RI${s}`, `store<${t}>(${G}, load<${t}>(r, REC_IMM)); ${NEXT}`);
+  put(`H_MOV_RM${s}`, `${ea(size, false)}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+  put(`H_MOV_MR${s}`, `${ea(size, true)}${write(t, size, g)}\n        ${NEXT}`);
+  put(`H_MOV_MI${s}`, `${ea(size, true)}${write(t, size, imm)}\n        ${NEXT}`);
+}
+put("H_MOV_RM16", `${ea(2, false)}${read("u16", 2)}\n        store<u16>(${G}, <u16>v); ${NEXT}`);
+put("H_MOV_MR16", `${ea(2, true)}${write("u16", 2, `<u32>load<u16>(${G})`)}\n        ${NEXT}`);
+put(
+  "H_LEA",
+  `let a = load<u32>(${E}) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k & EA_INDEX) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
+        store<u32>(${G}, a); ${NEXT}`,
+);
+for (const [x, cast] of [
+  ["MOVZX", "u"],
+  ["MOVSX", "i"],
+] as const) {
+  for (const [bits, size] of [
+    [8, 1],
+    [16, 2],
+  ] as const) {
+    const t = `${cast}${bits}`;
+    put(`H_${x}_R${bits}`, `store<i32>(${G}, <i32>load<${t}>(${E})); ${NEXT}`);
+    put(`H_${x}_M${bits}`, `${ea(size, false)}${read(`u${bits}`, size)}\n        store<i32>(${G}, <i32>(<${t}>v)); ${NEXT}`);
+  }
+}
+for (const name of ["INC", "DEC"] as const) {
+  const f = name.toLowerCase();
+  put(`H_${name}_R32`, `store<u32>(${E}, Alu.${f}<u32>(vcpu, load<u32>(${E}))); ${NEXT}`);
+  put(
+    `H_${name}_M32`,
+    `${ea(4, true)}
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_WRITE)) {
+          const h = <i32>(a + load<u32>(e, TLB_DELTA));
+          store<u32>(h, Alu.${f}<u32>(vcpu, load<u32>(h))); ${NEXT}
+        }
+        store<u32>(vcpu, eip, EIP);
+        store<u32>(vcpu, r, CUR_REC);
+        execInt(vcpu, r, Op.${name}_EV);
+        if (faulted(vcpu)) break;
+        ${NEXT}`,
+  );
+}
+put("H_NEG_R32", `store<u32>(${E}, Alu.neg<u32>(vcpu, load<u32>(${E}))); ${NEXT}`);
+put("H_NOT_R32", `store<u32>(${E}, ~load<u32>(${E})); ${NEXT}`);
+for (const [name, fn] of [
+  ["SHL", "shl"],
+  ["SHR", "shr"],
+  ["SAR", "sar"],
+  ["ROL", "rol"],
+  ["ROR", "ror"],
+] as const) {
+  put(`H_${name}_RI32`, `store<u32>(${E}, Alu.${fn}<u32>(vcpu, load<u32>(${E}), ${IMM} & 31)); ${NEXT}`);
+}
+for (const [name, fn] of [
+  ["SHL", "shl"],
+  ["SHR", "shr"],
+  ["SAR", "sar"],
+] as const) {
+  put(
+    `H_${name}_RC32`,
+    `const n = load<u32>(vcpu, ECX) & 31;
+        if (n != 0) store<u32>(${E}, Alu.${fn}<u32>(vcpu, load<u32>(${E}), n));
+        ${NEXT}`,
+  );
+}
+const imul = (x: string, y: string): string => `const p = <i64>(<i32>(${x})) * <i64>(<i32>(${y}));
+        store<u32>(${G}, <u32>p);
+        mulFlags<u32>(vcpu, <u32>p, p != <i64>(<i32>p)); ${NEXT}`;
+put("H_IMUL_RR32", imul(`load<u32>(${G})`, `load<u32>(${E})`));
+put("H_IMUL_RM32", `${ea(4, false)}${read("u32", 4)}\n        ${imul(`load<u32>(${G})`, "v")}`);
+put("H_IMUL_RRI32", imul(`load<u32>(${E})`, IMM));
+put(
+  "H_MUL_R32",
+  `const p = <u64>load<u32>(vcpu, EAX) * <u64>load<u32>(${E});
+        store<u32>(vcpu, <u32>p, EAX);
+        store<u32>(vcpu, <u32>(p >> 32), EDX);
+        mulFlags<u32>(vcpu, <u32>p, (p >> 32) != 0); ${NEXT}`,
+);
+put(
+  "H_XCHG_RR32",
+  `const x = load<u32>(${G});
+        store<u32>(${G}, load<u32>(${E}));
+        store<u32>(${E}, x); ${NEXT}`,
+);
+put("H_CDQ", `store<i32>(vcpu, load<i32>(vcpu, EAX) >> 31, EDX); ${NEXT}`);
+put("H_NOP", NEXT);
+
+// stack: flat 32-bit SS
+const push = (value: string): string => `const a = load<u32>(vcpu, ESP) - 4;${write("u32", 4, value)}
+        store<u32>(vcpu, a, ESP);`;
+put("H_PUSH_R32", `${push(`load<u32>(${G})`)} ${NEXT}`);
+put("H_PUSH_I32", `${push(IMM)} ${NEXT}`);
+put(
+  "H_PUSH_M32",
+  `let pushed: u32;
+        {
+        ${ea(4, false)}${read("u32", 4)}
+        pushed = v;
+        }
+        {
+        ${push("pushed")}
+        } ${NEXT}`,
+);
+put(
+  "H_POP_R32",
+  `const a = load<u32>(vcpu, ESP);${read("u32", 4)}
+        store<u32>(vcpu, a + 4, ESP);
+        store<u32>(${G}, v); ${NEXT}`,
+);
+put(
+  "H_LEAVE",
+  `const a = load<u32>(vcpu, EBP);${read("u32", 4)}
+        store<u32>(vcpu, a + 4, ESP);
+        store<u32>(vcpu, v, EBP); ${NEXT}`,
+);
+
+// control transfers of flat code: set `eip` and `nb` (the next block when it is linked, else 0) and leave the switch
+const TAKEN = `link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); from = eip - 1;`;
+const FALLS = `link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); from = eip - 1;`;
+put("H_JMP", `${TAKEN} eip += ${IMM}; break;`);
+put("H_CALL", `${push("eip")} ${TAKEN} eip += ${IMM}; break;`);
+put("H_JMP_R", `eip = load<u32>(${E}); nb = 0; break;`);
+put("H_JMP_M", `${ea(4, false)}${read("u32", 4)}\n        eip = v; nb = 0; break;`);
+put(
+  "H_CALL_R",
+  `const target = load<u32>(${E});
+        ${push("eip")} eip = target; nb = 0; break;`,
+);
+put(
+  "H_CALL_M",
+  `let pushed: u32;
+        {
+        ${ea(4, false)}${read("u32", 4)}
+        pushed = v;
+        }
+        {
+        ${push("eip")}
+        } eip = pushed; nb = 0; break;`,
+);
+const ret = (extra: string): string => `const a = load<u32>(vcpu, ESP);${read("u32", 4)}
+        store<u32>(vcpu, a + 4${extra}, ESP);
+        eip = v; nb = 0; break;`;
+put("H_RET", ret(""));
+put("H_RET_I", ret(` + ${IMM}`));
+
+const CC = ["O", "NO", "B", "NB", "Z", "NZ", "BE", "NBE", "S", "NS", "P", "NP", "L", "NL", "LE", "NLE"] as const;
+const TEST: Record<string, string> = {
+  O: "Flags.of(vcpu) != 0",
+  B: "Flags.cf(vcpu) != 0",
+  Z: "Flags.zf(vcpu)",
+  BE: "(Flags.cf(vcpu) | <u32>Flags.zf(vcpu)) != 0",
+  S: "Flags.sf(vcpu) != 0",
+  P: "Flags.pf(vcpu) != 0",
+  L: "Flags.sf(vcpu) != Flags.of(vcpu)",
+  LE: "((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0",
+};
+CC.forEach((cc, i) => {
+  const base = CC[i & ~1] as string;
+  const test = i & 1 ? `!(${TEST[base]})` : TEST[base];
+  put(`H_J${cc}`, `if (${test}) { ${TAKEN} eip += ${IMM}; } else { ${FALLS} } break;`);
+  put(`H_SET${cc}`, `store<u8>(${G}, <u8>(${test})); ${NEXT}`);
+  put(`H_CMOV${cc}_RR32`, `if (${test}) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
+});
+
+const file = `// Generated by tools/gen-interpreter.ts: do not edit.
+// The hot loop: executes decoded blocks until a fault, an event, or the end of the budget. See docs/ARCHITECTURE.md.
+import {
+  BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, DERIVED_BASE, EA_ADDR16, EA_CHECKED, EA_INDEX, EAX, EBP, ECX, EDX,
+  EIP, ESP, EVENT, EVENT_AND_FAULT, FLUSH_GEN, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, MODE_FLAT_CODE, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_LEN, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
+  TLB_READ, TLB_WRITE,
+} from "../../spec/layout";
+import { Op } from "../../spec/op.gen";
+import { Alu, mulFlags } from "../isa/alu";
+import { execInt } from "../isa/integer";
+import { linearAddress } from "../isa/operand";
+import { execRare } from "../isa/rare";
+import { Mem } from "../mmu/access";
+import { slowRead, slowReadForUpdate, slowWrite } from "../mmu/slow";
+import { findBlock } from "./blocks";
+import { Flags } from "./flags";
+import { faulted } from "./fault";
+
+/** Stopped between blocks: EIP and RETIRED are exact. */
+export const STOP_BOUNDARY: i32 = 0;
+/** Stopped inside a block at CUR_REC: a fault is recorded, or an event followed that instruction. */
+export const STOP_INSIDE: i32 = 1;
+/** Stopped at CUR_REC before it was executed (its code was overwritten). */
+export const STOP_BEFORE: i32 = 2;
+
+/** Runs from block \`b\`, whose instructions fit the budget. Returns STOP_*. */
+export function runBlocks(vcpu: i32, first: i32): i32 {
+  // What lives across instructions is kept to these two: every further loop-carried value costs spills at each dispatch.
+  let r = first + BLOCK_RECORDS;
+  let eip = load<u32>(vcpu, EIP);
+  store<u32>(vcpu, first, CUR_BLOCK);
+  while (true) {
+    // the next block: 0 = look it up, below 0 = stop inside this one
+    let nb: i32 = -1;
+    // where the address of the next block may be kept (0 = nowhere), and an address inside the block's page
+    let link: i32 = 0;
+    let from: u32 = 0;
+    eip += <u32>load<u8>(r, REC_LEN);
+    const op = <u32>load<u16>(r, REC_OP);
+    switch (op) {
+${cases.join("\n")}
+      case Op.BLOCK_END: {
+        // REC_IMM: code is flat, so that the following block may be linked
+        if (load<u32>(r, REC_IMM) != 0) { ${FALLS} } else nb = 0;
+        break;
+      }
+      case Op.REDECODE: {
+        store<u32>(vcpu, eip, EIP);
+        store<u32>(vcpu, r, CUR_REC);
+        return STOP_BEFORE;
+      }
+      default: {
+        store<u32>(vcpu, eip, EIP);
+        store<u32>(vcpu, r, CUR_REC);
+        execRare(vcpu, r, op);
+        if (load<u64>(vcpu, EVENT_AND_FAULT) != 0) break;
+        eip = load<u32>(vcpu, EIP);
+        ${NEXT}
+      }
+    }
+    if (nb < 0) return STOP_INSIDE;
+    let retired = load<u64>(vcpu, RETIRED) + <u64>load<u32>(load<i32>(vcpu, CUR_BLOCK), BLOCK_COUNT);
+    const end = load<u64>(vcpu, BUDGET_END);
+    // events and the budget come before the next fetch, which may fault
+    if (load<u32>(vcpu, EVENT) != 0 || retired >= end) {
+      store<u32>(vcpu, eip, EIP);
+      store<u64>(vcpu, retired, RETIRED);
+      store<u32>(vcpu, 0, CUR_BLOCK);
+      return STOP_BOUNDARY;
+    }
+    if (nb == 0) {
+      const j = vcpu + <i32>(((eip ^ (eip >> 10)) & (JUMP_CACHE_ENTRIES - 1)) << 3);
+      if (load<u32>(j, JUMP_CACHE) == eip) {
+        nb = load<i32>(j, JUMP_CACHE + 4);
+        if (nb != 0 && load<u32>(nb, BLOCK_MODE) != load<u32>(vcpu, MODE)) nb = 0;
+      }
+      if (nb == 0) {
+        store<u32>(vcpu, eip, EIP);
+        store<u64>(vcpu, retired, RETIRED);
+        nb = nextBlock(vcpu, eip, link, from);
+        if (nb == 0) return STOP_BOUNDARY;
+      }
+    }
+    if (retired + <u64>load<u32>(nb, BLOCK_COUNT) > end) {
+      store<u32>(vcpu, eip, EIP);
+      store<u64>(vcpu, retired, RETIRED);
+      store<u32>(vcpu, 0, CUR_BLOCK);
+      return STOP_BOUNDARY;
+    }
+    store<u64>(vcpu, retired, RETIRED);
+    store<u32>(vcpu, nb, CUR_BLOCK);
+    r = nb + BLOCK_RECORDS;
+  }
+}
+
+/**
+ * Finds the block at \`eip\` after the current one, and keeps its address at \`link\` when both are in the same page, which
+ * \`from\` lies in. 0 with a fault or exit recorded.
+ */
+function nextBlock(vcpu: i32, eip: u32, link: i32, from: u32): i32 {
+  const block = load<i32>(vcpu, CUR_BLOCK);
+  store<u32>(vcpu, 0, CUR_BLOCK);
+  const generation = load<u32>(vcpu, FLUSH_GEN);
+  const nb = findBlock(vcpu, eip);
+  // only cached blocks are linked, and only while neither can have been dropped
+  if (link != 0 && block >= DERIVED_BASE && nb >= DERIVED_BASE && (from ^ eip) >> 12 == 0 && load<u32>(vcpu, FLUSH_GEN) == generation)
+    store<u32>(link, nb);
+  if (nb >= DERIVED_BASE && load<u32>(nb, BLOCK_MODE) & MODE_FLAT_CODE) {
+    const j = vcpu + <i32>(((eip ^ (eip >> 10)) & (JUMP_CACHE_ENTRIES - 1)) << 3);
+    store<u32>(j, eip, JUMP_CACHE);
+    store<u32>(j, nb, JUMP_CACHE + 4);
+  }
+  return nb;
+}
+`;
+
+const url = new URL("../assembly/cpu/interpreter.gen.ts", import.meta.url);
+let old = "";
+try {
+  old = readFileSync(url, "utf8");
+} catch {
+  // first generation
+}
+if (old !== file) {
+  if (process.argv.includes("--check")) {
+    console.error("assembly/cpu/interpreter.gen.ts is not what tools/gen-interpreter.ts generates: run npm run gen");
+    process.exit(1);
+  }
+  writeFileSync(url, file);
+}

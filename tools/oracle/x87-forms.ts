@@ -1,0 +1,25 @@
+// Prints the instruction forms that tools/oracle/x87.c runs, from the opcode table: opcode, ModRM, operand kind.
+// State images, FXSAVE and FWAIT have tests of their own.
+//
+//   npx tsx tools/oracle/x87-forms.ts | ./x87-oracle 200 1 | gzip -9 > test/isa/fixtures/x87.bin.gz
+import { x87Rows } from "../../spec/opcodes/x87.ts";
+
+const SKIPPED = new Set(["FWAIT", "FLDENV", "FNSTENV", "FRSTOR", "FNSAVE", "FXSAVE", "FXRSTOR"]);
+const INTEGER: Record<string, string> = { Mw: "w", Md: "l", Mq: "q" };
+const REAL: Record<string, string> = { Md: "f", Mq: "d", Mt: "t" };
+
+for (const row of x87Rows) {
+  if (SKIPPED.has(row.op)) continue;
+  let modrm = (row.ext ?? 0) << 3;
+  let kind = "r";
+  if (row.mod === "mem") {
+    const bcd = row.mnemonic === "fbld" || row.mnemonic === "fbstp";
+    const integer = /^fi|^fld?cw|^fn/.test(row.mnemonic);
+    kind = bcd ? "b" : ((integer ? INTEGER : REAL)[row.operands] as string);
+    if (/^f(b|i)?stt?p?$|^fn/.test(row.mnemonic)) kind = kind.toUpperCase();
+  } else {
+    modrm |= 0xc0 | (row.rm ?? 0);
+    if (row.rm === undefined) kind = "i";
+  }
+  console.log(row.code.toLowerCase(), modrm.toString(16).padStart(2, "0"), kind);
+}
