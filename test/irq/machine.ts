@@ -5,11 +5,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import * as L from "../../spec/layout.ts";
 import * as C from "../../spec/chipset.ts";
+import * as L from "../../spec/layout.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
-const FLAGS = "--config none -O3 --noAssert --runtime stub --importMemory --exportTable --memoryBase 1024 --enable simd";
+const FLAGS =
+  "--config none -O3 --noAssert --runtime stub --importMemory --exportTable --memoryBase 1024 --enable simd";
 const COMPILE_LIMIT_MS = 120_000;
 
 /** The module for the sources as they are; test files that run side by side share one compilation. */
@@ -163,7 +164,10 @@ export class Chipset {
 
   /** Both 8259s as a PC's firmware and kernels set them: vectors 20h and 28h, edge triggered, nothing masked. */
   initPics(icw4 = 1, slaveIcw4 = 1): void {
-    for (const [port, base, icw3, mode] of [[0x20, 0x20, 4, icw4], [0xa0, 0x28, 2, slaveIcw4]] as const) {
+    for (const [port, base, icw3, mode] of [
+      [0x20, 0x20, 4, icw4],
+      [0xa0, 0x28, 2, slaveIcw4],
+    ] as const) {
       this.out(port, 0x11);
       this.out(port + 1, base);
       this.out(port + 1, icw3);

@@ -37,7 +37,8 @@ export function replayOnQemu(script: readonly string[]): Answer[] {
     writeFileSync(source, encode(script));
     const asm = fileURLToPath(new URL("replay.asm", import.meta.url));
     execFileSync("nasm", ["-f", "bin", `-DSCRIPT="${source}"`, asm, "-o", binary]);
-    const flags = "-machine pc,accel=tcg,hpet=off -cpu qemu32,+apic,+tsc-deadline -icount shift=0,sleep=off -m 16 -nodefaults -display none";
+    const flags =
+      "-machine pc,accel=tcg,hpet=off -cpu qemu32,+apic,+tsc-deadline -icount shift=0,sleep=off -m 16 -nodefaults -display none";
     const exit = "-device isa-debug-exit,iobase=0xf4 -no-reboot";
     const args = [...flags.split(" "), ...exit.split(" "), "-debugcon", `file:${log}`, "-kernel", binary];
     spawnSync("qemu-system-i386", args, { timeout: 30000, stdio: "ignore" });
@@ -59,7 +60,8 @@ function decode(script: readonly string[], log: Buffer): Answer[] {
     if (value >>> 31 && script[step - 1] === "window") answers[step - 1] = { timeNs, value: value & 0xff };
     else answers[step - 1] = { timeNs, value: script[step - 1] === "window" ? -1 : value };
   }
-  if (answers.some((a, i) => a.timeNs < 0 && !script[i]!.startsWith("wait"))) throw new Error("QEMU did not finish the script");
+  if (answers.some((a, i) => a.timeNs < 0 && !script[i]!.startsWith("wait")))
+    throw new Error("QEMU did not finish the script");
   return answers;
 }
 

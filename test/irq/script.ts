@@ -68,7 +68,10 @@ export function digest(script: readonly string[]): string {
 
 /** The recording of a script; throws when the script is not the one that was recorded. */
 export function recordedText(name: string, script: readonly string[]): string {
-  const all = JSON.parse(readFileSync(new URL("qemu-answers.json", import.meta.url), "utf8")) as Record<string, Recording>;
+  const all = JSON.parse(readFileSync(new URL("qemu-answers.json", import.meta.url), "utf8")) as Record<
+    string,
+    Recording
+  >;
   const recording = all[name];
   if (recording?.script !== digest(script)) throw new Error(`"${name}" has changed: npx tsx test/irq/record.ts`);
   return recording.answers;
@@ -76,5 +79,7 @@ export function recordedText(name: string, script: readonly string[]): string {
 
 /** What QEMU answered to a script. */
 export function recorded(name: string, script: readonly string[]): number[] {
-  return recordedText(name, script).split(" ").map((a) => Number.parseInt(a, 16));
+  return recordedText(name, script)
+    .split(" ")
+    .map((a) => Number.parseInt(a, 16));
 }

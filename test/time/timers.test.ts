@@ -9,7 +9,9 @@ function compare(name: string, script: readonly string[]): { line: string; ours:
   const c = new Chipset();
   c.wait(1_000_000);
   const ours = replayOnChipset(c, script, qemu);
-  const compared = script.map((line, i) => ({ line, ours: ours[i]!, qemu: qemu[i]!.value })).filter(({ line }) => /^(in|rd|window)/.test(line));
+  const compared = script
+    .map((line, i) => ({ line, ours: ours[i]!, qemu: qemu[i]!.value }))
+    .filter(({ line }) => /^(in|rd|window)/.test(line));
   expect(compared.length).toBeGreaterThan(0);
   return compared;
 }
@@ -42,7 +44,8 @@ describe("IRQ 0, local APIC and I/O APIC against QEMU: the same answers and inte
     test(name, () => {
       const answers = compare(name, script);
       for (const { line, ours, qemu } of answers) expect(ours, line).toBe(qemu);
-      if (script.includes("window")) expect(answers.some(({ line, ours }) => line === "window" && ours >= 0x20)).toBe(true);
+      if (script.includes("window"))
+        expect(answers.some(({ line, ours }) => line === "window" && ours >= 0x20)).toBe(true);
     });
   }
 });
