@@ -124,7 +124,10 @@ for (const [x, cast] of [
   ] as const) {
     const t = `${cast}${bits}`;
     put(`H_${x}_R${bits}`, `store<i32>(${G}, <i32>load<${t}>(${E})); ${NEXT}`);
-    put(`H_${x}_M${bits}`, `${ea(size, false)}${read(`u${bits}`, size)}\n        store<i32>(${G}, <i32>(<${t}>v)); ${NEXT}`);
+    put(
+      `H_${x}_M${bits}`,
+      `${ea(size, false)}${read(`u${bits}`, size)}\n        store<i32>(${G}, <i32>(<${t}>v)); ${NEXT}`,
+    );
   }
 }
 for (const name of ["INC", "DEC"] as const) {
@@ -259,7 +262,10 @@ const TEST: Record<string, string> = {
 CC.forEach((cc, i) => {
   const base = CC[i & ~1] as string;
   const test = i & 1 ? `!(${TEST[base]})` : TEST[base];
-  put(`H_J${cc}`, `if (${test}) { ${TAKEN} eip += ${IMM}; } else { link = b + BLOCK_LINK_NEXT; nb = load<i32>(link); from = eip - 1; } break;`);
+  put(
+    `H_J${cc}`,
+    `if (${test}) { ${TAKEN} eip += ${IMM}; } else { link = b + BLOCK_LINK_NEXT; nb = load<i32>(link); from = eip - 1; } break;`,
+  );
   put(`H_SET${cc}`, `store<u8>(${G}, <u8>(${test})); ${NEXT}`);
   put(`H_CMOV${cc}_RR32`, `if (${test}) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
 });
