@@ -156,7 +156,7 @@ export const MODE_SS32 = 2; // SS.B
 export const MODE_FLAT_DATA = 4; // DS, ES and SS are flat
 export const MODE_FLAT_CODE = 8; // CS is flat
 export const MODE_PROTECTED = 16; // CR0.PE and not EFLAGS.VM
-export const MODE_STEP = 32; // reserved for blocks of one instruction; never cached
+export const MODE_USER = 32; // CPL 3
 
 export const GDTR_BASE = 0x200;
 export const GDTR_LIMIT = 0x204;
@@ -276,7 +276,13 @@ export const SCRATCH_INSTRUCTIONS = 64;
 export const SCRATCH_BYTES = 0x6e00; // instruction bytes put together across a page border
 /** Filled TLB entries, u32 each: Wasm address of the entry, plus JOURNAL_* in the low bits. */
 export const TLB_JOURNAL = 0x7000;
-export const TLB_JOURNAL_MAX = 8192;
+export const TLB_JOURNAL_MAX = 6144;
+/**
+ * Where indirect near transfers of flat code find their block: u32 EIP, u32 block. Valid while translations are: emptied by
+ * every TLB flush. The block's mode (with MODE_USER) is compared too, so privilege needs no second table.
+ */
+export const JUMP_CACHE = 0xd000;
+export const JUMP_CACHE_ENTRIES = 1024;
 export const JOURNAL_GLOBAL = 1;
 export const JOURNAL_LARGE = 2;
 export const TLB_JOURNAL_COUNT = 0x948; // u32

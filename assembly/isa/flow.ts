@@ -134,7 +134,8 @@ function enter<T>(vcpu: i32, size: u32, level: u32): void {
   let sp = stackPointer(vcpu) - sizeof<T>();
   stackWrite<T>(vcpu, sp, load<T>(vcpu, EBP));
   if (faulted(vcpu)) return;
-  const frame = sp;
+  // with a 32-bit operand the frame pointer keeps the upper half of ESP even on a 16-bit stack (SDM 2A, FrameTemp)
+  const frame = bits32 ? sp : (load<u32>(vcpu, ESP) & 0xffff0000) | (sp & 0xffff);
   if (level > 0) {
     let bp = load<u32>(vcpu, EBP);
     for (let i: u32 = 1; i < level; i++) {

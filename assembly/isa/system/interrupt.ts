@@ -137,12 +137,16 @@ function recordDebug(vcpu: i32, bits: u32): void {
   store<u32>(vcpu, load<u32>(vcpu, DR7) & ~DR7_GD, DR7);
 }
 
+/** Vectors 8, 10 to 14 and 17. */
+const ERROR_VECTORS: u32 = (1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.AC);
+const CONTRIBUTORY_VECTORS: u32 = (1 << Vector.DE) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP);
+
 function errorKind(vector: u32): u32 {
-  return vector == Vector.DF || (vector >= <u32>Vector.TS && vector <= <u32>Vector.PF) || vector == Vector.AC ? KIND_ERROR : 0;
+  return vector < 32 && (ERROR_VECTORS >> vector) & 1 ? KIND_ERROR : 0;
 }
 
 function isContributory(vector: u32): bool {
-  return vector == Vector.DE || (vector >= <u32>Vector.TS && vector <= <u32>Vector.GP);
+  return vector < 32 && ((CONTRIBUTORY_VECTORS >> vector) & 1) != 0;
 }
 
 function deliverAsynchronous(vcpu: i32, vector: u32, type: u32): void {
