@@ -272,7 +272,6 @@ export const CPUID_STRIDE = 32; // u32 leaf, subleaf, flags (1 = subleaf matters
 export const CPUID_MAX = 64;
 /** A block decoded for one use: single steps, the last instructions of a budget, code across a page border. */
 export const SCRATCH_BLOCK = 0x6800;
-export const SCRATCH_INSTRUCTIONS = 64;
 export const SCRATCH_BYTES = 0x6e00; // instruction bytes put together across a page border
 /** Filled TLB entries, u32 each: Wasm address of the entry, plus JOURNAL_* in the low bits. */
 export const TLB_JOURNAL = 0x7000;

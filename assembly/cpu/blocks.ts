@@ -3,7 +3,7 @@
 // that crosses a page border is decoded anew each time, into the scratch block.
 import {
   BLOCK_ADDR, BLOCK_BYTES, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_NEXT_HASH, BLOCK_RECORDS, BLOCK_ZERO, COUNT_BLOCK_DECODE, EXIT_ADDR, MODE,
-  MODE_FLAT_CODE, REC_IMM, REC_END, REC_OP, REC_STRIDE, SCRATCH_BLOCK, SCRATCH_BYTES, SCRATCH_INSTRUCTIONS, SEG, SEG_BASE, SEG_CS, SEG_LIMIT, SEG_STRIDE,
+  MODE_FLAT_CODE, REC_IMM, REC_END, REC_OP, REC_STRIDE, SCRATCH_BLOCK, SCRATCH_BYTES, SEG, SEG_BASE, SEG_CS, SEG_LIMIT, SEG_STRIDE,
   TLB_CURRENT, TLB_DELTA, TLB_EXEC, VM_ARENA_END, VM_ARENA_NEXT, VM_BASE, WALK_GPA, EVENT, EVENT_RECHECK, FAULT,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
@@ -124,10 +124,11 @@ function decodeCrossing(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i3
 }
 
 /**
- * A block for one use with at most `max` instructions from CS:EIP on: single steps, interrupt shadows, the end of a
- * budget. 0 with a fault or an exit recorded.
+ * A block for one use with the one instruction at CS:EIP: single steps, interrupt shadows, the end of a budget, code next to
+ * the CS limit. One only, because no page knows of it: a write to the instructions behind it must be seen by them.
+ * 0 with a fault or an exit recorded.
  */
-export function scratchBlock(vcpu: i32, eip: u32, max: i32): i32 {
+export function scratchBlock(vcpu: i32, eip: u32): i32 {
   const mode = load<u32>(vcpu, MODE);
   const lin = eip + load<u32>(csAddress(vcpu), SEG_BASE);
   const room = bytesToLimit(vcpu, eip, mode, 0x1000 - (lin & 0xfff));
@@ -138,7 +139,7 @@ export function scratchBlock(vcpu: i32, eip: u32, max: i32): i32 {
   const host = fetchAddress(vcpu, lin);
   if (host == 0) return 0;
   const block = vcpu + SCRATCH_BLOCK;
-  const n = decodeInto(vcpu, block, host, room, mode, max < SCRATCH_INSTRUCTIONS ? max : SCRATCH_INSTRUCTIONS);
+  const n = decodeInto(vcpu, block, host, room, mode, 1);
   if (n == 0) return decodeCrossing(vcpu, eip, lin, host, mode);
   return block;
 }
@@ -184,7 +185,7 @@ export function findBlock(vcpu: i32, eip: u32): i32 {
       if (mode & MODE_FLAT_CODE) return b;
       const bytes = load<u32>(b, BLOCK_BYTES);
       if (bytesToLimit(vcpu, eip, mode, bytes) >= bytes) return b;
-      return scratchBlock(vcpu, eip, SCRATCH_INSTRUCTIONS);
+      return scratchBlock(vcpu, eip);
     }
     b = load<i32>(b, BLOCK_NEXT_HASH);
   }

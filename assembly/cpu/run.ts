@@ -206,11 +206,11 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
       store<u32>(vcpu, flags & ~FLAG_RF, EFLAGS_SYS);
       store<u32>(vcpu, 0, INHIBIT);
       store<u64>(vcpu, load<u64>(vcpu, RETIRED) + 1, BUDGET_END);
-      block = scratchBlock(vcpu, load<u32>(vcpu, EIP), 1);
+      block = scratchBlock(vcpu, load<u32>(vcpu, EIP));
     } else {
       store<u64>(vcpu, load<u64>(vcpu, RETIRED) + left, BUDGET_END);
       block = findBlock(vcpu, load<u32>(vcpu, EIP));
-      if (block != 0 && <u64>load<u32>(block, BLOCK_COUNT) > left) block = scratchBlock(vcpu, load<u32>(vcpu, EIP), <i32>left);
+      if (block != 0 && <u64>load<u32>(block, BLOCK_COUNT) > left) block = scratchBlock(vcpu, load<u32>(vcpu, EIP));
     }
     store<u32>(vcpu, 0, CUR_BLOCK);
     let reason: i32;

@@ -102,6 +102,13 @@ export function softwareInterrupt(vcpu: i32, vector: u32): void {
 
 /** INT3, INTO and INT1: traps that are not sensitive to IOPL. */
 export function trapInto(vcpu: i32, vector: u32, kind: u32): void {
+  // INT n is not an exception; the bitmap does not concern it (SDM 3C 26.2)
+  const one = <u32>load<u16>(load<i32>(vcpu, CUR_REC), REC_OP) != <u32>Op.INT_IB;
+  if (one && (load<u32>(vcpu, CTRL_EXCEPTIONS) >> vector) & 1) {
+    store<u32>(vcpu, vector, EXIT_NR);
+    store<u64>(vcpu, 0, EXIT_DATA);
+    return exitAfter(vcpu, Exit.Exception);
+  }
   beginSwitch(vcpu);
   deliverEvent(vcpu, vector, kind, 0);
   // a fault in the new task of a task gate is no longer one of this instruction

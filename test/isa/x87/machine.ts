@@ -22,7 +22,8 @@ export class X87Machine {
     this.#exec = instance.exports.execX87 as (vcpu: number, rec: number) => void;
     this.view = new DataView(memory.buffer);
     this.bytes = new Uint8Array(memory.buffer);
-    for (let i = 0; i < L.TLB_ENTRIES; i++) for (let f = 0; f < 12; f += 4) this.view.setUint32(TLB + i * L.TLB_STRIDE + f, 1, true);
+    for (let i = 0; i < L.TLB_ENTRIES; i++)
+      for (let f = 0; f < 12; f += 4) this.view.setUint32(TLB + i * L.TLB_STRIDE + f, 1, true);
     this.set32(L.TLB_CURRENT, TLB);
     this.map(PAGE, true);
     this.set32(L.CR0, 0x31);
