@@ -193,6 +193,9 @@ export class CoreMachine {
     gdt(KERNEL_DS, Uint8Array.of(0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0));
     const userCode = Uint8Array.of(0xff, 0xff, 0, 0, 0, 0xfb, 0xcf, 0);
     const userData = Uint8Array.of(0xff, 0xff, 0, 0, 0, 0xf3, 0xcf, 0);
+    gdt(0x30, Uint8Array.of(0xff, 0xff, 0, 0, 0, 0xfb, 0xaf, 0));
+    // Its processor number: a read-only, expand-down data segment.
+    gdt(0x78, Uint8Array.of(0, 0, 0, 0, 0, 0xf5, 0x40, 0));
     gdt(USER_CS, userCode);
     gdt(USER_DS, userData);
     this.#segments.set(0, NULL_SEGMENT);

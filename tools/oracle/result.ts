@@ -106,6 +106,8 @@ export function normalise(cases: DataView, at: number, r: Result): void {
   const undefinedNow = (r.vector === NO_VECTOR) === ((flags & CASE_UNDEFINED_ON_FAULT) === 0);
   if (regs && undefinedNow) for (let i = 0; i < 8; i++) if (regs & (1 << i)) r.regs[i] = 0;
   if (r.vector !== 14) r.cr2 = 0;
+  // A null selector other than 0 becomes 0 when an interrupt happens to return to CPL 3 (SDM 2A IRET).
+  for (let i = 0; i < 6; i++) if ((r.selectors[i] as number) <= 3) r.selectors[i] = 0;
   const length = cases.getUint8(at + CASE_UNDEFINED_LENGTH);
   if (length === 0 || r.changes.length === 0) return;
   if (r.vector === NO_VECTOR && flags & CASE_UNDEFINED_ON_FAULT) return;

@@ -119,6 +119,11 @@ function ebpOnStack(b: Builder): void {
   b.setReg(EBP, ebp);
 }
 
+/** Where some pushes leave the segment and others the mapped pages, the order of the pushes would show. */
+function noWrap(b: Builder): void {
+  if (!b.segment(SS).big && (b.reg(ESP) & 0xffff) < 64) b.easyStack();
+}
+
 type Shaper = (b: Builder) => void;
 
 function divide(b: Builder): void {
@@ -263,7 +268,10 @@ const before: Record<string, Shaper> = {
     const al = b.reg(EAX) & 0xff;
     b.pointReg(EBX, b.override >= 0 ? b.override : DS, linear - al);
   },
-  enter: ebpOnStack,
+  enter: (b) => {
+    noWrap(b);
+    ebpOnStack(b);
+  },
   leave: ebpOnStack,
   ret: (b) => {
     roomToPop(b, 8);
@@ -281,11 +289,15 @@ const before: Record<string, Shaper> = {
   popf: popFlags,
   pop: (b) => {
     const operand = b.form.operands[0] as string;
-    if (/^[A-Z]S$/.test(operand)) popSelector(b, operand === "SS" ? STACK_SELECTORS : SELECTORS);
-    else roomToPop(b, 4);
-    if (operand === "SS") b.stopAtInt3();
+    if (/^[A-Z]S$/.test(operand)) {
+      popSelector(b, operand === "SS" ? STACK_SELECTORS : SELECTORS);
+      if (operand === "SS") b.stopAtInt3();
+      return;
+    }
+    roomToPop(b, 4);
     if (b.rnd.chance(50)) b.patchValue(b.stackLinear(), b.rnd.value(32), 4);
   },
+  pusha: noWrap,
   popa: (b) => {
     roomToPop(b, 32);
     // A fault may come after some registers are loaded; ESP is what makes it restartable.
@@ -294,6 +306,7 @@ const before: Record<string, Shaper> = {
   },
   callf: (b) => {
     if (b.rnd.chance(60)) b.easyStack();
+    else noWrap(b);
   },
   call: (b) => {
     // A target beyond the limit and a full stack at once: #GP first by the SDM, #SS first on AMD.
@@ -513,7 +526,7 @@ export function shapeFarImmediate(b: Builder): void {
 }
 
 /** Mnemonics whose case cannot stop by single step: TF would be seen, changed or held off. */
-export const NEEDS_INT3 = new Set(["pushf", "popf", "iret", "int1"]);
+export const NEEDS_INT3 = new Set(["pushf", "popf", "iret"]);
 /** Mnemonics that leave for an address which is not the next instruction. */
 export const BRANCHES = new Set(["call", "jmp", "ret", "retf", "iret", "callf", "jmpf", "int", "int3", "into"]);
 
@@ -522,6 +535,7 @@ export const BRANCHES = new Set(["call", "jmp", "ret", "retf", "iret", "callf", 
  * place: they have their own tests.
  */
 export const NOT_RECORDED: Record<string, string> = {
+  int1: "the hypervisor of the recording machine gives its own EIP",
   cpuid: "the CPU model's own answer",
   rdtsc: "time",
   rdtscp: "time",
