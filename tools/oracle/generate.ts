@@ -110,7 +110,8 @@ export function build(b: Builder, form: Form): void {
   const relative = operands[0] === "Jb" || operands[0] === "Jz";
   b.encode(Math.max(p.rm, 0));
   if (relative) aim(b, operands[0] as string, form.operandSize);
-  else if (!BRANCHES.has(row.mnemonic) || NEEDS_INT3.has(row.mnemonic)) b.stopAtInt3();
+  else if (NEEDS_INT3.has(row.mnemonic)) b.stopOnlyAtInt3();
+  else if (!BRANCHES.has(row.mnemonic)) b.stopAtInt3();
   if (!b.illegal && rnd.chance(0.7)) {
     b.placeAtEnd();
     b.stopAtInt3();

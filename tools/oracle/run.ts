@@ -78,6 +78,9 @@ function disassemble(cases: DataView, at: number): string {
     .trim();
 }
 
+/** How the core was stopped; see CoreMachine.run. */
+const WAYS = ["(budget)", "(block)", "(step)"] as const;
+
 interface Tally {
   readonly form: Form;
   cases: number;
@@ -111,7 +114,7 @@ function flush(): void {
     tally.cases++;
     total++;
     normalise(cases, offset, expected);
-    machine.run(cases, offset, got);
+    machine.run(cases, offset, got, n);
     normalise(cases, offset, got);
     if (agree(expected, got) && index < 0) continue;
     const differences = compareResults(expected, got);

@@ -291,7 +291,7 @@ const before: Record<string, Shaper> = {
     const operand = b.form.operands[0] as string;
     if (/^[A-Z]S$/.test(operand)) {
       popSelector(b, operand === "SS" ? STACK_SELECTORS : SELECTORS);
-      if (operand === "SS") b.stopAtInt3();
+      if (operand === "SS") b.stopOnlyAtInt3();
       return;
     }
     roomToPop(b, 4);
@@ -470,7 +470,7 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
       // What cannot be patched must still not be an arbitrary selector: it may name 64-bit code, but as data.
       b.patchValue(p.linear, t.offset, n);
       b.patchValue(p.linear + n, t.selector, 2);
-      if (m === "lss") b.stopAtInt3();
+      if (m === "lss") b.stopOnlyAtInt3();
       return;
     }
     case "lar":
@@ -482,7 +482,7 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
     case "mov":
       if (form.operands[0] === "Sw") {
         if (p.linear >= 0) b.patchValue(p.linear, rnd.pick(p.reg === SS ? STACK_SELECTORS : SELECTORS), 2);
-        if (p.reg === SS) b.stopAtInt3();
+        if (p.reg === SS) b.stopOnlyAtInt3();
       }
       return;
     case "push":
