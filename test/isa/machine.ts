@@ -11,6 +11,7 @@ import {
   CASE_EFLAGS,
   CASE_EIP,
   CASE_FLAGS,
+  CASE_HOT,
   CASE_INT3,
   CASE_NO_STEP,
   CASE_PATCH_COUNT,
@@ -58,6 +59,7 @@ const TSS = SYSTEM_LINEAR + 0xe00;
 /** Where the gates lead, 16 bytes a vector; nothing is mapped there. */
 const HANDLERS = 0xf0000000;
 
+const HOT_BUDGETS = [1000000n, 1000n, 97n] as const;
 const BUDGETS = [1n, 2n, 3n, 5n, 8n, 1000n, 1000n] as const;
 
 /** What the tests use of assembly/index.ts. */
@@ -315,7 +317,7 @@ export class CoreMachine {
     let stopVector = NO_VECTOR;
     if (flags & CASE_SEQUENCE) {
       // Budgets of all kinds: stops between and inside blocks must not show.
-      const budget = BUDGETS[way % BUDGETS.length] as bigint;
+      const budget = flags & CASE_HOT ? (HOT_BUDGETS[way % 3] as bigint) : (BUDGETS[way % BUDGETS.length] as bigint);
       for (let i = 0; i < 4096 && reason === Exit.Budget; i++) reason = this.core.runVcpu(this.vcpu, budget);
     } else if (way % 3 === 1 && flags & CASE_INT3) {
       stopVector = 3;

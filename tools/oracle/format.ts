@@ -14,6 +14,8 @@ export const CASE_UNDEFINED_ON_FAULT = 4;
 export const CASE_ANY_FAULT_ADDRESS = 8;
 /** The instruction shows, changes or holds off EFLAGS.TF: single step would not be the same. */
 export const CASE_NO_STEP = 32;
+/** A sequence of thousands of instructions: no small budgets. */
+export const CASE_HOT = 64;
 /** Several instructions; the core runs until something stops it. */
 export const CASE_SEQUENCE = 16;
 

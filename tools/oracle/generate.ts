@@ -18,6 +18,7 @@ import {
   shapeRegisters,
 } from "./shape.ts";
 import { flagBits } from "./undefined.ts";
+import { CODE } from "./world.ts";
 
 /** True when the oracle can say what the form does. */
 export function recordable(form: Form): boolean {
@@ -82,7 +83,9 @@ export function build(b: Builder, form: Form): void {
       b.modrmReg(p.reg, p.rm);
     } else {
       shapeRegisters(b, p);
-      const wanted = row.mnemonic === "lea" ? rnd.value(32) : b.target(Math.max(1, p.bits / 8));
+      let wanted = row.mnemonic === "lea" ? rnd.value(32) : b.target(Math.max(1, p.bits / 8));
+      // A bit offset reaches 4 KiB further, and nothing may write the code region.
+      if (row.mnemonic.startsWith("bt") && wanted >= CODE - 0x1100) wanted = b.easyTarget();
       const m = b.modrmMemory(p.reg, wanted);
       p.linear = m.linear;
       p.segment = m.segment;

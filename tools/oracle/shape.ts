@@ -368,7 +368,8 @@ export function shapeRegisters(b: Builder, p: Placed): void {
       if (form.operands[1] === "Gv" && form.rm === "mem") {
         // The bit offset moves the access; small enough to stay in the world.
         const range = form.operandSize === 16 ? 0x8000 : 0x10000;
-        if (p.reg !== ESP) b.setPart(p.reg, form.operandSize, rnd.below(range) - range / 2);
+        if (p.reg === ESP) p.reg = EDI;
+        b.setPart(p.reg, form.operandSize, rnd.below(range) - range / 2);
       }
       return;
     case "lar":
