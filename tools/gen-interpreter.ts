@@ -106,6 +106,11 @@ for (const { t, s, size } of types) {
   put(`H_MOV_RI${s}`, `store<${t}>(${G}, load<${t}>(r, REC_IMM)); ${NEXT}`);
   put(`H_MOV_RM${s}`, `${ea(size, false)}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
   put(`H_MOV_MR${s}`, `${ea(size, true)}${write(t, size, g)}\n        ${NEXT}`);
+  if (size === 4) {
+    // the commonest operations of compiled code, without a look at the operand's form
+    put("H_MOV_RB32", `const a = load<u32>(${E}) + load<u32>(r, REC_DISP);${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    put("H_MOV_BR32", `const a = load<u32>(${E}) + load<u32>(r, REC_DISP);${write(t, size, g)}\n        ${NEXT}`);
+  }
   put(`H_MOV_MI${s}`, `${ea(size, true)}${write(t, size, imm)}\n        ${NEXT}`);
 }
 put("H_MOV_RM16", `${ea(2, false)}${read("u16", 2)}\n        store<u16>(${G}, <u16>v); ${NEXT}`);

@@ -1184,6 +1184,29 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
         }
         r += REC_STRIDE; continue;
       }
+      case Op.H_MOV_RB32: {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+      }
+      case Op.H_MOV_BR32: {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        r += REC_STRIDE; continue;
+      }
       case Op.H_MOV_MI32: {
         let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);

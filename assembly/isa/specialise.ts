@@ -88,9 +88,9 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
   const flatStack = (mode & (MODE_SS32 | MODE_FLAT_DATA)) == (MODE_SS32 | MODE_FLAT_DATA);
   switch (op) {
     case Op.MOV_EGV:
-      if (reg) { swapRegisters(rec); set(rec, Op.H_MOV_RR32); } else set(rec, Op.H_MOV_MR32);
+      if (reg) { swapRegisters(rec); set(rec, Op.H_MOV_RR32); } else set(rec, load<u8>(rec, REC_EA) == 0 ? Op.H_MOV_BR32 : Op.H_MOV_MR32);
       break;
-    case Op.MOV_GEV: set(rec, reg ? Op.H_MOV_RR32 : Op.H_MOV_RM32); break;
+    case Op.MOV_GEV: set(rec, reg ? Op.H_MOV_RR32 : load<u8>(rec, REC_EA) == 0 ? Op.H_MOV_RB32 : Op.H_MOV_RM32); break;
     case Op.MOV_EIV:
       if (reg) store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG);
       set(rec, reg ? Op.H_MOV_RI32 : Op.H_MOV_MI32);

@@ -32,6 +32,9 @@ export const hotOps: readonly string[] = [
   "H_MOV_MR8",
   "H_MOV_RI8",
   "H_MOV_MI8",
+  // base + displacement in a flat segment
+  "H_MOV_RB32",
+  "H_MOV_BR32",
   "H_MOV_RM16",
   "H_MOV_MR16",
   "H_LEA",
