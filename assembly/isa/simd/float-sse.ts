@@ -4,13 +4,14 @@ import { REC_IMM, XMM } from "../../../spec/layout";
 import { Op } from "../../../spec/op.gen";
 import { faulted } from "../../cpu/fault";
 import { setArithFlags } from "../../cpu/flags";
-import { readE, writeG } from "../operand";
+import { isRegForm, readE, writeG } from "../operand";
+import { noPending } from "../x87/status";
 import { Arith, arith32, arithPs, sqrt32, sqrtPs } from "./arithmetic";
 import { compare, compareFlags, minMax } from "./compare";
 import { int32ToF32, reciprocal, reciprocalRoot, toInt32 } from "./convert";
 import { begin, commit } from "./mxcsr";
 import { readQ, readW, readW32, readW64, regV } from "./operand";
-import { enterMmx, writeMmx, x87Quiet } from "./usable";
+import { enterMmx, writeMmx } from "./usable";
 
 export function execSseFloat(vcpu: i32, rec: i32, op: i32): void {
   begin(vcpu);
@@ -46,17 +47,18 @@ export function execSseFloat(vcpu: i32, rec: i32, op: i32): void {
       return;
     }
     case Op.Cvtpi2ps: {
-      if (!x87Quiet(vcpu)) return;
+      // With a memory operand MMX state is not touched: SDM 2 says so of CVTPI2PD only, processors do it for both.
+      if (isRegForm(rec) && !noPending(vcpu)) return;
       const value = readQ(vcpu, rec);
       if (faulted(vcpu)) return;
       const low = int32ToF32(vcpu, <i32>value);
       const high = int32ToF32(vcpu, <i32>(value >> 32));
-      enterMmx(vcpu);
+      if (isRegForm(rec)) enterMmx(vcpu);
       if (commit(vcpu)) store<u64>(regV(vcpu, rec), <u64>low | (<u64>high << 32), XMM);
       return;
     }
     case Op.Cvtps2pi: case Op.Cvttps2pi: {
-      if (!x87Quiet(vcpu)) return;
+      if (!noPending(vcpu)) return;
       const value = readW64(vcpu, rec);
       if (faulted(vcpu)) return;
       const low = toInt32<f32>(vcpu, value & 0xffffffff, op == Op.Cvttps2pi);

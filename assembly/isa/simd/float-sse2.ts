@@ -4,13 +4,14 @@ import { Op } from "../../../spec/op.gen";
 import { faulted } from "../../cpu/fault";
 import { setArithFlags } from "../../cpu/flags";
 import { isRegForm, readE, readOperand, writeG } from "../operand";
+import { noPending } from "../x87/status";
 import { Arith, arith32, arith64, arithPd, arithPs, sqrt64, sqrtPd } from "./arithmetic";
 import { compare, compareFlags, minMax } from "./compare";
 import { f32ToF64, f64ToF32, int32ToF32, int32ToF64, toInt32 } from "./convert";
 import { evenDwords, oddDwords } from "./lanes";
 import { begin, commit } from "./mxcsr";
 import { readW, readW32, readW64, regV, rmV } from "./operand";
-import { enterMmx, writeMmx, x87Quiet } from "./usable";
+import { enterMmx, writeMmx } from "./usable";
 
 export function execSse2Float(vcpu: i32, rec: i32, op: i32): void {
   begin(vcpu);
@@ -75,7 +76,7 @@ export function execSse2Float(vcpu: i32, rec: i32, op: i32): void {
     case Op.Cvtpi2pd: {
       let value: u64;
       if (isRegForm(rec)) {
-        if (!x87Quiet(vcpu)) return;
+        if (!noPending(vcpu)) return;
         value = load<u64>(rmV(vcpu, rec), FPU_R);
         enterMmx(vcpu);
       } else {
@@ -87,7 +88,7 @@ export function execSse2Float(vcpu: i32, rec: i32, op: i32): void {
       return;
     }
     case Op.Cvtpd2pi: case Op.Cvttpd2pi: {
-      if (!x87Quiet(vcpu)) return;
+      if (!noPending(vcpu)) return;
       const b = readW(vcpu, rec);
       if (faulted(vcpu)) return;
       const r = toInt32Pair(vcpu, b, op == Op.Cvttpd2pi);
