@@ -42,21 +42,33 @@ export function isElf(bytes: Uint8Array): boolean {
 export function parseElf(bytes: Uint8Array, name: string): ElfImage {
   const image = new ImageReader(bytes, name);
   const magic = image.u32(0, "the ELF magic");
-  if (magic !== ELF_MAGIC) throw badImage(`The ${name} is no ELF file: it begins with ${hex(magic)} and not with 0x464c457f.`, { magic });
+  if (magic !== ELF_MAGIC)
+    throw badImage(`The ${name} is no ELF file: it begins with ${hex(magic)} and not with 0x464c457f.`, { magic });
   const elfClass = image.u8(4, "e_ident[EI_CLASS]");
   const machine = image.u16(18, "e_machine");
   if (elfClass === 2) {
-    throw badImage(`The ${name} is a 64-bit ELF file (EI_CLASS 2, e_machine ${machine}); this machine runs 32-bit x86: build or pick an i386 image.`, { elfClass, machine });
+    throw badImage(
+      `The ${name} is a 64-bit ELF file (EI_CLASS 2, e_machine ${machine}); this machine runs 32-bit x86: build or pick an i386 image.`,
+      { elfClass, machine },
+    );
   }
   expect(name, "EI_CLASS", elfClass, ELFCLASS32, "a 32-bit file");
   expect(name, "EI_DATA", image.u8(5, "e_ident[EI_DATA]"), ELFDATA2LSB, "little-endian");
   expect(name, "e_machine", machine, EM_386, "x86, as `gcc -m32` makes it");
-  expect(name, "e_type", image.u16(16, "e_type"), ET_EXEC, "an executable with fixed addresses: link it without -pie and -r");
+  expect(
+    name,
+    "e_type",
+    image.u16(16, "e_type"),
+    ET_EXEC,
+    "an executable with fixed addresses: link it without -pie and -r",
+  );
   image.slice(0, EHDR_BYTES, "the ELF header");
   expect(name, "e_phentsize", image.u16(42, "e_phentsize"), PHDR_BYTES, "the size of a 32-bit program header");
   const count = image.u16(44, "e_phnum");
   if (count === 0 || count > MAX_PHDRS) {
-    throw badImage(`The ${name} has e_phnum ${count}; 1 to ${MAX_PHDRS} program headers are needed to load it.`, { count });
+    throw badImage(`The ${name} has e_phnum ${count}; 1 to ${MAX_PHDRS} program headers are needed to load it.`, {
+      count,
+    });
   }
   const table = image.u32(28, "e_phoff");
   image.slice(table, count * PHDR_BYTES, "the program header table");
@@ -85,14 +97,17 @@ export function parseElf(bytes: Uint8Array, name: string): ElfImage {
     }
     image.slice(segment.offset, segment.fileBytes, `the segment of program header ${index}`);
     if (
-      segment.executable && segment.vaddr !== segment.paddr &&
-      linkedEntry >= segment.vaddr && linkedEntry < segment.vaddr + segment.fileBytes
+      segment.executable &&
+      segment.vaddr !== segment.paddr &&
+      linkedEntry >= segment.vaddr &&
+      linkedEntry < segment.vaddr + segment.fileBytes
     ) {
       entry = linkedEntry - segment.vaddr + segment.paddr;
     }
     segments.push(segment);
   }
-  if (segments.length === 0) throw badImage(`The ${name} has no PT_LOAD segment, so there is nothing to load.`, { count });
+  if (segments.length === 0)
+    throw badImage(`The ${name} has no PT_LOAD segment, so there is nothing to load.`, { count });
   return { entry, segments, bytes };
 }
 
@@ -115,11 +130,15 @@ export function loadElf(elf: ElfImage, placement: Placement, name: string): void
     else merged.push({ base: segment.paddr, end });
   }
   if (merged.length > MAX_REGIONS) {
-    throw badImage(`The ${name} loads into ${merged.length} separate memory regions; at most ${MAX_REGIONS} are accepted.`, { regions: merged.length });
+    throw badImage(
+      `The ${name} loads into ${merged.length} separate memory regions; at most ${MAX_REGIONS} are accepted.`,
+      { regions: merged.length },
+    );
   }
   for (const { base, end } of merged) placement.reserve(`${name} segment`, base, end - base);
   for (const segment of elf.segments) {
-    placement.write(segment.paddr, elf.bytes.subarray(segment.offset, segment.offset + segment.fileBytes));
+    const contents = elf.bytes.subarray(segment.offset, segment.offset + segment.fileBytes);
+    placement.write(segment.paddr, contents, segment.memoryBytes);
   }
 }
 
@@ -127,5 +146,9 @@ const MAX_REGIONS = 256;
 
 function expect(name: string, field: string, found: number, accepted: number, meaning: string): void {
   if (found === accepted) return;
-  throw badImage(`The ${name} has ${field} ${found}; ${accepted} is accepted (${meaning}).`, { field, found, accepted });
+  throw badImage(`The ${name} has ${field} ${found}; ${accepted} is accepted (${meaning}).`, {
+    field,
+    found,
+    accepted,
+  });
 }

@@ -3,6 +3,7 @@ import { badImage, hex, sizeText } from "./image.ts";
 import { type BootMachine, E820_RAM } from "./machine.ts";
 
 export const PAGE_BYTES = 4096;
+const ZEROES = new Uint8Array(1 << 16);
 
 export interface Region {
   readonly name: string;
@@ -38,9 +39,10 @@ export class Placement {
       (row) => row.type === E820_RAM && base >= row.base && end <= row.base + row.size,
     );
     if (!inRam) {
-      const next = end > this.ramEnd && base >= 0x100000
-        ? `give the VM at least ${sizeText(end)} of memory`
-        : "it must lie in RAM of the memory map, link it for 0x100000 or above";
+      const next =
+        end > this.ramEnd && base >= 0x100000
+          ? `give the VM at least ${sizeText(end)} of memory`
+          : "it must lie in RAM of the memory map, link it for 0x100000 or above";
       throw badImage(
         `The ${name} needs memory ${hex(base)} to ${hex(end - 1)}, but RAM ends at ${hex(this.ramEnd)} (with holes below 1 MiB): ${next}.`,
         { name, base, size, ramEnd: this.ramEnd },
@@ -56,15 +58,18 @@ export class Placement {
     this.#regions.push({ name, base, end });
   }
 
-  /** Reserves and writes; `size` beyond the bytes stays zero (RAM is cleared before each boot). */
+  /** Reserves and writes; `size` beyond the bytes is zeroed: RAM keeps what it held across a reset. */
   place(name: string, base: number, bytes: Uint8Array, size = bytes.length): void {
     this.reserve(name, base, Math.max(size, bytes.length));
-    this.write(base, bytes);
+    this.write(base, bytes, size);
   }
 
-  /** Writes into a region that was reserved before. */
-  write(base: number, bytes: Uint8Array): void {
+  /** Writes into a region that was reserved before, zeroing up to `size`. */
+  write(base: number, bytes: Uint8Array, size = bytes.length): void {
     this.#machine.memory.write(base, bytes);
+    for (let at = bytes.length; at < size; at += ZEROES.length) {
+      this.#machine.memory.write(base + at, ZEROES.subarray(0, Math.min(ZEROES.length, size - at)));
+    }
   }
 
   /**

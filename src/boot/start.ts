@@ -1,7 +1,5 @@
 // The register states that boot protocols hand over with.
-import {
-  ATTR_ACCESSED, ATTR_CODE, ATTR_DB, ATTR_G, ATTR_PRESENT, ATTR_RW, ATTR_S,
-} from "../../spec/layout.ts";
+import { ATTR_ACCESSED, ATTR_CODE, ATTR_DB, ATTR_G, ATTR_PRESENT, ATTR_RW, ATTR_S } from "../../spec/layout.ts";
 import type { SegmentState, StartState } from "./machine.ts";
 
 const CR0_PE = 1;
@@ -29,7 +27,10 @@ export const MULTIBOOT_SELECTORS: FlatSelectors = { code: 0x08, data: 0x10 };
 export function flatGdt(selectors: FlatSelectors): Uint8Array {
   const gdt = new Uint8Array(GDT_BYTES);
   const view = new DataView(gdt.buffer);
-  for (const [selector, type] of [[selectors.code, 0x9b], [selectors.data, 0x93]] as const) {
+  for (const [selector, type] of [
+    [selectors.code, 0x9b],
+    [selectors.data, 0x93],
+  ] as const) {
     view.setUint32(selector, 0x0000ffff, true);
     view.setUint32(selector + 4, 0x00cf0000 | (type << 8), true);
   }
@@ -37,17 +38,32 @@ export function flatGdt(selectors: FlatSelectors): Uint8Array {
 }
 
 /** 32-bit protected mode, paging off, interrupts off, flat segments from the GDT at GDT_BASE. */
-export function protectedStart(eip: number, selectors: FlatSelectors, registers: Partial<StartState> = {}): Partial<StartState> {
+export function protectedStart(
+  eip: number,
+  selectors: FlatSelectors,
+  registers: Partial<StartState> = {},
+): Partial<StartState> {
   const data: SegmentState = { selector: selectors.data, base: 0, limit: 0xffffffff, attr: FLAT_DATA };
   return {
-    eax: 0, ebx: 0, ecx: 0, edx: 0, esi: 0, edi: 0, ebp: 0, esp: 0,
+    eax: 0,
+    ebx: 0,
+    ecx: 0,
+    edx: 0,
+    esi: 0,
+    edi: 0,
+    ebp: 0,
+    esp: 0,
     eip,
     eflags: EFLAGS_RESERVED,
     cr0: CR0_PE | CR0_ET,
     cr3: 0,
     cr4: 0,
     cs: { selector: selectors.code, base: 0, limit: 0xffffffff, attr: FLAT_CODE },
-    ds: data, es: data, fs: data, gs: data, ss: data,
+    ds: data,
+    es: data,
+    fs: data,
+    gs: data,
+    ss: data,
     gdtr: { base: GDT_BASE, limit: GDT_BYTES - 1 },
     ...registers,
   };
@@ -56,16 +72,30 @@ export function protectedStart(eip: number, selectors: FlatSelectors, registers:
 /** Real mode at `address` (below 1 MiB): CS 0 below 64 KiB, else the 64 KiB frame; stack 0000:7C00 as a BIOS leaves it. */
 export function realStart(address: number, registers: Partial<StartState> = {}): Partial<StartState> {
   const selector = address < 0x10000 ? 0 : (address >>> 4) & 0xf000;
-  const segment = (value: number, attr: number): SegmentState => ({ selector: value, base: value << 4, limit: 0xffff, attr });
+  const segment = (value: number, attr: number): SegmentState => ({
+    selector: value,
+    base: value << 4,
+    limit: 0xffff,
+    attr,
+  });
   const data = segment(selector, REAL_DATA);
   return {
-    eax: 0, ebx: 0, ecx: 0, edx: 0, esi: 0, edi: 0, ebp: 0,
+    eax: 0,
+    ebx: 0,
+    ecx: 0,
+    edx: 0,
+    esi: 0,
+    edi: 0,
+    ebp: 0,
     esp: 0x7c00,
     eip: address - (selector << 4),
     eflags: EFLAGS_RESERVED,
     cr0: CR0_ET,
     cs: segment(selector, REAL_DATA | ATTR_CODE),
-    ds: data, es: data, fs: data, gs: data,
+    ds: data,
+    es: data,
+    fs: data,
+    gs: data,
     ss: segment(0, REAL_DATA),
     ...registers,
   };

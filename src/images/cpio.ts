@@ -6,7 +6,13 @@ export type CpioEntry =
   | { readonly kind: "directory"; readonly path: string; readonly permissions?: number }
   | { readonly kind: "file"; readonly path: string; readonly data: Uint8Array; readonly permissions?: number }
   | { readonly kind: "symlink"; readonly path: string; readonly target: string }
-  | { readonly kind: "character-device"; readonly path: string; readonly major: number; readonly minor: number; readonly permissions?: number };
+  | {
+      readonly kind: "character-device";
+      readonly path: string;
+      readonly major: number;
+      readonly minor: number;
+      readonly permissions?: number;
+    };
 
 const S_IFDIR = 0o040000;
 const S_IFREG = 0o100000;
@@ -48,8 +54,19 @@ export function writeCpio(entries: Iterable<CpioEntry>): Uint8Array {
     const isTrailer = index === members.length - 1;
     const isDirectory = (m.mode & 0o170000) === S_IFDIR;
     const fields = [
-      isTrailer ? 0 : index + 1, m.mode, 0, 0, isDirectory ? 2 : 1, 0, m.data.length,
-      0, 0, m.major, m.minor, m.name.length + 1, 0,
+      isTrailer ? 0 : index + 1,
+      m.mode,
+      0,
+      0,
+      isDirectory ? 2 : 1,
+      0,
+      m.data.length,
+      0,
+      0,
+      m.major,
+      m.minor,
+      m.name.length + 1,
+      0,
     ];
     const header = `070701${fields.map((value) => value.toString(16).toUpperCase().padStart(8, "0")).join("")}`;
     archive.set(encoder.encode(header), offset);

@@ -17,11 +17,16 @@ export interface InitramfsOptions {
 /** The uncompressed newc archive. */
 export function buildInitramfs(options: InitramfsOptions): Uint8Array {
   const text = (path: string, content: string, permissions = 0o644): CpioEntry => ({
-    kind: "file", path, data: encoder.encode(content), permissions,
+    kind: "file",
+    path,
+    data: encoder.encode(content),
+    permissions,
   });
   const directory = (path: string, permissions = 0o755): CpioEntry => ({ kind: "directory", path, permissions });
   const entries: CpioEntry[] = [
-    ...["bin", "sbin", "dev", "proc", "sys", "etc", "mnt", "run", "usr", "usr/bin", "usr/sbin", "var", "lib"].map((path) => directory(path)),
+    ...["bin", "sbin", "dev", "proc", "sys", "etc", "mnt", "run", "usr", "usr/bin", "usr/sbin", "var", "lib"].map(
+      (path) => directory(path),
+    ),
     directory("root", 0o700),
     directory("tmp", 0o1777),
     // The kernel opens /dev/console for init before init can mount devtmpfs.
@@ -33,7 +38,9 @@ export function buildInitramfs(options: InitramfsOptions): Uint8Array {
     text("etc/group", "root:x:0:\nnogroup:x:65534:\n"),
     text("etc/hosts", "127.0.0.1 localhost\n::1 localhost\n"),
     { kind: "file", path: "bin/busybox", data: options.busybox, permissions: 0o755 },
-    ...busyboxApplets(options.busybox).map((applet): CpioEntry => ({ kind: "symlink", path: `bin/${applet}`, target: "busybox" })),
+    ...busyboxApplets(options.busybox).map(
+      (applet): CpioEntry => ({ kind: "symlink", path: `bin/${applet}`, target: "busybox" }),
+    ),
   ];
   if (options.autoloadModules?.length) {
     entries.push(text("etc/paravane/modules", `${options.autoloadModules.join("\n")}\n`));

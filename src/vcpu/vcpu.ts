@@ -8,7 +8,6 @@ import {
 import { CR0_PE, FLAG_VM } from "../../spec/registers.ts";
 import type { SegmentState, StartState } from "../boot/machine.ts";
 import type { Core } from "../vmm/core.ts";
-import { VmError } from "../vmm/error.ts";
 import type { GuestMemory } from "../vmm/device.ts";
 import { readEflags, writeEflags } from "./eflags.ts";
 
@@ -271,15 +270,13 @@ export class Vcpu {
     else if (this.eflags & FLAG_VM) cpl = 3;
     else if (!(cs & ATTR_CODE)) cpl = 0;
     this.setU32(CPL, cpl);
-    if (this.core.syncVcpu !== undefined) this.core.syncVcpu(this.address);
-    else this.core.flushTlbAll(this.address);
+    this.core.syncVcpu(this.address);
   }
 
   // ---- memory
 
   /** Guest-physical address behind a linear one, undefined where the page is not present. Sets no accessed bits. */
   translate(linear: number): number | undefined {
-    if (this.core.translateGva === undefined) throw new VmError("internal", "The core does not export translateGva.");
     const gpa = this.core.translateGva(this.address, linear >>> 0);
     return gpa < 0n ? undefined : Number(gpa);
   }

@@ -27,25 +27,23 @@ const SLEEP_MAX_MS = 1000;
 /** Timer values at or above this mean "none". */
 const FAR_FUTURE_NS = 1n << 62n;
 
-/** Why `run` came back. */
-export type Pause = "request" | "debug";
-
 export class RunLoop {
   readonly exitCounts = new Float64Array(EXIT_REASONS);
   /** Host nanoseconds inside runVcpu and asleep. */
   vcpuNs = 0;
   idleNs = 0;
   #sleep: Sleep | undefined;
+  #writesToLook = EXITS_PER_LOOK;
   #woken = false;
   #nsPerInstruction: number;
-  /** Debugger: the next call runs one instruction without its controls. */
-  stepOverNext = false;
+  /** Called whenever the loop comes round: at least every few milliseconds, and before it sleeps. */
+  onTurn: () => void = () => {};
 
   constructor(
     private readonly core: Core,
     private readonly vcpu: Vcpu,
     private readonly clock: VmClock,
-    private readonly machine: ExitContext,
+    private readonly machine: ExitContext & { stepOverNext: boolean },
     private readonly platform: Platform,
     /** True while something wants the loop to stop: pause, stop, reset, end. */
     private readonly requested: () => boolean,
@@ -72,6 +70,7 @@ export class RunLoop {
       if (next === Next.Run && --exitsToLook > 0) continue;
       exitsToLook = EXITS_PER_LOOK;
       if (next === Next.Idle && !this.requested()) {
+        this.onTurn();
         await this.#idle();
         if (this.clock.kind === "real") turnStart = this.platform.monotonicNs();
       }
@@ -81,21 +80,35 @@ export class RunLoop {
         this.#writesToLook = EXITS_PER_LOOK;
       }
       if (this.platform.monotonicNs() - turnStart >= YIELD_NS) {
+        this.onTurn();
         await this.platform.yieldToEventLoop();
         turnStart = this.platform.monotonicNs();
       }
     }
   }
-  #writesToLook = EXITS_PER_LOOK;
+
+  /** Debugger: so many instructions, exits handled, unless something asks to stop. Idle time is skipped or waited for. */
+  async step(instructions: number): Promise<void> {
+    const { vcpu } = this;
+    let turnStart = this.platform.monotonicNs();
+    this.machine.stepOverNext = true;
+    for (let end = vcpu.retired + instructions; vcpu.retired < end && !this.requested(); ) {
+      const { next } = this.enter(1n);
+      if (next === Next.Idle) await this.#idle();
+      if (this.platform.monotonicNs() - turnStart < YIELD_NS) continue;
+      await this.platform.yieldToEventLoop();
+      turnStart = this.platform.monotonicNs();
+    }
+  }
 
   /** One runVcpu and its exit, timers included. */
   enter(budget: bigint): { reason: Exit; next: Next } {
     const { core, vcpu, clock } = this;
     clock.fireDue();
     core.advanceTimers(vcpu.address, core.clockNowNs(vcpu.address));
-    const stepOver = this.stepOverNext;
+    const stepOver = this.machine.stepOverNext;
     if (stepOver) {
-      this.stepOverNext = false;
+      this.machine.stepOverNext = false;
       this.setDebugControls(false);
     }
     const before = this.platform.monotonicNs();

@@ -129,11 +129,67 @@ static uint8_t *code;
 static void emit(const uint8_t *p, int n) { memcpy(code, p, n); code += n; }
 static void emit32(const void *p) { uint32_t v = (uint32_t)p; emit((uint8_t *)&v, 4); }
 
+// ---- State images: FRSTOR or FXRSTOR of a random image, then FNSTENV, FXSAVE and FNSAVE of what became of it.
+//   ./x87-oracle images COUNT SEED
+// Record: u8 form (0 = 32-bit FRSTOR, 1 = 16-bit FRSTOR, 2 = FXRSTOR), image in (160 bytes used at most), FNSTENV (28),
+// FXSAVE (first 160), FNSAVE (108); with form 1 the latter and FNSTENV are 16-bit images.
+static uint8_t area[4][512] __attribute__((aligned(16)));
+
+static void images(int count) {
+  for (int v = 0; v < count; v++) {
+    memset(area, 0, sizeof area);
+    uint8_t form = v % 3, *in = area[0];
+    uint16_t fcw = rnd(), fsw = rnd() & 0x7f7f, ftw = rnd() | rnd(), fop = rnd() & 0x7ff;
+    if (rnd() & 1) fcw |= 0x3f;
+    if (rnd() & 1) fcw &= 0x1f7f;
+    uint32_t ip = rnd(), dp = rnd();
+    uint16_t cs = 0x23, ds = 0x2b;
+    if (form == 2) {
+      memcpy(in, &fcw, 2);
+      memcpy(in + 2, &fsw, 2);
+      in[4] = ftw;
+      memcpy(in + 6, &fop, 2);
+      memcpy(in + 8, &ip, 4);
+      memcpy(in + 12, &cs, 2);
+      memcpy(in + 16, &dp, 4);
+      memcpy(in + 20, &ds, 2);
+      uint32_t mxcsr = 0x1f80;
+      memcpy(in + 24, &mxcsr, 4);
+    } else {
+      uint32_t fields[7] = {fcw, fsw, ftw, ip, cs | fop << 16, dp, ds};
+      for (int i = 0; i < 7; i++) memcpy(in + (form ? 2 : 4) * i, &fields[i], form ? 2 : 4);
+    }
+    for (int i = 0; i < 8; i++)
+      memcpy(in + (form == 2 ? 32 + 16 * i : (form ? 14 : 28) + 10 * i), &reals[rnd() % REALS], 10);
+    const uint8_t *a = area[1], *b = area[2], *c = area[3];
+    if (form == 0)
+      asm volatile("fninit; frstor %0; fnstenv %1; fnclex; frstor %0; fxsave %2; fnsave %3"
+        : : "m"(*in), "m"(*a), "m"(*b), "m"(*c) : "memory");
+    else if (form == 1)
+      asm volatile("fninit; data16 frstor %0; data16 fnstenv %1; fnclex; data16 frstor %0; fxsave %2; data16 fnsave %3"
+        : : "m"(*in), "m"(*a), "m"(*b), "m"(*c) : "memory");
+    else
+      asm volatile("fninit; fxrstor %0; fnstenv %1; fxrstor %0; fxsave %2; fnsave %3"
+        : : "m"(*in), "m"(*a), "m"(*b), "m"(*c) : "memory");
+    fwrite(&form, 1, 1, stdout);
+    fwrite(in, 1, 160, stdout);
+    fwrite(a, 1, 28, stdout);
+    fwrite(b, 1, 160, stdout);
+    fwrite(c, 1, 108, stdout);
+  }
+}
+
 static ten stack[8];
 static uint16_t control;
 static uint32_t eflags_in;
 
 int main(int argc, char **argv) {
+  if (argc > 3 && !strcmp(argv[1], "images")) {
+    seed = strtoull(argv[3], 0, 0);
+    fill();
+    images(atoi(argv[2]));
+    return 0;
+  }
   int count = argc > 1 ? atoi(argv[1]) : 200;
   seed = argc > 2 ? strtoull(argv[2], 0, 0) : 1;
   uint8_t *page = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
