@@ -30,11 +30,11 @@ export function simdEncodings(): number[][] {
     [[0x0f, 0x38], range(0, 0xff)],
     [[0x0f, 0x3a], range(0, 0xff)],
   ];
-  for (const [escape, opcodes] of maps) {
+  for (const [escapes, opcodes] of maps) {
     for (const opcode of opcodes) {
       for (const prefix of [[], [0x66], [0xf3], [0xf2]]) {
-        for (const ext of escape.length === 1 && GROUPS.has(opcode) ? range(0, 7) : [1]) {
-          for (const modrm of [0xc2, 0x06]) list.push([...prefix, ...escape, opcode, modrm | (ext << 3)]);
+        for (const ext of escapes.length === 1 && GROUPS.has(opcode) ? range(0, 7) : [1]) {
+          for (const modrm of [0xc2, 0x06]) list.push([...prefix, ...escapes, opcode, modrm | (ext << 3)]);
         }
       }
     }
