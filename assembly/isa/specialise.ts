@@ -132,7 +132,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
     case Op.SHL_ECV: if (reg) set(rec, Op.H_SHL_RC32); break;
     case Op.SHR_ECV: if (reg) set(rec, Op.H_SHR_RC32); break;
     case Op.SAR_ECV: if (reg) set(rec, Op.H_SAR_RC32); break;
-    case Op.CMOVCC: if (reg) set(rec, <u32>Op.H_CMOVO_RR32 + (opcode & 15)); break;
+    case Op.CMOVCC: set(rec, reg ? <u32>Op.H_CMOVO_RR32 + (opcode & 15) : <u32>Op.H_CMOV_RM32); break;
     case Op.JMP_J: if (mode & MODE_FLAT_CODE) set(rec, Op.H_JMP); break;
     case Op.JMP_E: if (mode & MODE_FLAT_CODE) set(rec, reg ? Op.H_JMP_R : Op.H_JMP_M); break;
     default:
