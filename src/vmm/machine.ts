@@ -132,6 +132,7 @@ export class Machine implements ExitContext {
     if (this.config.boot.kind !== "firmware") {
       // No firmware runs: do what it would have left behind.
       configurePci(board.pci, board.bridge);
+      board.keyboard.leaveAsFirmware();
       if (this.config.acpi) {
         const tables = buildAcpiTables({
           apic: this.config.apic, cpuCount: 1, pmBase: PM_BASE, serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
