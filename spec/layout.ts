@@ -99,7 +99,7 @@ export const EVENT = 0xac; // u32, beside FAULT (one load tests both). EVENT_* r
 export const EVENT_AND_FAULT = 0xa8; // u64
 export const FAULT_VECTOR = 0xb0; // u32
 export const FAULT_ERROR = 0xb4; // u32
-export const INSN_LEN = 0xb8; // u32 length of the instruction being executed (handlers of rare instructions)
+export const BLOCK_EIP = 0xb8; // u32 EIP of the first instruction of the current block
 export const INHIBIT = 0xbc; // u32 INHIBIT_* interrupt shadow that covers the next instruction only
 export const CUR_REC = 0xc0; // u32 record being executed (rare instructions and slow paths)
 export const CUR_BLOCK = 0xc4; // u32 its block
@@ -272,7 +272,6 @@ export const CPUID_STRIDE = 32; // u32 leaf, subleaf, flags (1 = subleaf matters
 export const CPUID_MAX = 64;
 /** A block decoded for one use: single steps, the last instructions of a budget, code across a page border. */
 export const SCRATCH_BLOCK = 0x6800;
-export const SCRATCH_INSTRUCTIONS = 64;
 export const SCRATCH_BYTES = 0x6e00; // instruction bytes put together across a page border
 /** Filled TLB entries, u32 each: Wasm address of the entry, plus JOURNAL_* in the low bits. */
 export const TLB_JOURNAL = 0x7000;
@@ -352,7 +351,7 @@ export const TLB_SIZE = 65536;
 // ---------------------------------------------------------------- decoded records (16 bytes an instruction)
 export const REC_STRIDE = 16;
 export const REC_OP = 0; // u16 Op.*
-export const REC_LEN = 2; // u8 instruction length
+export const REC_END = 2; // u8 bytes from the start of the block to the end of this instruction
 export const REC_REG = 3; // u8 ModRM.reg as offset into the vCPU block (byte registers: AH..BH are +1); opcode-register forms too
 export const REC_BASE = 4; // u8 ModRM.rm register offset (register form), or base register offset / GPR_ZERO (memory form)
 export const REC_INDEX = 5; // u8 index register offset or GPR_ZERO
@@ -386,6 +385,7 @@ export const BLOCK_NEXT_HASH = 16; // u32 chain of the hash bucket
 export const BLOCK_NEXT_PAGE = 20; // u32 chain of the page
 export const BLOCK_LINK_TAKEN = 24; // u32 block of the branch target in the same page, 0 = not yet
 export const BLOCK_LINK_NEXT = 28; // u32 block that follows in the same page
-export const BLOCK_RECORDS = 32; // records start here
+export const BLOCK_ZERO = 32; // 16 zero bytes: the record before the first, so that lengths are differences of REC_END
+export const BLOCK_RECORDS = 48; // records start here
 /** Buckets of the block map (u32 each). */
 export const BLOCK_MAP_ENTRIES = 65536;

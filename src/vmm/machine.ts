@@ -8,7 +8,7 @@ import { PM_BASE } from "../devices/acpi-pm.ts";
 import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
 import type { Platform } from "../platform/platform.ts";
-import { applyCpuModel } from "../vcpu/cpu-model.ts";
+import { buildCpuid, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
 import { MmioBus, PortBus } from "./bus.ts";
@@ -78,7 +78,7 @@ export class Machine implements ExitContext {
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
-    applyCpuModel(this.vcpu, config.cpu, { apic: config.apic, tscKhz: TSC_KHZ });
+    installCpuModel(new DataView(memory.buffer), this.vcpu.address, buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ }));
     this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform.monotonicNs, wallOrigin(config, platform));
     core.initVm();
     this.#irqs = new IrqWiring((gsi, level) => {

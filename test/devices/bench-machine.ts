@@ -2,9 +2,14 @@
 import { MmioBus, PortBus } from "../../src/vmm/bus.ts";
 import type { Device, DeviceClock, DeviceTimer, GuestMemory, IrqLine } from "../../src/vmm/device.ts";
 
+interface Armed {
+  deadlineNs: number | undefined;
+  readonly fire: (now: number) => void;
+}
+
 export class TestClock implements DeviceClock {
   #now = 0;
-  readonly #timers: { deadlineNs: number | undefined; fire: (now: number) => void }[] = [];
+  readonly #timers: Armed[] = [];
   constructor(private readonly wallOriginMs = Date.UTC(2001, 1, 3, 4, 5, 6)) {}
   nowNs(): number {
     return this.#now;
@@ -30,7 +35,7 @@ export class TestClock implements DeviceClock {
   advance(ns: number): number {
     const end = this.#now + ns;
     for (let fired = 0; ; fired++) {
-      let next: (typeof this.#timers)[number] | undefined;
+      let next: Armed | undefined;
       for (const timer of this.#timers) {
         if (timer.deadlineNs !== undefined && timer.deadlineNs <= end && (next?.deadlineNs ?? Number.POSITIVE_INFINITY) > timer.deadlineNs) next = timer;
       }

@@ -156,7 +156,13 @@ describe("lines and messages", () => {
     c.redirect(0, MASKED);
     // OUT0 of the idle 8254 is high.
     c.irq(0, 0);
-    for (const [line, vector] of [[0, 0x42], [1, 0x41], [15, 0x4f], [16, 0x50], [23, 0x57]] as const) {
+    for (const [line, vector] of [
+      [0, 0x42],
+      [1, 0x41],
+      [15, 0x4f],
+      [16, 0x50],
+      [23, 0x57],
+    ] as const) {
       c.irq(line, 1);
       expect(c.ack(), `line ${line}`).toBe(vector);
       eoi();

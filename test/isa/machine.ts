@@ -5,8 +5,8 @@ import * as L from "../../spec/layout.ts";
 import { Exit } from "../../spec/exits.ts";
 import * as R from "../../spec/registers.ts";
 import {
-  CASE_ADDRESS, CASE_CODE, CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_FLAGS, CASE_PATCH_COUNT, CASE_PATCHES, CASE_REGS, CASE_REPEAT,
-  CASE_SELECTORS, NO_VECTOR,
+  CASE_ADDRESS, CASE_CODE, CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_FLAGS, CASE_PATCH_COUNT, CASE_REGS, CASE_REPEAT,
+  CASE_SELECTORS, CASE_SEQUENCE, NO_VECTOR, patchesOffset,
 } from "../../tools/oracle/format.ts";
 import type { Result } from "../../tools/oracle/result.ts";
 import {
@@ -31,6 +31,8 @@ const GDT = SYSTEM_LINEAR;
 const IDT = SYSTEM_LINEAR + 0x400;
 const LDT_BASE = SYSTEM_LINEAR + 0x200;
 const TSS = SYSTEM_LINEAR + 0xe00;
+
+const BUDGETS = [1n, 2n, 3n, 5n, 8n, 1000n, 1000n] as const;
 
 /** What the tests use of assembly/index.ts. */
 export interface CoreExports {
@@ -232,9 +234,9 @@ export class CoreMachine {
   run(cases: DataView, at: number, r: Result): void {
     const view = this.#view;
     const patchCount = cases.getUint8(at + CASE_PATCH_COUNT);
-    const patchBase = at + CASE_PATCHES;
+        const length = cases.getUint8(at + CASE_CODE_LENGTH);
+    const patchBase = at + patchesOffset(length);
     this.#patch(cases, patchBase, patchCount, true);
-    const length = cases.getUint8(at + CASE_CODE_LENGTH);
     const code = cases.getUint32(at + CASE_ADDRESS, true) - CODE;
     for (let i = 0; i < length; i++) this.#codePage[code + i] = cases.getUint8(at + CASE_CODE + i);
     this.core.guestWritten(WORLD_PHYSICAL + (CODE - WORLD_BASE) + code, length);
@@ -254,11 +256,18 @@ export class CoreMachine {
     this.set(L.INHIBIT, 0);
     this.set(L.HALTED, 0);
     this.core.syncVcpu(this.vcpu);
-    const repeat = cases.getUint8(at + CASE_FLAGS) & CASE_REPEAT ? 4096 : 1;
+    const flags = cases.getUint8(at + CASE_FLAGS);
     let reason: number = Exit.Budget;
-    for (let i = 0; i < repeat && reason === Exit.Budget; i++) {
-      reason = this.core.runVcpu(this.vcpu, 1n);
-      if (this.get(L.EIP) !== eip) break;
+    if (flags & CASE_SEQUENCE) {
+      // Budgets of all kinds: stops between and inside blocks must not show.
+      const budget = BUDGETS[code % BUDGETS.length] as bigint;
+      for (let i = 0; i < 4096 && reason === Exit.Budget; i++) reason = this.core.runVcpu(this.vcpu, budget);
+    } else {
+      const repeat = flags & CASE_REPEAT ? 4096 : 1;
+      for (let i = 0; i < repeat && reason === Exit.Budget; i++) {
+        reason = this.core.runVcpu(this.vcpu, 1n);
+        if (this.get(L.EIP) !== eip) break;
+      }
     }
     r.vector = NO_VECTOR;
     r.error = 0;
@@ -277,6 +286,7 @@ export class CoreMachine {
     this.#collect(r);
     this.#patch(cases, patchBase, patchCount, false);
     this.#codePage.fill(0xcc, code, code + length);
+    this.core.guestWritten(WORLD_PHYSICAL + (CODE - WORLD_BASE) + code, length);
   }
 
   #patch(cases: DataView, base: number, count: number, apply: boolean): void {

@@ -47,6 +47,7 @@ export class Builder {
    * architectural, so it stays short and away from limits and page ends.
    */
   illegal = false;
+  stackIsEasy = false;
   /** F2 or F3, or 0. */
   repeat = 0;
   /** Everything after the opcode. */
@@ -76,6 +77,7 @@ export class Builder {
     this.override = -1;
     this.lock = false;
     this.illegal = false;
+    this.stackIsEasy = false;
     this.repeat = 0;
     this.tail.length = 0;
     this.#modrm = -1;
@@ -119,6 +121,7 @@ export class Builder {
 
   /** A stack that takes pushes. */
   easyStack(): void {
+    this.stackIsEasy = true;
     const segment = this.cs16 ? L(2) : USER_DS;
     this.segments[SS] = segment;
     this.c.regs[ESP] = (STACK + 0x400 + 4 * this.rnd.below(0x200) - segmentOf(segment).base) >>> 0;

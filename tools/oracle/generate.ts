@@ -8,6 +8,7 @@ import { hashText, Random } from "./random.ts";
 import {
   BRANCHES, NEEDS_INT3, NOT_RECORDED, type Placed, shapeAfter, shapeBefore, shapeFarImmediate, shapeImmediate, shapeRegisters,
 } from "./shape.ts";
+import { buildSequence } from "./sequence.ts";
 import { flagBits } from "./undefined.ts";
 
 /** True when the oracle can say what the form does. */
@@ -51,6 +52,10 @@ function operandBits(operand: string, form: Form): number {
 export function build(b: Builder, form: Form): void {
   const { rnd, c } = b;
   const { row, operands } = form;
+  if (row.op === "SEQUENCE") {
+    buildSequence(b, form);
+    return;
+  }
   b.begin(form);
   chooseLock(b);
   b.place();

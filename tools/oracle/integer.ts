@@ -4,13 +4,14 @@ import { allRows } from "../../spec/opcodes/table.ts";
 import { type Form, formsOf } from "./forms.ts";
 import { TestCase, type Batch } from "./format.ts";
 import { Generator, recordable } from "./generate.ts";
+import { sequenceForms } from "./sequence.ts";
 import { invalidRows } from "./invalid.ts";
 
 const FAMILIES = new Set(["hot", "int", "flow", "system"]);
 
 export function integerForms(): Form[] {
   const rows = [...allRows.filter((r) => FAMILIES.has(r.family)), ...invalidRows];
-  return formsOf(rows).filter(recordable);
+  return [...formsOf(rows).filter(recordable), ...sequenceForms];
 }
 
 export const INTEGER_FIXTURE = fileURLToPath(new URL("../../test/isa/fixtures/integer.bin", import.meta.url));

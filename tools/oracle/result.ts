@@ -1,7 +1,7 @@
 // What an instruction did: the harness reports it, a fixture stores it, the core under test produces it.
 import {
-  CASE_ADDRESS, CASE_ANY_FAULT_ADDRESS, CASE_CODE, CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_FLAGS, CASE_INT3, CASE_PATCH_COUNT, CASE_PATCHES, CASE_REGS,
-  CASE_SELECTORS, CASE_UNDEFINED, CASE_UNDEFINED_ADDRESS, CASE_UNDEFINED_LENGTH, CASE_UNDEFINED_ON_FAULT, CASE_UNDEFINED_REGS, FLAGS_COMPARED, NO_VECTOR,
+  CASE_ADDRESS, CASE_ANY_FAULT_ADDRESS, CASE_CODE, CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_FLAGS, CASE_INT3, CASE_PATCH_COUNT, CASE_REGS,
+  CASE_SELECTORS, CASE_UNDEFINED, CASE_UNDEFINED_ADDRESS, CASE_UNDEFINED_LENGTH, CASE_UNDEFINED_ON_FAULT, CASE_UNDEFINED_REGS, FLAGS_COMPARED, NO_VECTOR, patchesOffset,
   RESULT_CR2, RESULT_DIFF_COUNT, RESULT_DIFFS, RESULT_EFLAGS, RESULT_EIP, RESULT_ERROR, RESULT_REGS, RESULT_SELECTORS, RESULT_VECTOR,
 } from "./format.ts";
 
@@ -173,7 +173,7 @@ export function describeCase(cases: DataView, at: number): string[] {
     regs.slice(4).join(" "),
     `flags ${flagText(u32(CASE_EFLAGS))}  ${selectors.join(" ")}`,
   ];
-  let p = at + CASE_PATCHES;
+  let p = at + patchesOffset(code.length);
   const patches: string[] = [];
   for (let n = cases.getUint8(at + CASE_PATCH_COUNT); n > 0; n--) {
     const length = cases.getUint32(p + 4, true);

@@ -140,6 +140,10 @@ function farTarget(b: Builder): { offset: number; selector: number } {
   const { rnd } = b;
   const selector = rnd.pick(CODE_SELECTORS);
   const flat = selector >> 2 === USER_CS >> 2;
+  // A target beyond the limit while the stack has no room: by the SDM #GP comes first, on AMD the push does.
+  if (b.form.row.mnemonic === "callf" && !b.stackIsEasy) {
+    return { offset: (flat ? 0x2000c000 : 0xc000) + rnd.below(0xf00), selector };
+  }
   const offset = rnd.chance(85) ? (flat ? 0x2000c000 : 0xc000) + rnd.below(0x1f00) : rnd.value(32);
   return { offset, selector };
 }
@@ -215,6 +219,9 @@ const before: Record<string, Shaper> = {
     // A fault may come after some registers are loaded; ESP is what makes it restartable.
     b.c.undefinedRegs = 0xff & ~(1 << ESP);
     b.c.flags |= CASE_UNDEFINED_ON_FAULT | CASE_ANY_FAULT_ADDRESS;
+  },
+  callf: (b) => {
+    if (b.rnd.chance(60)) b.easyStack();
   },
   call: (b) => {
     // A target beyond the limit and a full stack at once: #GP first by the SDM, #SS first on AMD.

@@ -25,6 +25,8 @@ for (let at = 0; at < input.length; at += STATE_SIZE) {
   words[slot] = changed >>> 0;
 }
 const raw = Buffer.from(Uint32Array.from(words).buffer);
-const packed = brotliCompressSync(raw, { params: { [constants.BROTLI_PARAM_LGWIN]: 22, [constants.BROTLI_PARAM_QUALITY]: 9 } });
+const packed = brotliCompressSync(raw, {
+  params: { [constants.BROTLI_PARAM_LGWIN]: 22, [constants.BROTLI_PARAM_QUALITY]: 9 },
+});
 writeFileSync(fileURLToPath(new URL("../../test/isa/fixtures/simd.bin", import.meta.url)), packed);
 console.log(`${states.length} cases, ${raw.length} bytes, ${packed.length} compressed`);

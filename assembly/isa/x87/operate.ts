@@ -7,9 +7,11 @@ import { readOperand } from "../operand";
 import { add, divide, multiply, squareRoot } from "./arith";
 import { compare, EQUAL, examine, LESS, UNORDERED } from "./compare";
 import { roundToInteger } from "./narrow";
+import { quickArithmetic } from "./quick";
+import { J_BIT } from "./nan";
 import { extract, remainder, scale } from "./remainder";
 import {
-  begin, beginMemory, C0, C1, C2, C3, commit, PC_FIELD, W_AUX, W_MEM_SE, W_MEM_SIG, W_SE, W_SE2, W_SIG,
+  begin, beginMemory, C0, C1, C2, C3, commit, PC_FIELD, SE_DENORMAL, W_AUX, W_MEM_SE, W_MEM_SIG, W_SE, W_SE2, W_SIG,
   W_SIG2, waiting,
 } from "./status";
 import {
@@ -60,21 +62,25 @@ export function arithmeticStack(vcpu: i32, rec: i32, op: i32, dst: u32, src: u32
   else {
     const a = st(vcpu, dst);
     const b = st(vcpu, src);
-    operate(vcpu, op, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8));
+    const aSig = load<u64>(a);
+    const aSe = <u32>load<u16>(a, 8);
+    const bSig = load<u64>(b);
+    const bSe = <u32>load<u16>(b, 8);
+    if (quickArithmetic(vcpu, a, op, aSig, aSe, bSig, bSe)) {
+      if (pops) pop(vcpu);
+      return;
+    }
+    operate(vcpu, op, aSig, aSe, bSig, bSe);
   }
   if (finish(vcpu, rec, dst) && pops) pop(vcpu);
 }
 
-/** Reads a memory operand of the arithmetic groups into W_MEM; false when it faulted. */
+/** Reads a single precision or integer operand into W_MEM; false when it faulted. */
 function fetch(vcpu: i32, rec: i32, kind: i32): bool {
   if (kind == M32) {
     const v = readOperand<u32>(vcpu, rec);
     if (faulted(vcpu)) return false;
     fromSingle(vcpu, v);
-  } else if (kind == M64) {
-    const v = readOperand<u64>(vcpu, rec);
-    if (faulted(vcpu)) return false;
-    fromDouble(vcpu, v);
   } else if (kind == I16) {
     const v = readOperand<i16>(vcpu, rec);
     if (faulted(vcpu)) return false;
@@ -90,10 +96,24 @@ function fetch(vcpu: i32, rec: i32, kind: i32): bool {
 /** ST(0) = ST(0) op memory, or a comparison with memory. */
 export function arithmeticMemory(vcpu: i32, rec: i32, op: i32, kind: i32): void {
   if (!waiting(vcpu)) return;
-  if (!fetch(vcpu, rec, kind)) return;
+  let bSig: u64, bSe: u32;
+  if (kind == M64) {
+    const v = readOperand<u64>(vcpu, rec);
+    if (faulted(vcpu)) return;
+    const exp = <u32>(v >> 52) & 0x7ff;
+    bSig = (v << 11) | J_BIT;
+    bSe = (<u32>(v >> 48) & 0x8000) | (exp + (0x3fff - 0x3ff));
+    if (exp - 1 >= 0x7fe) {
+      fromDouble(vcpu, v);
+      bSig = load<u64>(vcpu, W_MEM_SIG);
+      bSe = load<u32>(vcpu, W_MEM_SE);
+    }
+  } else {
+    if (!fetch(vcpu, rec, kind)) return;
+    bSig = load<u64>(vcpu, W_MEM_SIG);
+    bSe = load<u32>(vcpu, W_MEM_SE);
+  }
   beginMemory(vcpu, rec);
-  const bSig = load<u64>(vcpu, W_MEM_SIG);
-  const bSe = load<u32>(vcpu, W_MEM_SE);
   const a = st(vcpu, 0);
   const empty = isEmpty(vcpu, 0);
   if (op == COM || op == COMP) {
@@ -104,7 +124,12 @@ export function arithmeticMemory(vcpu: i32, rec: i32, op: i32, kind: i32): void 
     return;
   }
   if (empty) stackUnderflow(vcpu);
-  else operate(vcpu, op, load<u64>(a), <u32>load<u16>(a, 8), bSig, bSe);
+  else {
+    const aSig = load<u64>(a);
+    const aSe = <u32>load<u16>(a, 8);
+    if (!(bSe & SE_DENORMAL) && quickArithmetic(vcpu, a, op, aSig, aSe, bSig, bSe)) return;
+    operate(vcpu, op, aSig, aSe, bSig, bSe);
+  }
   finish(vcpu, rec, 0);
 }
 
@@ -268,9 +293,19 @@ export function exchange(vcpu: i32, rec: i32, i: u32): void {
   begin(vcpu, rec);
   const emptyA = isEmpty(vcpu, 0);
   const emptyB = isEmpty(vcpu, i);
-  if (emptyA || emptyB) stackUnderflow(vcpu);
   const a = st(vcpu, 0);
   const b = st(vcpu, i);
+  if (!emptyA && !emptyB) {
+    const sig = load<u64>(a);
+    const se = load<u16>(a, 8);
+    store<u64>(a, load<u64>(b));
+    store<u16>(a, load<u16>(b, 8), 8);
+    store<u64>(b, sig);
+    store<u16>(b, se, 8);
+    store<u16>(vcpu, load<u16>(vcpu, FPU_FSW) & <u16>~C1, FPU_FSW);
+    return;
+  }
+  stackUnderflow(vcpu);
   const aSig = emptyA ? INDEFINITE_SIG : load<u64>(a);
   const aSe = emptyA ? INDEFINITE_SE : <u32>load<u16>(a, 8);
   const bSig = emptyB ? INDEFINITE_SIG : load<u64>(b);

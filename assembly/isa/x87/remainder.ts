@@ -1,11 +1,11 @@
 // FPREM, FPREM1, FSCALE and FXTRACT.
-import { C0, C1, C2, C3, PC_64, signal, W_AUX, W_LO, W_SE, W_SE2, W_SIG, W_SIG2, ZE } from "./status";
+import { C0, C1, C2, C3, PC_64, signal, W_AUX, W_SE, W_SE2, W_SIG, W_SIG2, ZE } from "./status";
 import { invalid, setResult } from "./stack";
 import {
   isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal,
 } from "./nan";
-import { divide128 } from "./arith";
 import { roundPack } from "./round";
+import { quotient128 } from "./words";
 
 /**
  * Remainder of a by b, truncating (FPREM) or to the nearest quotient (FPREM1). The condition codes go to W_AUX: C2 when
@@ -33,8 +33,7 @@ export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, n
   if (diff >= 64) {
     // Reduce the exponent by 32 to 63, in a way that leaves a multiple of 32 for the next execution.
     const n = 32 | (diff & 31);
-    divide128(vcpu, rem >> (64 - n), rem << n, b);
-    rem = load<u64>(vcpu, W_LO);
+    rem = (rem << n) - quotient128(rem >> (64 - n), rem << n, b) * b;
     exp -= n;
     store<u32>(vcpu, C2, W_AUX);
   } else {
@@ -43,8 +42,8 @@ export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, n
         q = u64(rem >= b);
         if (q) rem -= b;
       } else {
-        q = divide128(vcpu, rem >> (64 - diff), rem << diff, b);
-        rem = load<u64>(vcpu, W_LO);
+        q = quotient128(rem >> (64 - diff), rem << diff, b);
+        rem = (rem << diff) - q * b;
       }
       exp -= diff;
       if (nearest && (<i64>rem < 0 || rem << 1 > b || (rem << 1 == b && (q & 1) != 0))) {

@@ -5,7 +5,7 @@
 // exception bits, and ends with `commit`, which says whether the result may be stored.
 import {
   CR0, EIP, FPU_FCS, FPU_FCW, FPU_FDP, FPU_FDS, FPU_FERR, FPU_FIP, FPU_FOP, FPU_FSW, FPU_WORK, EBP, ESP, PFX_SEG,
-  REC_BASE, REC_EA, REC_IMM, REC_LEN, REC_PFX, PFX_REG, REC_DISP, SEG, SEG_CS, SEG_DS, SEG_SELECTOR, SEG_SS, SEG_STRIDE,
+  REC_BASE, REC_EA, REC_IMM, REC_END, REC_STRIDE, REC_PFX, PFX_REG, REC_DISP, SEG, SEG_CS, SEG_DS, SEG_SELECTOR, SEG_SS, SEG_STRIDE,
 } from "../../../spec/layout";
 import { CR0_EM, CR0_MP, CR0_NE, CR0_TS } from "../../../spec/registers";
 import { Exit } from "../../../spec/exits";
@@ -141,7 +141,7 @@ export function fwait(vcpu: i32): void {
 // @ts-ignore: decorator
 @inline
 export function begin(vcpu: i32, rec: i32): void {
-  store<u32>(vcpu, load<u32>(vcpu, EIP) - <u32>load<u8>(rec, REC_LEN), FPU_FIP);
+  store<u32>(vcpu, load<u32>(vcpu, EIP) - (<u32>load<u8>(rec, REC_END) - <u32>load<u8>(rec - REC_STRIDE, REC_END)), FPU_FIP);
   store<u16>(vcpu, load<u16>(vcpu, SEG + SEG_CS * SEG_STRIDE + SEG_SELECTOR), FPU_FCS);
   store<u32>(vcpu, 0, W_EXC);
 }

@@ -121,7 +121,7 @@ export class X87Machine {
     const op = (Op as unknown as Record<string, number>)[row.op];
     if (op === undefined) throw new Error(`no Op.${row.op}`);
     v.setUint16(REC + L.REC_OP, op, true);
-    v.setUint8(REC + L.REC_LEN, 2);
+    v.setUint8(REC + L.REC_END, 2);
     v.setUint8(REC + L.REC_REG, ((modrm >> 3) & 7) << 3);
     const memory = row.mod === "mem";
     v.setUint8(REC + L.REC_BASE, memory ? L.GPR_ZERO : (modrm & 7) << 3);
