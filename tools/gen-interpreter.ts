@@ -1,7 +1,7 @@
 // Makes assembly/cpu/interpreter.gen.ts: the one hot switch. Its cases repeat a handful of patterns (register, memory,
 // immediate forms of each operation), written once here; the semantics are the shared functions of assembly/isa/alu.ts.
 // Nothing in a fast path is a call. `--check` fails when a regeneration would change the file.
-import { FUSED } from "../spec/opcodes/fused.ts";
+import { FUSED, PAIRS } from "../spec/opcodes/fused.ts";
 import { ALU } from "../spec/opcodes/integer.ts";
 import { writeGenerated } from "./generated.ts";
 
@@ -9,6 +9,8 @@ const G = "vcpu + <i32>load<u8>(r, REC_REG)";
 const E = "vcpu + <i32>load<u8>(r, REC_BASE)";
 const IMM = "load<u32>(r, REC_IMM)";
 const NEXT = "r += REC_STRIDE; continue;";
+/** Ends the first half of a pair early. */
+const NEXT_PAIR = "r += REC_STRIDE; continue;";
 /** EIP behind the instruction at \`r\`. */
 const EIP_NEXT = "load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)";
 /** Before anything that may fault, exit or look at the clock. */
@@ -47,8 +49,45 @@ const write = (t: string, size: number, value: string): string => `
           if (faulted(vcpu)) break;
         }`;
 
+/** Address and base-cache entry of a plain operand: base + displacement in a flat segment. */
+const plain = `const base = <i32>load<u8>(r, REC_BASE);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const c = vcpu + (base << 1);
+        const page = (a + 3) & ~0xfff;`;
+/** The base register's page did not match: look into the TLB, and remember its entry. */
+const remember = (tag: string): string => `const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page == load<u32>(e, ${tag})) {
+            store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+            store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+            store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);`;
+const plainRead = `${plain}
+        let v: u32;
+        if (page == load<u32>(c, BASE_CACHE + TLB_READ)) v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        else {
+          ${remember("TLB_READ")}
+            v = load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+          } else {
+            ${SYNC}
+            v = slowRead(vcpu, a, 4);
+            if (faulted(vcpu)) break;
+          }
+        }`;
+const plainWrite = (value: string): string => `${plain}
+        if (page == load<u32>(c, BASE_CACHE + TLB_WRITE)) store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), ${value});
+        else {
+          ${remember("TLB_WRITE")}
+            store<u32>(<i32>(a + load<u32>(e, TLB_DELTA)), ${value});
+          } else {
+            ${SYNC}
+            slowWrite(vcpu, a, 4, ${value});
+            if (faulted(vcpu)) break;
+          }
+        }`;
+
 const cases: string[] = [];
+const bodies = new Map<string, string>();
 const put = (name: string, body: string): void => {
+  bodies.set(name, body);
   cases.push(`      case Op.${name}: {${body.startsWith("\n") ? "" : "\n        "}${body}\n      }`);
 };
 const types = [
@@ -106,6 +145,14 @@ for (const { t, s, size } of types) {
   put(`H_MOV_RI${s}`, `store<${t}>(${G}, load<${t}>(r, REC_IMM)); ${NEXT}`);
   put(`H_MOV_RM${s}`, `${ea(size, false)}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
   put(`H_MOV_MR${s}`, `${ea(size, true)}${write(t, size, g)}\n        ${NEXT}`);
+  if (size === 4) {
+    // the commonest operations of compiled code, without a look at the operand's form
+    put("H_MOV_RB32", `${plainRead}\n        store<u32>(${G}, v); ${NEXT}`);
+    const x = `const a = load<u32>(${E}) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
+    put("H_MOV_RX32", `${x}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    put("H_MOV_XR32", `${x}${write(t, size, g)}\n        ${NEXT}`);
+    put("H_MOV_BR32", `${plainWrite(g)}\n        ${NEXT}`);
+  }
   put(`H_MOV_MI${s}`, `${ea(size, true)}${write(t, size, imm)}\n        ${NEXT}`);
 }
 put("H_MOV_RM16", `${ea(2, false)}${read("u16", 2)}\n        store<u16>(${G}, <u16>v); ${NEXT}`);
@@ -265,9 +312,9 @@ CC.forEach((cc, i) => {
   const base = CC[i & ~1] as string;
   const test = i & 1 ? `!(${TEST[base]})` : TEST[base];
   put(`H_J${cc}`, `if (${test}) { ${TAKEN} } else { ${FALLS} } break;`);
-  put(`H_SET${cc}`, `store<u8>(${G}, <u8>(${test})); ${NEXT}`);
-  put(`H_CMOV${cc}_RR32`, `if (${test}) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
 });
+put("H_SET_R8", `store<u8>(${G}, <u8>conditionBit(vcpu, ${IMM} & 15)); ${NEXT}`);
+put("H_CMOV_RR32", `if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
 
 // A comparison and the conditional jump behind it in one dispatch: the comparison's record comes first, the jump's
 // second. Flags are stored as ever; the condition is taken from the operands.
@@ -308,17 +355,26 @@ for (const { first, conditions } of FUSED) {
     put(`H_${first}_J${cc}`, `${s.load} ${s.flags} ${jump(test)}`);
   }
 }
+// Two plain operations in one dispatch: the first's body without its dispatch, then the second's. A store that may have
+// overwritten the second instruction (slow path) dispatches it anew.
+for (const [first, second] of PAIRS) {
+  const one = bodies.get(`H_${first}`);
+  const two = bodies.get(`H_${second}`);
+  if (one === undefined || two === undefined || !one.endsWith(NEXT)) throw new Error(`cannot pair ${first} and ${second}`);
+  const plain = one.slice(0, -NEXT.length).replaceAll(/(slowWrite\([^\n]*\);\n\s*if \(faulted\(vcpu\)\) break;)/g, `$1 ${first.startsWith("PUSH") ? "store<u32>(vcpu, a, ESP); " : ""}${NEXT_PAIR}`);
+  put(`H2_${first}_${second}`, `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`);
+}
 put(
   "H_CMOV_RM32",
   `{${ea(4, false)}${read("u32", 4)}
-        if (condition(vcpu, ${IMM} & 15)) store<u32>(${G}, v);
+        if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, v);
         } ${NEXT}`,
 );
 
 const file = `// Generated by tools/gen-interpreter.ts: do not edit.
 // The hot loop: executes decoded blocks until a fault, an event, or the end of the budget. See docs/ARCHITECTURE.md.
 import {
-  BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, DERIVED_BASE, EA_ADDR16, EA_CHECKED, EA_INDEX, EAX, EBP, ECX, EDX,
+  BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, DERIVED_BASE, EA_ADDR16, EA_CHECKED, EA_INDEX, EAX, EBP, ECX, EDX,
   EIP, ESP, EVENT, EVENT_AND_FAULT, FLUSH_GEN, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, MODE_FLAT_CODE, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
   TLB_READ, TLB_WRITE,
 } from "../../spec/layout";
@@ -330,7 +386,7 @@ import { execRare } from "../isa/rare";
 import { Mem } from "../mmu/access";
 import { slowRead, slowReadForUpdate, slowWrite } from "../mmu/slow";
 import { END_FALLS, END_LINKABLE, findBlock } from "./blocks";
-import { condition, Flags } from "./flags";
+import { conditionBit, Flags } from "./flags";
 import { faulted } from "./fault";
 
 /** Stopped between blocks: EIP and RETIRED are exact. */
