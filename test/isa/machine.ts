@@ -31,6 +31,7 @@ import {
   KERNEL_DS,
   LDT,
   ldtSelector,
+  PROT_EXEC,
   PROT_WRITE,
   REGIONS,
   USER_CS,
@@ -181,9 +182,10 @@ export class CoreMachine {
     for (const r of REGIONS) {
       for (let at = r.address; at < r.address + r.size; at += PAGE) {
         const writable = r.prot & PROT_WRITE ? 0x42n : 0n;
+        const noExecute = r.prot & PROT_EXEC ? 0n : 1n << 63n;
         entry(
           WORLD_TABLE + ((at >>> 12) & 511) * 8,
-          BigInt(WORLD_PHYSICAL + at - WORLD_BASE) | 4n | writable | PRESENT_ACCESSED,
+          BigInt(WORLD_PHYSICAL + at - WORLD_BASE) | 4n | writable | noExecute | PRESENT_ACCESSED,
         );
       }
       if (!r.filled) continue;
