@@ -4,7 +4,20 @@
 import { type Builder, EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP } from "./builder.ts";
 import { CASE_ANY_FAULT_ADDRESS, CASE_REPEAT, CASE_UNDEFINED_ON_FAULT } from "./format.ts";
 import { undefinedAfterShift } from "./undefined.ts";
-import { CS, DS, ES, KERNEL_DS, ldtSelector, SS, STACK, STACK_SIZE, USER_CS, USER_DS } from "./world.ts";
+import {
+  CODE,
+  CS,
+  DS,
+  ES,
+  KERNEL_DS,
+  ldtSelector,
+  SS,
+  STACK,
+  STACK_SIZE,
+  USER_CS,
+  USER_DS,
+  WORLD_BASE,
+} from "./world.ts";
 
 export interface Placed {
   /** Linear address of the memory operand, or -1. */
@@ -202,11 +215,16 @@ function farTarget(b: Builder): { offset: number; selector: number } {
   const { rnd } = b;
   const selector = rnd.pick(CODE_SELECTORS);
   const flat = selector >> 2 === USER_CS >> 2;
+  // Never the instruction itself: it would run again.
+  const inCode = (range: number): number => {
+    const k = rnd.below(range);
+    return (flat ? CODE : CODE - WORLD_BASE) + (Math.abs(CODE + k - b.c.address) < 20 ? k + 64 : k);
+  };
   // A target beyond the limit while the stack has no room: by the SDM #GP comes first, on AMD the push does.
   if (b.form.row.mnemonic === "callf" && !b.stackIsEasy) {
-    return { offset: (flat ? 0x2000c000 : 0xc000) + rnd.below(0xf00), selector };
+    return { offset: inCode(0xf00), selector };
   }
-  const offset = rnd.chance(85) ? (flat ? 0x2000c000 : 0xc000) + rnd.below(0x1f00) : rnd.value(32);
+  const offset = rnd.chance(85) ? inCode(0x1f00) : rnd.value(32);
   return { offset, selector };
 }
 
