@@ -16,7 +16,7 @@ import { advanceTimers, nextDeadlineNs } from "../time/deadline";
 import { findBlock, scratchBlock } from "./blocks";
 import { codeBreakpoints } from "./debug";
 import { clearFault, raise } from "./fault";
-import { runBlocks, STOP_INSIDE } from "./interpreter.gen";
+import { runBlocks, STOP_INSIDE } from "./interpreter";
 import { NO_EXIT, replayClear, replayRecord } from "./replay";
 
 /** BS of DR6: single step. */
