@@ -5,13 +5,13 @@ import {
   fldcw, fldenv, fnclex, fninit, fnsave, fnstcw, fnstenv, fnstsw, fnstswAx, frstor, fxrstor, fxsave, rotate,
 } from "./environment";
 import {
-  ADD, arithmeticMemory, arithmeticStack, changeSign, COM, COMP, compareStack, compareToEflags, conditionalMove, DIV, DIVR,
-  exchange, fprem, fscale, fxam, fxtract, I16, I32, M32, M64, MUL, RNDINT, SQRT, SUB, SUBR, test, unary,
+  ADD, arithmeticMemory, arithmeticStack, changeSign, COM, COMP, compareStack, compareToEflags, conditionalMove, DIV,
+  DIVR, exchange, fprem, fscale, fxam, fxtract, I16, I32, M32, M64, MUL, RNDINT, SQRT, SUB, SUBR, test, unary,
 } from "./operate";
 import { available, begin, fwait, waiting } from "./status";
 import {
-  freeRegister, loadBcd, loadConstant, loadDouble, loadExact, loadExtended, loadInteger, loadSingle, loadStack, storeBcd,
-  storeDouble, storeExtended, storeInteger, storeSingle, storeStack, storeStackUnchecked,
+  freeRegister, loadBcd, loadConstant, loadDouble, loadExact, loadExtended, loadInteger, loadSingle, loadStack,
+  storeBcd, storeDouble, storeExtended, storeInteger, storeSingle, storeStack, storeStackUnchecked,
 } from "./transfer";
 import { f2xm1, fyl2x, fyl2xp1 } from "./exponential";
 import { fcos, fpatan, fptan, fsin, fsincos } from "./trigonometric";

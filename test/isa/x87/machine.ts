@@ -91,7 +91,12 @@ export class X87Machine {
     for (let b = (res ^ (aux >>> 8)) & 0xff; b; b >>= 1) parity ^= b & 1;
     const sign = (res >>> 31) ^ ((aux >>> 16) & 1);
     return (
-      (aux >>> 31) | (parity << 2) | (((aux >>> 3) & 1) << 4) | (res === 0 ? 0x40 : 0) | (sign << 7) | (((aux ^ (aux << 1)) >>> 31) << 11)
+      (aux >>> 31) |
+      (parity << 2) |
+      (((aux >>> 3) & 1) << 4) |
+      (res === 0 ? 0x40 : 0) |
+      (sign << 7) |
+      (((aux ^ (aux << 1)) >>> 31) << 11)
     );
   }
 
