@@ -77,6 +77,11 @@ export class X87Machine {
     return this.bytes.subarray(at, at + size);
   }
 
+  /** ST(i). */
+  st(i: number): Uint8Array {
+    return this.register(((this.get16(L.FPU_FSW) >> 11) + i) & 7);
+  }
+
   /** The whole architectural FPU state as bytes. */
   state(): Uint8Array {
     return this.bytes.slice(VCPU + L.FPU_R, VCPU + L.FPU_FERR);
