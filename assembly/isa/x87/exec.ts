@@ -1,4 +1,12 @@
 // Dispatch of the x87 family: one case an operation of spec/opcodes/x87.ts.
+//
+// Behaviour is that of a Pentium 4. test/isa/x87 compares it with recordings of an AMD FPU, which agrees but for this:
+//  - An unmasked #I in a comparison: the SDM leaves condition codes and EFLAGS alone (followed here), AMD sets them.
+//  - FCOMI and FUCOMI: the SDM clears C1 (followed here), AMD keeps it.
+//  - FXSAVE with no exception pending: AMD leaves FIP, FDP and FOP out, Intel always stores them (followed here).
+//  - Operands for which the SDM calls a result undefined (F2XM1 beyond +-1, FYL2XP1 below -1, BCD digits above 9), the
+//    condition codes it calls undefined, and the aliases that it leaves out: as AMD does it.
+//  - Transcendental functions: both promise one unit in the last place; ours are within 0.501 when rounding to nearest.
 import { Op } from "../../../spec/op.gen";
 import { REC_DISP, REC_OP } from "../../../spec/layout";
 import {
