@@ -37,14 +37,16 @@ function settleFault(vcpu: i32): i32 {
   while (true) {
     switch (load<u32>(vcpu, FAULT)) {
       case FAULT_NONE:
+        // delivered: only now, because a delivery that waits for the host (a stack in MMIO) is repeated with its instruction
+        replayClear(vcpu);
         clearFault(vcpu);
         return GO_ON;
       case FAULT_EXCEPTION: {
-        replayClear(vcpu);
         const vector = load<u32>(vcpu, FAULT_VECTOR);
         if ((load<u32>(vcpu, CTRL_EXCEPTIONS) >> vector) & 1) {
           store<u32>(vcpu, vector, EXIT_NR);
           store<u64>(vcpu, <u64>load<u32>(vcpu, FAULT_ERROR), EXIT_DATA);
+          replayClear(vcpu);
           clearFault(vcpu);
           return Exit.Exception;
         }

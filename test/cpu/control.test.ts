@@ -445,6 +445,31 @@ describe("interrupts", () => {
   });
 });
 
+describe("execution controls", () => {
+  it("exit once and then execute the instruction", async () => {
+    const cases: [string, number, number, number[]][] = [
+      ["CPUID", L.CTRLF_CPUID, Exit.Cpuid, [0x0f, 0xa2]],
+      ["RDTSC", L.CTRLF_RDTSC, Exit.Rdtsc, [0x0f, 0x31]],
+      ["MOV CR3", L.CTRLF_CR3, Exit.Cr3Load, [0x0f, 0x22, 0xd8]],
+      ["INVLPG", L.CTRLF_INVLPG, Exit.Invlpg, [0x0f, 0x01, 0x38]],
+      ["SGDT", L.CTRLF_DESCRIPTOR, Exit.DescriptorAccess, [0x0f, 0x01, 0x00]],
+      ["RDMSR", L.CTRLF_MSR_BITMAP, Exit.MsrRead, [0x0f, 0x32]],
+    ];
+    for (const [name, flag, reason, bytes] of cases) {
+      const m = (await Machine.create()).protect(0);
+      m.setField(L.CTRL_FLAGS, flag);
+      m.view.setUint8(m.vcpu + L.MSR_BITMAP + (0x10 >> 3), 1); // MSR 10h
+      m.setReg("ecx", 0x10);
+      m.setReg("eax", 0x9000);
+      m.code([...bytes, 0xf4]);
+      expect(m.run(), name).toBe(reason);
+      expect(m.eip, name).toBe(CODE);
+      expect(m.run(), name).toBe(Exit.Hlt);
+      expect(m.eip, name).toBe(CODE + bytes.length + 1);
+    }
+  });
+});
+
 describe("hypercalls", () => {
   it("are #UD without a hypervisor and exit with one", async () => {
     const none = (await Machine.create()).protect(0);
