@@ -82,8 +82,8 @@ export const hotOps: readonly string[] = [
   "H_RET_I",
   // sixteen conditions each, in encoding order
   ...CC.map((c) => `H_J${c}`),
-  ...CC.map((c) => `H_SET${c}`),
-  ...CC.map((c) => `H_CMOV${c}_RR32`),
+  "H_SET_R8",
+  "H_CMOV_RR32",
   "H_CMOV_RM32",
   ...fusedOps,
 ];

@@ -13,6 +13,7 @@ export interface DebugTarget {
   resume(): void;
   pause(): Promise<void>;
   reset(): Promise<void>;
+  stop(reason?: unknown): Promise<ExitStatus>;
   step(instructions?: number): Promise<DebugStop>;
   setBreakpoints(addresses: readonly number[]): void;
   breakOn(what: { ports?: number[]; msrs?: number[]; exceptions?: number[] }): void;

@@ -56,6 +56,12 @@ export class Vcpu {
   getU64(offset: number): bigint {
     return this.#u64[(this.address + offset) >>> 3] ?? 0n;
   }
+  /** A 64-bit field that holds a 32-bit value: no BigInt on the way. */
+  setLow64(offset: number, value: number): void {
+    const at = (this.address + offset) >>> 2;
+    this.#u32[at] = value >>> 0;
+    this.#u32[at + 1] = 0;
+  }
   setU64(offset: number, value: bigint): void {
     this.#u64[(this.address + offset) >>> 3] = value;
   }
@@ -110,7 +116,7 @@ export class Vcpu {
   }
   /** Instructions retired since power-on. */
   get retired(): number {
-    return Number(this.getU64(RETIRED));
+    return this.getU32(RETIRED + 4) * 0x100000000 + this.getU32(RETIRED);
   }
   get exitReason(): number {
     return this.getU32(EXIT_REASON);

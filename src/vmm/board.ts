@@ -50,6 +50,8 @@ export interface BoardEvents {
   debugExit(code: number): void;
   a20(enabled: boolean): void;
   ignne(): void;
+  /** The guest waits for about a microsecond. */
+  ioDelay(): void;
 }
 
 export interface Board {
@@ -98,7 +100,7 @@ export function buildBoard(
     new ParallelPort(PARALLEL_BASE, irqs.line(PARALLEL_IRQ), events.parallel),
     new DebugConsole("debugcon", DEBUGCON_PORT, events.debugcon),
     new DebugConsole("firmware-log", FIRMWARE_LOG_PORT, events.firmwareLog),
-    new PostDisplay(config.postPort, events.post),
+    new PostDisplay(config.postPort, events.post, events.ioDelay),
   ];
   let pm: AcpiPm | undefined;
   if (config.acpi) {

@@ -29,6 +29,8 @@ import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from ".
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
 const BREAKPOINTS_MAX = 32;
+/** An 8-bit access on an ISA bus. */
+const ISA_ACCESS_NS = 1000n;
 
 /** What the run loop must look at before it goes on; the first of each kind wins. */
 export interface Requests {
@@ -37,7 +39,7 @@ export interface Requests {
   debug: DebugStop | undefined;
 }
 
-export interface MachineEvents extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ignne"> {
+export interface MachineEvents extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ignne" | "ioDelay"> {
   /** Something changed that may wake a halted vCPU, or that the run loop must look at. */
   wake(): void;
   trace(event: TraceEvent): void;
@@ -61,6 +63,7 @@ export class Machine implements ExitContext {
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
+  traceExits = false;
   readonly #irqs: IrqWiring;
   #tracing: ReadonlySet<TraceKind> = new Set();
   #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
@@ -92,6 +95,8 @@ export class Machine implements ExitContext {
       powerOff: () => this.end({ kind: "power-off" }),
       debugExit: (code) => this.end({ kind: "guest-exit", code }),
       a20: (enabled) => core.setA20(enabled ? 1 : 0),
+      // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
+      ioDelay: config.clock === "virtual" ? () => core.advanceClock(this.vcpu.address, ISA_ACCESS_NS) : () => {},
       ignne: () => this.vcpu.setU32(FPU_FERR, 0),
     });
     this.setTrace(config.trace);
@@ -127,6 +132,7 @@ export class Machine implements ExitContext {
     if (this.config.boot.kind !== "firmware") {
       // No firmware runs: do what it would have left behind.
       configurePci(board.pci, board.bridge);
+      board.keyboard.leaveAsFirmware();
       if (this.config.acpi) {
         const tables = buildAcpiTables({
           apic: this.config.apic, cpuCount: 1, pmBase: PM_BASE, serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
@@ -212,6 +218,7 @@ export class Machine implements ExitContext {
 
   setTrace(kinds: readonly TraceKind[]): void {
     this.#tracing = new Set(kinds);
+    this.traceExits = this.#tracing.has("exit");
     const observe = (kind: "port" | "mmio") => {
       if (!this.#tracing.has(kind)) return undefined;
       return (write: boolean, at: number, size: number, value: number, known: boolean): void =>

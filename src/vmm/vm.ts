@@ -59,7 +59,7 @@ export class Vm implements AsyncDisposable {
     });
     this.#loop = new RunLoop(
       machine.core, machine.vcpu, machine.clock, machine, platform, () => this.#pauseRequested || machine.requested,
-      (on) => machine.setDebugControls(on), config.psPerInstruction,
+      config.psPerInstruction,
     );
     this.#loop.onTurn = () => outputs.flush();
     hooks.wake = () => this.#loop.wake();

@@ -105,6 +105,7 @@ export class GdbSession {
         return undefined;
       case "k":
         this.link.close();
+        await this.debug.target.stop();
         return undefined;
       case "v":
         return await this.#verbose(packet);

@@ -167,12 +167,13 @@ export async function buildGuestImage(directory: string, options: GuestImageOpti
     files: { kernel: fileOf(kernelTar, /^boot\/vmlinuz-/, kernelPackage), initrd },
     source: describe([kernelPackage, busyboxPackage, ...extra]),
     append: SERIAL_CONSOLE,
-    memoryBytes: 256 * MIB,
+    // The archive and the file system that it becomes are both in memory for a moment.
+    memoryBytes: Math.max(256, Math.ceil((128 * MIB + 3 * initrd.length) / (64 * MIB)) * 64) * MIB,
   };
 }
 
 function fileOf(tar: Uint8Array, path: RegExp, debianPackage: DebianPackage): Uint8Array {
-  for (const entry of readTar(tar)) if (entry.kind === "file" && path.test(entry.path)) return entry.data.slice();
+  for (const entry of readTar(tar)) if (entry.kind === "file" && path.test(entry.path)) return new Uint8Array(entry.data);
   throw new VmError(
     "host",
     `The package ${debianPackage.name} ${debianPackage.version} has no file like ${path.source}; its layout has changed.`,
