@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Exit } from "../../spec/exits.ts";
 import * as L from "../../spec/layout.ts";
-import { CODE, CS0, gate, HANDLERS, Machine, STACK0, STACK3, TSS } from "./machine.ts";
+import { CODE, CS0, CS3, gate, HANDLERS, Machine, STACK0, STACK3, TSS } from "./machine.ts";
 
 const PRIVILEGED: [string, number[]][] = [
   ["mov cr0,eax", [0x0f, 0x22, 0xc0]],
@@ -180,6 +180,53 @@ describe("flags", () => {
     const old = (await Machine.create("core2")).protect(0);
     old.code([0x0f, 0x01, 0xcb]);
     expect(old.runToHandler()).toBe(6);
+  });
+});
+
+describe("SMAP and SMEP", () => {
+  /** Identity paging of the first 2 MiB; the page at 9000h is the user's. */
+  async function paged(cr4: number): Promise<Machine> {
+    const m = (await Machine.create()).protect(0);
+    m.w32(0x20000, 0x21007);
+    for (let i = 0; i < 256; i++) m.w32(0x21000 + i * 4, (i << 12) | (i === 9 ? 7 : 3));
+    m.setField(L.CR3, 0x20000);
+    m.setField(L.CR4, cr4);
+    m.setField(L.CR0, 0x80000011);
+    m.sync();
+    return m;
+  }
+
+  it("SMAP follows EFLAGS.AC access by access", async () => {
+    const m = await paged(0x200000);
+    m.w32(0x9000, 0x1234);
+    m.code([0x0f, 0x01, 0xcb, 0xa1, 0, 0x90, 0, 0, 0xa3, 4, 0x90, 0, 0, 0x0f, 0x01, 0xca, 0xa1, 0, 0x90, 0, 0]);
+    m.run(4); // stac, read, write, clac
+    expect([m.reg("eax"), m.r32(0x9004), m.eip]).toEqual([0x1234, 0x1234, CODE + 16]);
+    expect(m.runToHandler()).toBe(14);
+    expect([m.r32(STACK0 - 16), m.field(L.CR2)]).toEqual([1, 0x9000]);
+  });
+
+  it("SMEP keeps ring 0 from user code", async () => {
+    const m = await paged(0x100000);
+    m.w8(0x9000, 0x90);
+    m.code([0xe9, 0xfb, 0x0f, 0, 0]); // jmp 9000h
+    expect(m.runToHandler()).toBe(14);
+    expect([m.r32(STACK0 - 16), m.field(L.CR2)]).toEqual([0x11, 0x9000]); // a fetch, which SMEP makes the error code report
+  });
+});
+
+describe("alignment checks", () => {
+  it("begin with the POPF or IRET that sets AC at CPL 3", async () => {
+    for (const iret of [false, true]) {
+      const m = (await Machine.create()).protect(3);
+      m.setField(L.CR0, 0x40011);
+      const frame = iret ? [CODE + 1, CS3, 0x40002] : [0x40002];
+      m.setReg("esp", STACK3 - frame.length * 4);
+      frame.forEach((v, i) => m.w32(STACK3 - frame.length * 4 + i * 4, v));
+      m.code([iret ? 0xcf : 0x9d, 0xa1, 1, 0x90, 0, 0]);
+      expect(m.runToHandler()).toBe(17);
+      expect(m.items(STACK0 - 24, 4, 2)).toEqual([0, CODE + 1]);
+    }
   });
 });
 
