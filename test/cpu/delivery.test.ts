@@ -221,6 +221,26 @@ describe("a stack in device memory", () => {
   });
 });
 
+describe("guests that fault for ever", () => {
+  it("#AC while #AC is delivered ends in shutdown", async () => {
+    const m = (await Machine.create()).protect(3);
+    m.setField(L.CR0, 0x40011);
+    m.setDescriptor(FREE, descriptor(0, 0xffffffff, 0xc0ff)); // conforming, DPL 3: the handler stays on the user's stack
+    m.setGate(17, gate(FREE, HANDLERS + 17 * 16, 14, 0));
+    m.eflags = 0x40002;
+    m.setReg("esp", STACK3 + 1);
+    m.code([0x50]);
+    expect(m.run()).toBe(Exit.Shutdown);
+  });
+
+  it("a handler that faults at its first instruction uses up the budget", async () => {
+    const m = (await Machine.create()).real();
+    m.code(UD2, HANDLERS + 6 * 16);
+    m.code(UD2);
+    expect(m.run(1000)).toBe(Exit.Budget);
+  });
+});
+
 describe("real mode", () => {
   it("delivers through the vector table and IRET returns", async () => {
     const m = (await Machine.create()).real();

@@ -150,6 +150,9 @@ function recordDebug(vcpu: i32, bits: u32): void {
 const ERROR_VECTORS: u32 = (1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.AC);
 const CONTRIBUTORY_VECTORS: u32 = (1 << Vector.DE) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP);
 
+/** A chain of benign faults (#AC on the stack of the #AC handler) would never end on a processor; here it is shutdown. */
+const CHAIN_MAX = 16;
+
 function errorKind(vector: u32): u32 {
   return vector < 32 && (ERROR_VECTORS >> vector) & 1 ? KIND_ERROR : 0;
 }
@@ -182,7 +185,7 @@ function deliverChain(vcpu: i32, first: u32, firstKind: u32, firstError: u32): v
   let vector = first;
   let kind = firstKind;
   let error = firstError;
-  while (true) {
+  for (let depth = 0; depth < CHAIN_MAX; depth++) {
     deliverEvent(vcpu, vector, kind, error);
     if (load<u32>(vcpu, FAULT) == FAULT_NONE || load<u32>(vcpu, FAULT) == FAULT_EXIT) return;
     const next = load<u32>(vcpu, FAULT_VECTOR);
@@ -198,6 +201,7 @@ function deliverChain(vcpu: i32, first: u32, firstKind: u32, firstError: u32): v
     }
     kind = KIND_FAULT | errorKind(vector);
   }
+  shutdown(vcpu);
 }
 
 // ---------------------------------------------------------------- delivery
