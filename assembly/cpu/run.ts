@@ -51,6 +51,8 @@ function settleFault(vcpu: i32): i32 {
           return Exit.Exception;
         }
         deliverException(vcpu);
+        // a delivery takes the time of an instruction: a guest whose handlers only fault uses up its budget, too
+        store<u64>(vcpu, load<u64>(vcpu, RETIRED) + 1, RETIRED);
         if (load<u32>(vcpu, FAULT) == FAULT_EXCEPTION) raise(vcpu, Vector.DF, 0);
         break;
       }

@@ -235,9 +235,21 @@ describe("guests that fault for ever", () => {
 
   it("a handler that faults at its first instruction uses up the budget", async () => {
     const m = (await Machine.create()).real();
+    // a stack of its own, which only overwrites itself when SP wraps
+    m.loadCache(L.SEG_SS, 0x2000, 0x20000, 0xffff, 0x93);
+    m.sync();
     m.code(UD2, HANDLERS + 6 * 16);
     m.code(UD2);
     expect(m.run(1000)).toBe(Exit.Budget);
+
+    // an instruction breakpoint on the handler of #DB itself
+    const debug = (await Machine.create()).real();
+    debug.setField(L.DR0, HANDLERS + 16);
+    debug.setField(L.DR7, 0x402);
+    debug.loadCache(L.SEG_SS, 0x2000, 0x20000, 0xffff, 0x93);
+    debug.sync();
+    debug.code([0xcd, 1]);
+    expect(debug.run(1000)).toBe(Exit.Budget);
   });
 });
 
