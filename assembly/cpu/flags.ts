@@ -52,6 +52,14 @@ export class Flags {
       store<u32>(vcpu, ((carries << 24) & 0xc0000000) | (carries & 8), FLAG_AUX);
     }
   }
+  /** Result with CF and OF (0 or 1 each) given and AF clear: shifts, multiplications. */
+  // @ts-ignore: decorator
+  @inline static result<T>(vcpu: i32, res: u32, cf: u32, ovf: u32): void {
+    if (sizeof<T>() == 4) store<u32>(vcpu, res, FLAG_RES);
+    else if (sizeof<T>() == 2) store<i32>(vcpu, <i32>(<i16>res), FLAG_RES);
+    else store<i32>(vcpu, <i32>(<i8>res), FLAG_RES);
+    store<u32>(vcpu, (cf << 31) | ((cf ^ ovf) << 30), FLAG_AUX);
+  }
   /** Flags of AND, OR, XOR, TEST: CF = OF = AF = 0. */
   // @ts-ignore: decorator
   @inline static logic<T>(vcpu: i32, res: u32): void {

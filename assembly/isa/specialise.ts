@@ -71,7 +71,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
       set(rec, reg ? Op.H_MOV_RI8 : Op.H_MOV_MI8);
       return;
     case Op.SETCC:
-      if (reg) { store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG); set(rec, <u32>Op.H_SETO + (opcode & 15)); }
+      if (reg) { store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG); set(rec, Op.H_SET_R8); }
       return;
     case Op.NOP: set(rec, Op.H_NOP); return;
     case Op.JCC:
@@ -88,9 +88,9 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
   const flatStack = (mode & (MODE_SS32 | MODE_FLAT_DATA)) == (MODE_SS32 | MODE_FLAT_DATA);
   switch (op) {
     case Op.MOV_EGV:
-      if (reg) { swapRegisters(rec); set(rec, Op.H_MOV_RR32); } else set(rec, Op.H_MOV_MR32);
+      if (reg) { swapRegisters(rec); set(rec, Op.H_MOV_RR32); } else set(rec, load<u8>(rec, REC_EA) == 0 ? Op.H_MOV_BR32 : Op.H_MOV_MR32);
       break;
-    case Op.MOV_GEV: set(rec, reg ? Op.H_MOV_RR32 : Op.H_MOV_RM32); break;
+    case Op.MOV_GEV: set(rec, reg ? Op.H_MOV_RR32 : load<u8>(rec, REC_EA) == 0 ? Op.H_MOV_RB32 : Op.H_MOV_RM32); break;
     case Op.MOV_EIV:
       if (reg) store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG);
       set(rec, reg ? Op.H_MOV_RI32 : Op.H_MOV_MI32);
@@ -132,7 +132,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
     case Op.SHL_ECV: if (reg) set(rec, Op.H_SHL_RC32); break;
     case Op.SHR_ECV: if (reg) set(rec, Op.H_SHR_RC32); break;
     case Op.SAR_ECV: if (reg) set(rec, Op.H_SAR_RC32); break;
-    case Op.CMOVCC: if (reg) set(rec, <u32>Op.H_CMOVO_RR32 + (opcode & 15)); break;
+    case Op.CMOVCC: set(rec, reg ? Op.H_CMOV_RR32 : Op.H_CMOV_RM32); break;
     case Op.JMP_J: if (mode & MODE_FLAT_CODE) set(rec, Op.H_JMP); break;
     case Op.JMP_E: if (mode & MODE_FLAT_CODE) set(rec, reg ? Op.H_JMP_R : Op.H_JMP_M); break;
     default:

@@ -2,7 +2,7 @@
 // A bit for each 64-byte granule says where instructions are: data beside code costs a slow write and nothing more.
 import {
   BLOCK_ADDR, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_NEXT_HASH, BLOCK_NEXT_PAGE, BLOCK_RECORDS, COUNT_SMC, COUNT_ARENA_FLUSH, FLUSH_GEN, JUMP_CACHE, JUMP_CACHE_ENTRIES,
-  PAGE_CODE, REC_LEN, REC_OP, REC_STRIDE, TLB_DELTA, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_ARENA_BASE, VM_ARENA_NEXT,
+  PAGE_CODE, REC_OP, REC_STRIDE, TLB_DELTA, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_ARENA_BASE, VM_ARENA_NEXT,
   VM_BASE, VM_BLOCK_MAP, VM_CODE_BITS, VM_PAGE_BLOCKS, VM_PAGE_FLAGS, VM_VCPU_COUNT, BLOCK_MAP_ENTRIES, BLOCK_MODE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
@@ -67,7 +67,6 @@ function killBlock(block: i32): void {
   for (let i = 0; i <= n; i++) {
     const rec = block + BLOCK_RECORDS + i * REC_STRIDE;
     store<u16>(rec, Op.REDECODE, REC_OP);
-    store<u8>(rec, 0, REC_LEN);
   }
   store<u32>(block, 0, BLOCK_LINK_TAKEN);
   store<u32>(block, 0, BLOCK_LINK_NEXT);

@@ -9,6 +9,8 @@ const ET_EXEC = 2;
 const EM_386 = 3;
 const PT_LOAD = 1;
 const PF_X = 1;
+const HIGH_MEMORY = 0x100000;
+const HEADER_PAGE_BYTES = 0x1000;
 const EHDR_BYTES = 52;
 const PHDR_BYTES = 32;
 /** PN_XNUM and above say that the real count is elsewhere; no kernel comes near it. */
@@ -104,11 +106,29 @@ export function parseElf(bytes: Uint8Array, name: string): ElfImage {
     ) {
       entry = linkedEntry - segment.vaddr + segment.paddr;
     }
-    segments.push(segment);
+    segments.push(withoutHeaderPage(segment));
   }
   if (segments.length === 0)
     throw badImage(`The ${name} has no PT_LOAD segment, so there is nothing to load.`, { count });
   return { entry, segments, bytes };
+}
+
+/**
+ * GNU ld's default script puts the ELF header into the page before the first section, so that a program linked for
+ * 1 MiB has a segment that begins in the BIOS area. Nothing runs from there: what lies below 1 MiB of such a segment is
+ * left out.
+ */
+function withoutHeaderPage(segment: ElfSegment): ElfSegment {
+  const below = HIGH_MEMORY - segment.paddr;
+  if (segment.offset !== 0 || below <= 0 || below > HEADER_PAGE_BYTES || segment.memoryBytes <= below) return segment;
+  return {
+    ...segment,
+    offset: Math.min(below, segment.fileBytes),
+    vaddr: segment.vaddr + below,
+    paddr: HIGH_MEMORY,
+    fileBytes: Math.max(0, segment.fileBytes - below),
+    memoryBytes: segment.memoryBytes - below,
+  };
 }
 
 /** Puts every segment at its physical address. Throws VmError("bad-image") where that is not free RAM. */

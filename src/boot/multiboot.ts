@@ -4,7 +4,7 @@
 import type { BootSource } from "../vmm/config.ts";
 import { loadElf, parseElf } from "./elf.ts";
 import { badImage, hex, ImageReader } from "./image.ts";
-import type { BootMachine } from "./machine.ts";
+import { type BootMachine, E820_RAM } from "./machine.ts";
 import { PAGE_BYTES, Placement } from "./placement.ts";
 import { flatGdt, GDT_BASE, MULTIBOOT_SELECTORS, protectedStart } from "./start.ts";
 
@@ -16,6 +16,7 @@ const HEADER_BYTES = 12;
 const HEADER_ADDRESS_BYTES = 32;
 const FLAG_ADDRESSES = 1 << 16;
 
+const HIGH_MEMORY = 0x100000;
 const INFO_BASE = 0x9000;
 const INFO_BYTES = 88;
 const INFO_FLAG_MEMORY = 1 << 0;
@@ -26,7 +27,6 @@ const INFO_FLAG_MEMORY_MAP = 1 << 6;
 const INFO_FLAG_LOADER_NAME = 1 << 9;
 /** First hard disk, no partition. */
 const BOOT_DEVICE = 0x8000ffff;
-const CONVENTIONAL_KIB = 640;
 const MAP_ROW_BYTES = 24;
 const MODULE_ROW_BYTES = 16;
 /** Strings, module table and memory map must end below the boot stack and everything else in conventional memory. */
@@ -75,7 +75,7 @@ export function prepareMultiboot(source: MultibootSource, machine: BootMachine):
 
   placement.place("boot GDT", GDT_BASE, flatGdt(MULTIBOOT_SELECTORS));
   const modules = (source.modules ?? []).map((module, index) => {
-    const base = Math.max(alignPage(placement.end), 0x100000);
+    const base = Math.max(alignPage(placement.end), HIGH_MEMORY);
     placement.place(`multiboot module ${index + 1}`, base, module.image);
     return { base, end: base + module.image.length, text: module.append };
   });
@@ -116,6 +116,12 @@ function loadByAddresses(image: ImageReader, header: MultibootHeader, placement:
   }
   placement.place("multiboot kernel", loadAddress, contents, bssEnd === 0 ? loadBytes : bssEnd - loadAddress);
   return entry;
+}
+
+/** RAM without a hole from `base` on. */
+function ramBytesFrom(machine: BootMachine, base: number): number {
+  const row = machine.e820.find((candidate) => candidate.type === E820_RAM && candidate.base === base);
+  return row?.size ?? 0;
 }
 
 interface LoadedModule {
@@ -177,8 +183,8 @@ function multibootInfo(machine: BootMachine, commandLine: string, modules: reado
       INFO_FLAG_LOADER_NAME,
     true,
   );
-  view.setUint32(4, CONVENTIONAL_KIB, true);
-  view.setUint32(8, Math.max(0, Math.floor(machine.memory.ramBytes / 1024) - 1024), true);
+  view.setUint32(4, ramBytesFrom(machine, 0) >>> 10, true);
+  view.setUint32(8, ramBytesFrom(machine, HIGH_MEMORY) >>> 10, true);
   view.setUint32(12, BOOT_DEVICE, true);
   view.setUint32(16, commandLineAddress, true);
   view.setUint32(20, modules.length, true);

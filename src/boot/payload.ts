@@ -155,7 +155,8 @@ function unpackLzma(payload: Uint8Array, limits: UnpackLimits): Uint8Array {
   if (payload.length < LZMA_HEADER_BYTES) throw new RangeError("the lzma header is incomplete");
   // The library believes the header: its dictionary is allocated, and it decodes to the announced size however
   // little input there is. Both are bounded here.
-  const bounded = payload.slice();
+  // Not slice(): on a Node Buffer that would be a view of the caller's bytes.
+  const bounded = new Uint8Array(payload);
   const view = new DataView(bounded.buffer);
   const announced = view.getUint32(5, true) + view.getUint32(9, true) * 2 ** 32;
   const UNKNOWN = 2 ** 64;

@@ -19,7 +19,7 @@ export const INIT_EXIT_PREFIX = "paravane: exit ";
 export const INIT_SCRIPT = `#!/bin/sh
 echo "${INIT_BANNER}"
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-export HOME=/root TERM=\${TERM:-vt100} LANG=C.UTF-8
+export HOME=/root TERM=\${TERM:-vt100}
 
 mount -t proc proc /proc
 mount -t sysfs sys /sys

@@ -11,7 +11,9 @@ describe("the escape key", () => {
   function type(...pieces: string[]): { guest: string; actions: string[] } {
     const filter = new EscapeFilter();
     const actions: string[] = [];
-    const guest = pieces.map((piece) => Buffer.from(filter.push(Buffer.from(piece, "latin1"), (action) => actions.push(action))).toString("latin1"));
+    const guest = pieces.map((piece) =>
+      Buffer.from(filter.push(Buffer.from(piece, "latin1"), (action) => actions.push(action))).toString("latin1"),
+    );
     return { guest: guest.join(""), actions };
   }
   it("passes everything else through, every byte", () => {
@@ -31,10 +33,13 @@ describe("the escape key", () => {
 
 describe("progress", () => {
   it("fits the window and stays between 0 and 100 %", () => {
-    expect(progressLine({ phase: "downloading", done: 1, total: 2 }, 80)).toBe(`downloading  [${"#".repeat(12)}${"-".repeat(12)}] 50%`);
+    expect(progressLine({ phase: "downloading", done: 1, total: 2 }, 80)).toBe(
+      `downloading  [${"#".repeat(12)}${"-".repeat(12)}] 50%`,
+    );
     expect(progressLine({ phase: "x", done: 9, total: 3 }, 80)).toContain("100%");
     expect(progressLine({ phase: "unpacking" }, 80)).toBe("unpacking");
-    for (const columns of [10, 20, 40]) expect(progressLine({ phase: "a rather long phase", done: 1, total: 3 }, columns).length).toBeLessThan(columns);
+    for (const columns of [10, 20, 40])
+      expect(progressLine({ phase: "a rather long phase", done: 1, total: 3 }, columns).length).toBeLessThan(columns);
   });
 });
 
@@ -59,13 +64,16 @@ describe.skipIf(!hasScript)("a raw terminal", () => {
     return output;
   }
 
-  it.each(["dispose", "exit", "throw", "SIGKILL", "SIGABRT", "abort"])("is what it was before after %s", async (ending) => {
-    const output = await session(ending, "x");
-    const settings = output.match(/^(?:[0-9a-f]+:){10,}[0-9a-f]+\r$/gm);
-    expect(settings).toHaveLength(2);
-    expect(settings?.[1]).toBe(settings?.[0]);
-    expect(output).toContain("[100x30]ready");
-  });
+  it.each(["dispose", "exit", "throw", "SIGKILL", "SIGABRT", "abort"])(
+    "is what it was before after %s",
+    async (ending) => {
+      const output = await session(ending, "x");
+      const settings = output.match(/^(?:[0-9a-f]+:){10,}[0-9a-f]+\r$/gm);
+      expect(settings).toHaveLength(2);
+      expect(settings?.[1]).toBe(settings?.[0]);
+      expect(output).toContain("[100x30]ready");
+    },
+  );
 
   it("hands every key over at once and without an echo: no line editing, no signals", async () => {
     expect(await session("dispose", "\x03")).toContain("ready<03>");

@@ -31,15 +31,28 @@ describe("local APIC: registers", () => {
     expect(at(C.APIC_VERSION)).toBe(0x50014);
     expect(at(C.APIC_DFR)).toBe(0xffffffff);
     expect(at(C.APIC_SVR)).toBe(0xff);
-    for (const offset of [C.APIC_TPR, C.APIC_LDR, C.APIC_ESR, C.APIC_ICR_LOW, C.APIC_TIMER_INITIAL]) expect(at(offset)).toBe(0);
+    for (const offset of [C.APIC_TPR, C.APIC_LDR, C.APIC_ESR, C.APIC_ICR_LOW, C.APIC_TIMER_INITIAL])
+      expect(at(offset)).toBe(0);
     for (let lvt = C.APIC_LVT_TIMER; lvt <= C.APIC_LVT_ERROR; lvt += 0x10) expect(at(lvt)).toBe(0x10000);
   });
   test("reserved bits are not kept, read-only registers do not change", () => {
     for (const [offset, kept] of [
-      [C.APIC_ID, 0xff000000], [C.APIC_TPR, 0xff], [C.APIC_LDR, 0xff000000], [C.APIC_DFR, 0xffffffff], [C.APIC_SVR, 0x3ff],
-      [C.APIC_ICR_HIGH, 0xff000000], [C.APIC_LVT_TIMER, 0x700ff], [C.APIC_LVT_THERMAL, 0x107ff], [C.APIC_LVT_PERF, 0x107ff],
-      [C.APIC_LVT_LINT0, 0x1a7ff], [C.APIC_LVT_LINT1, 0x1a7ff], [C.APIC_LVT_ERROR, 0x100ff], [C.APIC_TIMER_DIVIDE, 0xb],
-      [C.APIC_VERSION, 0x50014], [C.APIC_PPR, 0xff], [C.APIC_TIMER_CURRENT, 0],
+      [C.APIC_ID, 0xff000000],
+      [C.APIC_TPR, 0xff],
+      [C.APIC_LDR, 0xff000000],
+      [C.APIC_DFR, 0xffffffff],
+      [C.APIC_SVR, 0x3ff],
+      [C.APIC_ICR_HIGH, 0xff000000],
+      [C.APIC_LVT_TIMER, 0x700ff],
+      [C.APIC_LVT_THERMAL, 0x107ff],
+      [C.APIC_LVT_PERF, 0x107ff],
+      [C.APIC_LVT_LINT0, 0x1a7ff],
+      [C.APIC_LVT_LINT1, 0x1a7ff],
+      [C.APIC_LVT_ERROR, 0x100ff],
+      [C.APIC_TIMER_DIVIDE, 0xb],
+      [C.APIC_VERSION, 0x50014],
+      [C.APIC_PPR, 0xff],
+      [C.APIC_TIMER_CURRENT, 0],
     ] as const) {
       c.setApic(offset, 0xffffffff);
       expect(c.apic(offset), offset.toString(16)).toBe(kept);
@@ -53,7 +66,13 @@ describe("local APIC: registers", () => {
     expect(c.apic(C.APIC_LVT_TIMER)).toBe(0x300ff);
   });
   test("accesses that are not aligned 32-bit ones are ignored", () => {
-    for (const [offset, size] of [[0x80, 1], [0x80, 2], [0x84, 4], [0x81, 4], [0x80, 8]] as const) {
+    for (const [offset, size] of [
+      [0x80, 1],
+      [0x80, 2],
+      [0x84, 4],
+      [0x81, 4],
+      [0x80, 8],
+    ] as const) {
       c.core.chipsetMmioWrite!(c.vcpu(0), 0xfee00000 + offset, size, 0x55n);
       expect(Number(c.core.chipsetMmioRead(c.vcpu(0), 0xfee00000 + offset, size))).toBe(0);
     }
@@ -312,7 +331,16 @@ describe("local APIC: timer", () => {
     expect(c.core.lapicNextDeadline(c.vcpu(0))).toBe(7000n);
   });
   test("every divisor", () => {
-    for (const [divide, by] of [[0, 2], [1, 4], [2, 8], [3, 16], [8, 32], [9, 64], [10, 128], [11, 1]] as const) {
+    for (const [divide, by] of [
+      [0, 2],
+      [1, 4],
+      [2, 8],
+      [3, 16],
+      [8, 32],
+      [9, 64],
+      [10, 128],
+      [11, 1],
+    ] as const) {
       arm(0x10040, 1000, divide);
       c.wait(by * 10);
       expect(current(), `divide by ${by}`).toBe(990);

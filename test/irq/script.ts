@@ -66,10 +66,20 @@ export function digest(script: readonly string[]): string {
   return createHash("sha256").update(script.join("\n")).digest("hex").slice(0, 16);
 }
 
-/** What QEMU answered to a script; throws when the script is not the one that was recorded. */
-export function recorded(name: string, script: readonly string[]): number[] {
-  const all = JSON.parse(readFileSync(new URL("qemu-answers.json", import.meta.url), "utf8")) as Record<string, Recording>;
+/** The recording of a script; throws when the script is not the one that was recorded. */
+export function recordedText(name: string, script: readonly string[]): string {
+  const all = JSON.parse(readFileSync(new URL("qemu-answers.json", import.meta.url), "utf8")) as Record<
+    string,
+    Recording
+  >;
   const recording = all[name];
   if (recording?.script !== digest(script)) throw new Error(`"${name}" has changed: npx tsx test/irq/record.ts`);
-  return recording.answers.split(" ").map((a) => Number.parseInt(a, 16));
+  return recording.answers;
+}
+
+/** What QEMU answered to a script. */
+export function recorded(name: string, script: readonly string[]): number[] {
+  return recordedText(name, script)
+    .split(" ")
+    .map((a) => Number.parseInt(a, 16));
 }

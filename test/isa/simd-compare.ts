@@ -3,9 +3,9 @@ import * as L from "../../spec/layout.ts";
 import * as op from "../../spec/op.gen.ts";
 import type { OpcodeRow } from "../../spec/opcodes/row.ts";
 import * as S from "../../tools/oracle/simd-cases.ts";
-import { PAGE_LINEAR, type SimdCore } from "./simd-core.ts";
+import { DATA, type SimdCore } from "./simd-core.ts";
 
-const Op = op.Op as unknown as Record<string, number>;
+const { Op } = op as unknown as { Op: Record<string, number> };
 const ARITHMETIC_FLAGS = 0x8d5;
 /** Where the memory operand lies in the test page. */
 const OPERAND = 0x100;
@@ -34,17 +34,16 @@ function execute(core: SimdCore, c: S.SimdCase): DataView {
   core.set(L.EAX, s.getUint32(S.STATE_EAX, true));
   core.set(L.ECX, s.getUint32(S.STATE_ECX, true));
   core.set(L.EDX, s.getUint32(S.STATE_EDX, true));
-  const pointer = PAGE_LINEAR + OPERAND + s.getUint32(S.STATE_OFFSET, true);
+  const pointer = DATA + OPERAND + s.getUint32(S.STATE_OFFSET, true);
   core.set(L.ESI, pointer);
   core.set(L.EDI, pointer);
   core.set(L.MXCSR, s.getUint32(S.STATE_MXCSR, true));
   setFlags(core, s.getUint32(S.STATE_EFLAGS, true));
-  bytes.set(c.state.subarray(S.STATE_MEMORY, S.STATE_MEMORY + 32), core.page + OPERAND);
-  const id = Op[c.row.op];
-  if (id === undefined) throw new Error(`no Op.${c.row.op}`);
-  core.decode(id, c.row.ext ?? 1, c.rm, c.imm, c.memory);
-  if (c.word) view.setUint8(core.record + L.REC_PFX, view.getUint8(core.record + L.REC_PFX) | L.PFX_OP16 | L.PFX_66);
-  const trap = core.run(c.row.family);
+  bytes.set(c.state.subarray(S.STATE_MEMORY, S.STATE_MEMORY + 32), core.data + OPERAND);
+  const id = core.decode(c.state.subarray(S.STATE_CODE, S.STATE_CODE + (c.state[S.STATE_CODE + 15] as number)));
+  if (id !== Op[c.row.op])
+    throw new Error(`${c.row.mnemonic} decodes to op ${id}, not to ${c.row.op} (${Op[c.row.op]})`);
+  const trap = core.run();
   const out = new Uint8Array(c.state);
   const o = new DataView(out.buffer);
   out.set(bytes.subarray(vcpu + L.XMM, vcpu + L.XMM + 48), S.STATE_XMM);
@@ -59,7 +58,7 @@ function execute(core: SimdCore, c: S.SimdCase): DataView {
   o.setUint32(S.STATE_MXCSR, core.get(L.MXCSR), true);
   o.setUint32(S.STATE_TAG, view.getUint8(vcpu + L.FPU_TAG), true);
   o.setUint32(S.STATE_TRAP, trap, true);
-  out.set(bytes.subarray(core.page + OPERAND, core.page + OPERAND + 32), S.STATE_MEMORY);
+  out.set(bytes.subarray(core.data + OPERAND, core.data + OPERAND + 32), S.STATE_MEMORY);
   return o;
 }
 
@@ -84,8 +83,12 @@ function flags(core: SimdCore): number {
   parity ^= parity >> 2;
   parity ^= parity >> 1;
   const f =
-    (aux >>> 31) | ((~parity & 1) << 2) | (((aux >>> 3) & 1) << 4) | ((res === 0 ? 1 : 0) << 6) |
-    (((res >>> 31) ^ ((aux >>> 16) & 1)) << 7) | (((aux >>> 31) ^ ((aux >>> 30) & 1)) << 11);
+    (aux >>> 31) |
+    ((~parity & 1) << 2) |
+    (((aux >>> 3) & 1) << 4) |
+    ((res === 0 ? 1 : 0) << 6) |
+    (((res >>> 31) ^ ((aux >>> 16) & 1)) << 7) |
+    (((aux >>> 31) ^ ((aux >>> 30) & 1)) << 11);
   return f & ARITHMETIC_FLAGS;
 }
 
@@ -102,7 +105,9 @@ function approximates(c: S.SimdCase, got: DataView, want: DataView, at: number):
   const other = want.getFloat32(at, true);
   if (!Number.isFinite(other) || other === 0 || Math.abs(other) < 2 ** -126 || Math.abs(exact) < 2 ** -125.99) {
     // Near the bottom of the range the SDM lets results be flushed or not.
-    return Math.abs(exact) < 2 ** -125.9 && Math.abs(exact) > 0 && (value === 0 || Math.abs(value / exact - 1) <= bound);
+    return (
+      Math.abs(exact) < 2 ** -125.9 && Math.abs(exact) > 0 && (value === 0 || Math.abs(value / exact - 1) <= bound)
+    );
   }
   return Math.abs(value / exact - 1) <= bound;
 }
@@ -128,7 +133,8 @@ function hex(n: number): string {
 
 export function describeFailure(c: S.SimdCase, list: Failure[]): string {
   const s = new DataView(c.state.buffer);
-  const words = (at: number, n: number): string => Array.from({ length: n }, (_, i) => hex(s.getUint32(at + 4 * i, true))).join(" ");
+  const words = (at: number, n: number): string =>
+    Array.from({ length: n }, (_, i) => hex(s.getUint32(at + 4 * i, true))).join(" ");
   const out = list.map((f) => `  at ${f.at}: got ${hex(f.got)}, the CPU ${hex(f.want)}`);
   return [
     `${c.memory ? "mem" : `rm=${c.rm}`} imm=${c.imm} mxcsr=${hex(s.getUint32(S.STATE_MXCSR, true))} offset=${s.getUint32(S.STATE_OFFSET, true)}`,

@@ -1,68 +1,108 @@
-// The MMX and SSE handlers alone, compiled with asc, over a vCPU block and one page of guest memory.
+// The decoder, the MMX and SSE handlers and the MMU, compiled with asc, over 64 KiB of paged guest memory.
 import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import asc from "assemblyscript/asc";
 import * as L from "../../spec/layout.ts";
-import { CR4_OSFXSR, CR4_OSXMMEXCPT } from "../../spec/registers.ts";
+import { CR0_PE, CR0_PG, CR0_WP, CR4_OSFXSR, CR4_OSXMMEXCPT } from "../../spec/registers.ts";
 
-export const PAGE_LINEAR = 0x10000000;
-const TLB = 0xe0000;
-const PAGE_ADDRESS = 0x100000;
-const RECORD = 0x110000;
-const MEMORY_PAGES = 0x12;
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const ENTRY = "test/isa/simd-entry.ts";
+const ENTRY_SOURCE = `
+export { execMmx, execSse, execSse2, execSse4 } from "../../assembly/isa/simd/index";
+export { decode } from "../../assembly/isa/decode";
+export { initTlbs } from "../../assembly/mmu/tlb";
+`;
+
+// Wasm addresses.
+const PAGE_FLAGS = 0xd0000;
+const USER_TLB = 0xe0000;
+const SUPER_TLB = 0xf0000;
+const RAM = 0x100000;
+const RAM_SIZE = 0x10000;
+const RECORD = RAM + RAM_SIZE;
+
+// Guest-physical addresses; linear addresses are the same.
+const PAGE_DIRECTORY = 0x1000;
+const PAGE_TABLE = 0x2000;
+/** The page memory operands are in; the next one is mapped, too, until a test changes that. */
+export const DATA = 0x4000;
+const CODE = 0x8000;
+
+const PTE_PRESENT_WRITE_USER = 0x67;
+const FLAT_USER = L.MODE_CS32 | L.MODE_SS32 | L.MODE_FLAT_DATA | L.MODE_FLAT_CODE | L.MODE_PROTECTED;
 
 export class SimdCore {
   readonly view: DataView;
   readonly bytes: Uint8Array;
   readonly vcpu = L.VCPU_BASE;
-  readonly page = PAGE_ADDRESS;
-  readonly record = RECORD;
-  readonly #families: Record<string, (vcpu: number, rec: number) => void>;
+  /** Wasm address of DATA. */
+  readonly data = RAM + DATA;
+  readonly #exports: Record<string, (...args: number[]) => number>;
 
   private constructor(memory: WebAssembly.Memory, exports: WebAssembly.Exports) {
     this.view = new DataView(memory.buffer);
     this.bytes = new Uint8Array(memory.buffer);
-    type Handler = (vcpu: number, rec: number) => void;
-    this.#families = {
-      mmx: exports.execMmx as Handler,
-      sse: exports.execSse as Handler,
-      sse2: exports.execSse2 as Handler,
-      sse4: exports.execSse4 as Handler,
-    };
+    this.#exports = exports as Record<string, (...args: number[]) => number>;
+    const v = this.view;
+    v.setUint32(L.VM_BASE + L.VM_A20_MASK, 0xffffffff, true);
+    v.setUint32(L.VM_BASE + L.VM_SLOT_COUNT, 1, true);
+    v.setUint32(L.VM_BASE + L.VM_PAGE_FLAGS, PAGE_FLAGS, true);
+    v.setUint32(L.SLOTS_BASE + L.SLOT_SIZE, RAM_SIZE, true);
+    v.setUint32(L.SLOTS_BASE + L.SLOT_HOST, RAM, true);
+    v.setUint32(RAM + PAGE_DIRECTORY, PAGE_TABLE | PTE_PRESENT_WRITE_USER, true);
+    for (let page = 0; page < 1024; page++) this.setPte(page << 12, PTE_PRESENT_WRITE_USER);
+    this.reset();
   }
 
   static async compile(): Promise<SimdCore> {
-    const directory = mkdtempSync(join(tmpdir(), "simd-core-"));
-    try {
-      const outFile = join(directory, "simd.wasm");
-      const root = fileURLToPath(new URL("../../", import.meta.url));
-      const { error, stderr } = await asc.main([
-        "assembly/isa/simd/index.ts", "--baseDir", root, "--config", "none", "-O3", "--noAssert", "--runtime", "stub",
-        "--importMemory", "--noExportMemory", "--memoryBase", "1024", "--enable", "simd", "--disableWarning", "112",
-        "--use", "abort=", "--outFile", outFile,
-      ]);
-      if (error) throw new Error(`${error.message}\n${stderr.toString()}`);
-      const module = new WebAssembly.Module(readFileSync(outFile));
-      const memory = new WebAssembly.Memory({ initial: MEMORY_PAGES });
-      const imports: Record<string, Record<string, WebAssembly.ImportValue>> = { env: { memory } };
-      for (const i of WebAssembly.Module.imports(module)) {
-        if (i.kind !== "function") continue;
-        (imports[i.module] ??= {})[i.name] = () => {
-          throw new Error(`unexpected call of ${i.module}.${i.name}`);
-        };
-      }
-      const core = new SimdCore(memory, new WebAssembly.Instance(module, imports).exports);
-      core.reset();
-      return core;
-    } finally {
-      rmSync(directory, { recursive: true });
+    let binary: Uint8Array | undefined;
+    const options = [
+      ...[ENTRY, "--config", "none", "-O3", "--noAssert", "--runtime", "stub", "--importMemory", "--noExportMemory"],
+      ...[
+        "--memoryBase",
+        "1024",
+        "--enable",
+        "simd",
+        "--disableWarning",
+        "112",
+        "--use",
+        "abort=",
+        "--outFile",
+        "simd.wasm",
+      ],
+    ];
+    const { error, stderr } = await asc.main(options, {
+      readFile: (name: string) => {
+        if (name === ENTRY) return ENTRY_SOURCE;
+        try {
+          return readFileSync(resolve(ROOT, name), "utf8");
+        } catch {
+          return null;
+        }
+      },
+      writeFile: (_name: string, contents: Uint8Array | string) => {
+        if (typeof contents !== "string") binary = contents;
+      },
+      listFiles: () => [],
+    });
+    if (error || binary === undefined)
+      throw new Error(`simd does not compile: ${error?.message}\n${stderr.toString()}`);
+    const module = new WebAssembly.Module(binary as Uint8Array<ArrayBuffer>);
+    const memory = new WebAssembly.Memory({ initial: RECORD / 0x10000 + 1 });
+    const imports: Record<string, Record<string, WebAssembly.ImportValue>> = { env: { memory } };
+    for (const i of WebAssembly.Module.imports(module)) {
+      if (i.kind !== "function") continue;
+      const from = imports[i.module] ?? {};
+      imports[i.module] = from;
+      from[i.name] = () => {
+        throw new Error(`unexpected call of ${i.module}.${i.name}`);
+      };
     }
+    return new SimdCore(memory, new WebAssembly.Instance(module, imports).exports);
   }
 
-  /** Flat segments, SSE enabled by the operating system, one page mapped for reading and writing. */
+  /** User mode in flat 32-bit segments with paging, SSE enabled by the operating system, every feature present. */
   reset(): void {
     this.bytes.fill(0, this.vcpu, this.vcpu + 0x1000);
     for (let seg = 0; seg < 6; seg++) {
@@ -70,19 +110,24 @@ export class SimdCore {
       this.view.setUint32(s + L.SEG_LIMIT, 0xffffffff, true);
       this.view.setUint32(s + L.SEG_ACCESS, L.SEGA_READ | L.SEGA_WRITE | L.SEGA_FLAT, true);
     }
+    this.bytes.fill(0xff, this.vcpu + L.FEATURES, this.vcpu + L.FEATURES + 16);
+    this.set(L.CR0, CR0_PE | CR0_PG | CR0_WP);
+    this.set(L.CR3, PAGE_DIRECTORY);
     this.set(L.CR4, CR4_OSFXSR | CR4_OSXMMEXCPT);
+    this.set(L.CPL, 3);
     this.set(L.MXCSR, 0x1f80);
-    for (const field of [L.TLB_CURRENT, L.TLB_USER, L.TLB_SUPER]) this.set(field, TLB);
-    for (let e = TLB; e < TLB + L.TLB_SIZE; e += 4) this.view.setUint32(e, 1, true);
-    this.map(PAGE_LINEAR, true);
+    this.set(L.TLB_CURRENT, USER_TLB);
+    this.set(L.TLB_USER, USER_TLB);
+    this.set(L.TLB_SUPER, SUPER_TLB);
   }
 
-  /** Maps a linear page to the test page. */
-  map(linear: number, writable: boolean): void {
-    const e = TLB + (((linear >>> 8) ^ (linear >>> 17)) & 0xfff0);
-    this.view.setUint32(e + L.TLB_READ, linear, true);
-    this.view.setUint32(e + L.TLB_WRITE, writable ? linear : 1, true);
-    this.view.setUint32(e + L.TLB_DELTA, PAGE_ADDRESS - linear, true);
+  /** Changes a page-table entry. Flush the TLB after the last change. */
+  setPte(linear: number, flags: number): void {
+    this.view.setUint32(RAM + PAGE_TABLE + (linear >>> 12) * 4, linear | flags, true);
+  }
+
+  flushTlb(): void {
+    (this.#exports.initTlbs as (vcpu: number) => void)(this.vcpu);
   }
 
   get(offset: number): number {
@@ -93,24 +138,32 @@ export class SimdCore {
     this.view.setUint32(this.vcpu + offset, value, true);
   }
 
-  /** Fills the decoded record. Registers by number; `memory` adds ESI as the base. */
-  decode(op: number, reg: number, rm: number, imm: number, memory: boolean): void {
-    const v = this.view;
-    v.setUint16(RECORD + L.REC_OP, op, true);
-    v.setUint8(RECORD + L.REC_LEN, 4);
-    v.setUint8(RECORD + L.REC_REG, reg * L.GPR_STRIDE);
-    v.setUint8(RECORD + L.REC_BASE, (memory ? 6 : rm) * L.GPR_STRIDE);
-    v.setUint8(RECORD + L.REC_INDEX, L.GPR_ZERO);
-    v.setUint8(RECORD + L.REC_EA, 0);
-    v.setUint8(RECORD + L.REC_PFX, memory ? 0 : L.PFX_REG);
-    v.setUint32(RECORD + L.REC_DISP, 0, true);
-    v.setUint32(RECORD + L.REC_IMM, imm, true);
+  /** Decodes the instruction, which must be as long as `code`, and returns its Op. */
+  decode(code: ArrayLike<number>, mode = FLAT_USER): number {
+    const length = this.#decode(code, mode);
+    if (length !== code.length) throw new Error(`decoded ${length} of ${code.length} bytes`);
+    return this.view.getUint16(RECORD + L.REC_OP, true);
   }
 
-  /** Executes the record; returns the exception vector, or 0. */
-  run(family: string): number {
+  /** The Op of the instruction that begins with `code` (zeros follow). */
+  decodes(code: ArrayLike<number>): number {
+    this.#decode(code, FLAT_USER);
+    return this.view.getUint16(RECORD + L.REC_OP, true);
+  }
+
+  #decode(code: ArrayLike<number>, mode: number): number {
+    this.bytes.fill(0, RAM + CODE, RAM + CODE + 16);
+    this.bytes.set(code, RAM + CODE);
+    const decode = this.#exports.decode as (...args: number[]) => number;
+    // Bit 8 says that the instruction ends its block.
+    return decode(this.vcpu, RECORD, RAM + CODE, RAM + CODE + 16, mode) & 0xff;
+  }
+
+  /** Executes the decoded record; returns the exception vector, or 0. */
+  run(): number {
     this.set(L.FAULT, 0);
-    const handler = this.#families[family];
+    const family = this.view.getUint16(RECORD + L.REC_OP, true) >> 8;
+    const handler = this.#exports[["", "", "", "", "", "execMmx", "execSse", "execSse2", "execSse4"][family] as string];
     if (handler === undefined) throw new Error(`no handler for family ${family}`);
     handler(this.vcpu, RECORD);
     if (this.get(L.FAULT) === L.FAULT_NONE) return 0;

@@ -33,6 +33,7 @@ describe("MMX and SSE instructions do what the recording CPU did", () => {
   const byRow = recorded();
   beforeAll(async () => {
     core = await SimdCore.compile();
+    core.flushTlb();
   }, 60_000);
   for (const [name, cases] of byRow) {
     it(name, () => {

@@ -339,7 +339,10 @@ describe("8254: IRQ 0", () => {
   });
   test("modes 0 and 4 interrupt once", () => {
     c.initPics();
-    for (const [control, extra] of [[0x30, 1], [0x38, 2]] as const) {
+    for (const [control, extra] of [
+      [0x30, 1],
+      [0x38, 2],
+    ] as const) {
       c.out(0x43, control);
       c.out(0x40, 100);
       c.out(0x40, 0);
@@ -390,7 +393,10 @@ describe("8254: lazy counting equals counting pulse by pulse", () => {
     { weight: 6, arbitrary: fc.record({ op: fc.constant("clock" as const), value: fc.integer({ min: 1, max: 90 }) }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constant("gate" as const), value: fc.integer({ min: 0, max: 1 }) }) },
     { weight: 1, arbitrary: fc.record({ op: fc.constant("count" as const), value: fc.integer({ min: 0, max: 12 }) }) },
-    { weight: 1, arbitrary: fc.record({ op: fc.constant("control" as const), value: fc.integer({ min: 0, max: 15 }) }) },
+    {
+      weight: 1,
+      arbitrary: fc.record({ op: fc.constant("control" as const), value: fc.integer({ min: 0, max: 15 }) }),
+    },
   );
   test("for every mode, any gate and any new counts", () => {
     const run = (steps: { op: string; value: number }[], single: boolean): string[] => {
@@ -406,8 +412,7 @@ describe("8254: lazy counting equals counting pulse by pulse", () => {
             look();
             clock();
           }
-        }
-        else if (op === "clock") clock(value);
+        } else if (op === "clock") clock(value);
         else if (op === "gate") gate(value);
         else if (op === "count") c.out(0x42, value);
         else c.out(0x43, 0x90 | value);

@@ -12,6 +12,8 @@ export const CASE_REPEAT = 2;
 export const CASE_UNDEFINED_ON_FAULT = 4;
 /** Several accesses may fault, and the SDM does not say which one does first: CR2 and the error code are not compared. */
 export const CASE_ANY_FAULT_ADDRESS = 8;
+/** Several instructions; the core runs until something stops it. */
+export const CASE_SEQUENCE = 16;
 
 export const CASE_SIZE = 0;
 export const CASE_CODE_LENGTH = 2;
@@ -31,9 +33,14 @@ export const CASE_UNDEFINED_REGS = 68;
 export const CASE_UNDEFINED_ADDRESS = 72;
 export const CASE_PATCH_COUNT = 76;
 export const CASE_UNDEFINED_LENGTH = 77;
+/** At least 16 bytes, padded to 4; the patches follow. */
 export const CASE_CODE = 80;
-export const CASE_CODE_MAX = 16;
-export const CASE_PATCHES = 96;
+export const CASE_CODE_MAX = 240;
+
+/** Offset of a case's patches, by the length of its code. */
+export function patchesOffset(codeLength: number): number {
+  return CASE_CODE + (codeLength <= 16 ? 16 : (codeLength + 3) & ~3);
+}
 
 export const RESULT_VECTOR = 2;
 export const RESULT_DIFF_COUNT = 3;
@@ -147,8 +154,8 @@ export class Batch {
     v.setUint32(at + CASE_UNDEFINED_REGS, c.undefinedRegs, true);
     v.setUint32(at + CASE_UNDEFINED_ADDRESS, c.undefinedAddress, true);
     v.setUint32(at + CASE_PATCH_COUNT, c.patches.length | (c.undefinedLength << 8), true);
-    for (let i = 0; i < CASE_CODE_MAX; i++) v.setUint8(at + CASE_CODE + i, c.code[i] ?? 0);
-    let p = at + CASE_PATCHES;
+    let p = at + patchesOffset(c.code.length);
+    for (let i = 0; i < p - at - CASE_CODE; i++) v.setUint8(at + CASE_CODE + i, c.code[i] ?? 0);
     for (const patch of c.patches) {
       const n = patch.bytes.length;
       v.setUint32(p, patch.address, true);

@@ -59,9 +59,11 @@ struct test {
   u16 selectors[6]; /* ES CS SS DS FS GS */
   u32 private[4];   /* the generator's own: form, masks */
   u8 patchCount, pad[3];
-  u8 code[16];
-  u8 patches[];     /* u32 address, u32 length, bytes padded to 4 */
+  u8 code[];        /* at least 16 bytes, padded to 4; then patches: u32 address, u32 length, bytes padded to 4 */
 };
+static u8 *patchesOf(struct test *t) {
+  return t->code + (t->codeLength <= 16 ? 16 : (t->codeLength + 3) & ~3u);
+}
 struct result {
   u16 size; u8 vector, diffCount;
   u32 error, cr2, regs[8], eip, eflags;
@@ -129,7 +131,7 @@ static void load(struct sigcontext *c) {
   remaining--;
   current = (struct test *)cursor;
   cursor += current->size;
-  u8 *p = current->patches;
+  u8 *p = patchesOf(current);
   for (u32 i = 0; i < current->patchCount; i++) {
     u32 at = *(u32 *)p, n = *(u32 *)(p + 4);
     memcpy((void *)at, p + 8, n);
@@ -197,7 +199,7 @@ static void save(struct sigcontext *c) {
   output = d;
   if (outputEnd - output < 0x20000) flush();
   /* Take the patches and the code back. */
-  u8 *p = current->patches;
+  u8 *p = patchesOf(current);
   for (u32 i = 0; i < current->patchCount; i++) {
     u32 at = *(u32 *)p, n = *(u32 *)(p + 4);
     u8 *first, *sh = regionShadow(at, &first);

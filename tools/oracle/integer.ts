@@ -1,16 +1,17 @@
 // The integer and system forms that the oracle covers, and their fixture.
 import { fileURLToPath } from "node:url";
 import { allRows } from "../../spec/opcodes/table.ts";
+import { type Batch, TestCase } from "./format.ts";
 import { type Form, formsOf } from "./forms.ts";
-import { TestCase, type Batch } from "./format.ts";
 import { Generator, recordable } from "./generate.ts";
 import { invalidRows } from "./invalid.ts";
+import { sequenceForms } from "./sequence.ts";
 
 const FAMILIES = new Set(["hot", "int", "flow", "system"]);
 
 export function integerForms(): Form[] {
   const rows = [...allRows.filter((r) => FAMILIES.has(r.family)), ...invalidRows];
-  return formsOf(rows).filter(recordable);
+  return [...formsOf(rows).filter(recordable), ...sequenceForms];
 }
 
 export const INTEGER_FIXTURE = fileURLToPath(new URL("../../test/isa/fixtures/integer.bin", import.meta.url));

@@ -7,11 +7,12 @@ import { STATE_SIZE, simdCases } from "./simd-cases.ts";
 import { SimdCpu } from "./simd-cpu.ts";
 
 const rounds = Number(process.argv[2] ?? 10);
-const first = Number(process.argv[3] ?? (Date.now() & 0x3fffffff));
+const first = Number(process.argv[3] ?? Date.now() & 0x3fffffff);
 console.log(`${rounds} rounds from seed ${first}`);
 
 using cpu = new SimdCpu();
 const core = await SimdCore.compile();
+core.flushTlb();
 const bad = new Map<string, number>();
 let total = 0;
 for (let seed = first; seed < first + rounds; seed++) {

@@ -53,7 +53,7 @@ function exponentialMinusOne(vcpu: i32, sig: u64, se: u32): void {
   setWide(x, sig, 0, exp, sign);
   multiplyConstant(vcpu, x, x, LN2_HI, LN2_LO, BIAS - 1);
   const yh = fraction(vcpu, x);
-  const hi = polynomial(vcpu, EXPONENTIAL, EXPONENTIAL_TERMS, yh, load<u64>(vcpu, W_LO), sign != 0);
+  const hi = polynomial(vcpu, EXPONENTIAL, EXPONENTIAL_TERMS, 0, yh, load<u64>(vcpu, W_LO), sign != 0);
   const t = slot(vcpu, T);
   normalizeWide(t, hi, load<u64>(vcpu, W_LO), BIAS, 0);
   multiplyWide(vcpu, t, t, x);
@@ -79,7 +79,7 @@ function logarithmOfRatio(vcpu: i32): void {
   if (!wideHi(s)) return;
   multiplyWide(vcpu, t, s, s);
   const th = fraction(vcpu, t);
-  const hi = polynomial(vcpu, LOGARITHM, LOGARITHM_TERMS, th, load<u64>(vcpu, W_LO), false);
+  const hi = polynomial(vcpu, LOGARITHM, LOGARITHM_TERMS, LOGARITHM_TERMS - 4, th, load<u64>(vcpu, W_LO), false);
   normalizeWide(t, hi, load<u64>(vcpu, W_LO), BIAS, 0);
   multiplyWide(vcpu, s, s, t);
   multiplyConstant(vcpu, s, s, TWO_LOG2E_HI, TWO_LOG2E_LO, BIAS + 1);

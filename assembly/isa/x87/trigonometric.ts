@@ -3,16 +3,16 @@ import { FPU_FSW } from "../../../spec/layout";
 import {
   ARCTANGENT, ARCTANGENT_TERMS, ARCTANGENTS, COSINE, COSINE_TERMS, PI_HI, PI_LO, SINE, SINE_TERMS,
 } from "./constants.gen";
-import { divide128 } from "./arith";
 import { isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal } from "./nan";
 import { bothIndefinite, finish, replaceAndPush } from "./operate";
-import { multiply64, roundPack } from "./round";
+import { roundPack } from "./round";
 import { invalid, isEmpty, pop, setResult, st, stackUnderflow } from "./stack";
 import { begin, C1, C2, commit, PC_64, W_EXC, W_LO, W_SE, W_SE2, W_SIG, W_SIG2, waiting } from "./status";
 import {
   addWide, copyWide, divideWide, fraction, multiplyConstant, multiplyWide, normalizeWide, polynomial, setWide,
   setWideSign, slot, wideExp, wideHi, wideLo, wideSign,
 } from "./wide";
+import { multiplyHigh, quotient128 } from "./words";
 
 const BIAS: i32 = 0x3fff;
 /** The 66-bit pi/2 of the hardware is 4 * PI66 + 3 units of 2^-65 (SDM 1 8.3.8). */
@@ -47,15 +47,15 @@ function reduceAngle(vcpu: i32, sig: u64, se: u32): u32 {
   const shift = exp - BIAS + 2;
   const hi = shift == 64 ? sig : sig >> (64 - shift);
   const lo = shift == 64 ? 0 : sig << shift;
-  let n = divide128(vcpu, hi >> 2, (hi << 62) | (lo >> 2), PI66);
+  let n = quotient128(hi >> 2, (hi << 62) | (lo >> 2), PI66);
   // remainder = |x| - n * (4 * PI66 + 3), as a signed 128-bit number
-  const ph = multiply64(vcpu, n, PI66);
-  const pl = load<u64>(vcpu, W_LO);
+  const ph = multiplyHigh(n, PI66);
+  const pl = n * PI66;
   let rh = hi - ((ph << 2) | (pl >> 62));
   let rl = lo - (pl << 2);
   if (lo < pl << 2) rh--;
-  const th = multiply64(vcpu, n, 3);
-  const tl = load<u64>(vcpu, W_LO);
+  const th = multiplyHigh(n, 3);
+  const tl = n * 3;
   if (rl < tl) rh--;
   rl -= tl;
   rh -= th;
@@ -87,7 +87,7 @@ function sineAndCosine(vcpu: i32): void {
   multiplyWide(vcpu, t, r, r);
   const th = fraction(vcpu, t);
   const tl = load<u64>(vcpu, W_LO);
-  let hi = polynomial(vcpu, SINE, SINE_TERMS, th, tl, true);
+  let hi = polynomial(vcpu, SINE, SINE_TERMS, 0, th, tl, true);
   let lo = load<u64>(vcpu, W_LO);
   // Where x^2 is below the last place the sine is still below x.
   if (hi == J_BIT) {
@@ -97,7 +97,7 @@ function sineAndCosine(vcpu: i32): void {
   const f = slot(vcpu, SIN);
   normalizeWide(f, hi, lo, BIAS, 0);
   multiplyWide(vcpu, f, f, r);
-  hi = polynomial(vcpu, COSINE, COSINE_TERMS, th, tl, true);
+  hi = polynomial(vcpu, COSINE, COSINE_TERMS, 0, th, tl, true);
   lo = load<u64>(vcpu, W_LO);
   if (hi == J_BIT) {
     hi = ~J_BIT;
@@ -330,7 +330,7 @@ function arctangentOfRatio(vcpu: i32, small: i32, large: i32): i32 {
   if (wideHi(r)) {
     multiplyWide(vcpu, t, r, r);
     const th = fraction(vcpu, t);
-    let hi = polynomial(vcpu, ARCTANGENT, ARCTANGENT_TERMS, th, load<u64>(vcpu, W_LO), true);
+    let hi = polynomial(vcpu, ARCTANGENT, ARCTANGENT_TERMS, ARCTANGENT_TERMS - 3, th, load<u64>(vcpu, W_LO), true);
     let lo = load<u64>(vcpu, W_LO);
     if (hi == J_BIT) {
       hi = ~J_BIT;

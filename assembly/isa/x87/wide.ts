@@ -3,8 +3,7 @@
 //   (-1)^sign * (hi:lo / 2^127) * 2^(exp - 16383), bit 63 of hi set, or zero with hi = 0.
 // Operations truncate; each loses at most a few units in the 128th bit, far below what 64 result bits need.
 import { W_LO, W_WIDE } from "./status";
-import { divide128 } from "./arith";
-import { multiply64, shiftRightSticky } from "./round";
+import { multiplyHigh, quotient128, shiftedHigh, shiftedLow } from "./words";
 
 const BIT63: u64 = 0x8000000000000000;
 const BIAS: i32 = 0x3fff;
@@ -81,22 +80,24 @@ export function normalizeWide(w: i32, hi: u64, lo: u64, exp: i32, sign: u32): vo
   setWide(w, hi, lo, exp, sign);
 }
 
-/** High 128 bits of the product of two 128-bit numbers: high word returned, low word in W_LO. */
-export function multiply128(vcpu: i32, ah: u64, al: u64, bh: u64, bl: u64): u64 {
-  let hi = multiply64(vcpu, ah, bh);
-  let lo = load<u64>(vcpu, W_LO);
-  const x = multiply64(vcpu, ah, bl);
-  const xLo = load<u64>(vcpu, W_LO);
-  const y = multiply64(vcpu, al, bh);
-  // The carry out of the words below is right to one unit; al * bl counts there by its high word only.
-  const carry = u64(xLo + load<u64>(vcpu, W_LO) < xLo);
-  let sum = lo + x;
-  hi += u64(sum < x);
-  lo = sum + y;
+/** High word of the high 128 bits of a product of two 128-bit numbers, the low word in W_LO; truncated. */
+// @ts-ignore: decorator
+@inline
+function multiply128(vcpu: i32, ah: u64, al: u64, bh: u64, bl: u64): u64 {
+  // The words below count by their carry only: ah * bl and al * bh by their low words, al * bl by its high word.
+  const xLo = ah * bl;
+  const yLo = al * bh;
+  const below = xLo + yLo;
+  const carry = u64(below < xLo) + u64(below + multiplyHigh(al, bl) < below);
+  const x = multiplyHigh(ah, bl) + carry;
+  const y = multiplyHigh(al, bh);
+  let lo = ah * bh;
+  let hi = multiplyHigh(ah, bh);
+  lo += x;
+  hi += u64(lo < x);
+  lo += y;
   hi += u64(lo < y);
-  sum = lo + carry;
-  hi += u64(sum < carry);
-  store<u64>(vcpu, sum, W_LO);
+  store<u64>(vcpu, lo, W_LO);
   return hi;
 }
 
@@ -132,8 +133,8 @@ export function addWide(vcpu: i32, to: i32, a: i32, b: i32): void {
     b = c;
   }
   const d = wideExp(a) - wideExp(b);
-  const bh = shiftRightSticky(vcpu, wideHi(b), wideLo(b), d < 128 ? d : 128);
-  const bl = load<u64>(vcpu, W_LO);
+  const bh = shiftedHigh(wideHi(b), d);
+  const bl = shiftedLow(wideHi(b), wideLo(b), d);
   const exp = wideExp(a);
   const sign = wideSign(a);
   if (sign == wideSign(b)) {
@@ -172,10 +173,10 @@ export function divideWide(vcpu: i32, to: i32, a: i32, b: i32): void {
     exp++;
   }
   // First 64-bit digit: the trial digit from the high word is at most two too large.
-  let q1 = divide128(vcpu, u2, u1, bh);
-  let r = load<u64>(vcpu, W_LO);
-  let p = multiply64(vcpu, q1, bl);
-  let pl = load<u64>(vcpu, W_LO);
+  let q1 = quotient128(u2, u1, bh);
+  let r = u1 - q1 * bh;
+  let p = multiplyHigh(q1, bl);
+  let pl = q1 * bl;
   while (p > r || (p == r && pl > u0)) {
     q1--;
     p -= u64(pl < bl);
@@ -188,12 +189,12 @@ export function divideWide(vcpu: i32, to: i32, a: i32, b: i32): void {
   // Second digit: its remainder is of no use, so only the trial digit is corrected.
   let q0: u64 = ~(<u64>0);
   if (hi < bh) {
-    q0 = divide128(vcpu, hi, lo, bh);
-    r = load<u64>(vcpu, W_LO);
-    p = multiply64(vcpu, q0, bl);
+    q0 = quotient128(hi, lo, bh);
+    r = lo - q0 * bh;
+    p = multiplyHigh(q0, bl);
     while (p > r) {
       q0--;
-      p = multiply64(vcpu, q0, bl);
+      p = multiplyHigh(q0, bl);
       r += bh;
       if (r < bh) break;
     }
@@ -204,22 +205,39 @@ export function divideWide(vcpu: i32, to: i32, a: i32, b: i32): void {
 /** A wide number below 1 as a 128-bit fraction: high word returned, low word in W_LO. */
 export function fraction(vcpu: i32, w: i32): u64 {
   const n = BIAS - 1 - wideExp(w);
-  return shiftRightSticky(vcpu, wideHi(w), wideLo(w), n < 128 ? n : 128);
+  store<u64>(vcpu, shiftedLow(wideHi(w), wideLo(w), n), W_LO);
+  return shiftedHigh(wideHi(w), n);
 }
 
 /**
  * Horner's rule on 128-bit fractions: the polynomial whose `terms` coefficients lie at `table`, highest order first,
- * in t = th:tl / 2^128. With `alternating` each step subtracts. High word returned, low word in W_LO.
+ * in t = th:tl / 2^128. With `alternating` each step subtracts. The first `single` steps use one word only: their error
+ * of 2^-63 is scaled down by the powers of t still to come. High word returned, low word in W_LO.
  */
-export function polynomial(vcpu: i32, table: usize, terms: i32, th: u64, tl: u64, alternating: bool): u64 {
+export function polynomial(
+  vcpu: i32, table: usize, terms: i32, single: i32, th: u64, tl: u64, alternating: bool,
+): u64 {
   let hi = load<u64>(table);
-  let lo = load<u64>(table, 8);
-  for (let i: i32 = 1; i < terms; i++) {
+  let lo: u64 = single ? 0 : load<u64>(table, 8);
+  let i: i32 = 1;
+  for (; i <= single; i++) {
+    table += 16;
+    const p = multiplyHigh(hi, th);
+    hi = alternating ? load<u64>(table) - p : load<u64>(table) + p;
+  }
+  for (; i < terms; i++) {
     table += 16;
     const ch = load<u64>(table);
     const cl = load<u64>(table, 8);
-    const ph = multiply128(vcpu, hi, lo, th, tl);
-    const pl = load<u64>(vcpu, W_LO);
+    // As multiply128, without the word below
+    const x = multiplyHigh(hi, tl);
+    const y = multiplyHigh(lo, th);
+    let pl = hi * th;
+    let ph = multiplyHigh(hi, th);
+    pl += x;
+    ph += u64(pl < x);
+    pl += y;
+    ph += u64(pl < y);
     if (alternating) {
       hi = ch - ph - u64(cl < pl);
       lo = cl - pl;

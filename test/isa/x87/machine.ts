@@ -22,7 +22,8 @@ export class X87Machine {
     this.#exec = instance.exports.execX87 as (vcpu: number, rec: number) => void;
     this.view = new DataView(memory.buffer);
     this.bytes = new Uint8Array(memory.buffer);
-    for (let i = 0; i < L.TLB_ENTRIES; i++) for (let f = 0; f < 12; f += 4) this.view.setUint32(TLB + i * L.TLB_STRIDE + f, 1, true);
+    for (let i = 0; i < L.TLB_ENTRIES; i++)
+      for (let f = 0; f < 12; f += 4) this.view.setUint32(TLB + i * L.TLB_STRIDE + f, 1, true);
     this.set32(L.TLB_CURRENT, TLB);
     this.map(PAGE, true);
     this.set32(L.CR0, 0x31);
@@ -99,11 +100,11 @@ export class X87Machine {
     return this.bytes.subarray(VCPU + L.FPU_R + index * L.FPU_R_STRIDE, VCPU + L.FPU_R + index * L.FPU_R_STRIDE + 10);
   }
 
-  /** FNINIT, then `depth` values pushed so that stack[0] is ST(0). */
-  reset(fcw: number, stack: readonly Uint8Array[], depth: number): void {
+  /** FNINIT, `turns` times FINCSTP, then `depth` values pushed so that stack[0] is ST(0); `fsw` is added to the status. */
+  reset(fcw: number, stack: readonly Uint8Array[], depth: number, turns = 0, fsw = 0): void {
     this.set16(L.FPU_FCW, fcw);
-    const top = (8 - depth) & 7;
-    this.set16(L.FPU_FSW, top << 11);
+    const top = (turns + 8 - depth) & 7;
+    this.set16(L.FPU_FSW, (top << 11) | fsw);
     let tags = 0;
     for (let i = 0; i < depth; i++) {
       this.register((top + i) & 7).set(stack[i] as Uint8Array);
@@ -120,7 +121,7 @@ export class X87Machine {
     const op = (Op as unknown as Record<string, number>)[row.op];
     if (op === undefined) throw new Error(`no Op.${row.op}`);
     v.setUint16(REC + L.REC_OP, op, true);
-    v.setUint8(REC + L.REC_LEN, 2);
+    v.setUint8(REC + L.REC_END, 2);
     v.setUint8(REC + L.REC_REG, ((modrm >> 3) & 7) << 3);
     const memory = row.mod === "mem";
     v.setUint8(REC + L.REC_BASE, memory ? L.GPR_ZERO : (modrm & 7) << 3);

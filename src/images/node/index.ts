@@ -1,0 +1,178 @@
+// The guest images that `paravane images` and `paravane run NAME` know.
+import { rm } from "node:fs/promises";
+import { VmError } from "../../vmm/error.ts";
+import { type FileRecord, ImageCache, type ImageManifest, sha256 } from "./cache.ts";
+import type { SourceOptions } from "./packages.ts";
+import { type BuiltImage, buildGuestImage, type GuestImageOptions, imageSets } from "./sets.ts";
+
+export { defaultCacheRoot, ImageCache } from "./cache.ts";
+export type { Progress } from "./packages.ts";
+export type { GuestImageOptions } from "./sets.ts";
+
+export interface PullOptions extends SourceOptions {
+  /** Make it again although it is there. */
+  readonly force?: boolean | undefined;
+  readonly cache?: ImageCache;
+}
+
+export interface ImageEntry {
+  readonly name: string;
+  readonly title: string;
+  readonly sizeBytes: number;
+  /** Hex SHA-256 over the digests of its files. */
+  readonly digest: string;
+  readonly createdMs: number;
+  /** Packages and versions. */
+  readonly source: string;
+}
+
+export interface OpenedImage {
+  /** How `prepareBoot` starts it; with "firmware", `kernel` is the firmware image. */
+  readonly kind: "linux" | "firmware";
+  readonly kernel: Uint8Array;
+  readonly initrd?: Uint8Array;
+  readonly append: string;
+  readonly memoryBytes?: number;
+  readonly cpu?: string;
+}
+
+export const knownImages: readonly { readonly name: string; readonly title: string }[] = imageSets.map(
+  ({ name, title }) => ({ name, title }),
+);
+
+/**
+ * Fetches or builds an image unless it is in the cache and intact.
+ * Throws VmError("not-found" | "host" | "bad-config") with the next step in its message.
+ */
+export async function pullImage(name: string, options: PullOptions = {}): Promise<ImageEntry> {
+  const set = imageSets.find((candidate) => candidate.name === name);
+  if (!set) throw unknownImage(name);
+  return await pull(set.name, set.title, (directory) => set.build(directory, options), options);
+}
+
+/**
+ * The same for an image of one's own: a Linux guest with Debian packages and kernel modules in its initramfs, kept
+ * under `name`, which must not be a known image's.
+ */
+export async function pullGuestImage(name: string, options: GuestImageOptions & PullOptions): Promise<ImageEntry> {
+  if (!/^[\w.+-]+$/.test(name) || knownImages.some((image) => image.name === name)) {
+    throw new VmError(
+      "bad-config",
+      `"${name}" cannot name an image of one's own: letters, digits, ".", "+", "-" and "_" are accepted, and no known image's name.`,
+      { name },
+    );
+  }
+  const title = `Linux with ${[...(options.packages ?? []), ...(options.modules ?? [])].join(", ") || "a busybox shell"}`;
+  return await pull(name, title, (directory) => buildGuestImage(directory, options), options);
+}
+
+async function pull(
+  name: string,
+  title: string,
+  build: (directory: string) => Promise<BuiltImage>,
+  options: PullOptions,
+): Promise<ImageEntry> {
+  const cache = options.cache ?? new ImageCache();
+  if (!options.force) {
+    const present = await intactManifest(cache, name);
+    if (present) return entryOf(present);
+  }
+  const directory = await cache.workDirectory(name.replace(/[^\w-]/g, ""));
+  try {
+    const built = await build(directory);
+    options.onProgress?.({ phase: "writing the image" });
+    const files: Record<string, FileRecord> = {};
+    for (const [file, bytes] of Object.entries(built.files)) files[file] = await cache.put(bytes);
+    const { kind, source, append, memoryBytes } = built;
+    const manifest: ImageManifest = {
+      format: 1,
+      name,
+      title,
+      kind,
+      createdMs: Date.now(),
+      source,
+      files,
+      append,
+      ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    };
+    await cache.writeManifest(manifest);
+    return entryOf(manifest);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** A damaged image counts as absent: pulling is how one repairs it. */
+async function intactManifest(cache: ImageCache, name: string): Promise<ImageManifest | undefined> {
+  try {
+    const manifest = await cache.readManifest(name);
+    if (!manifest) return undefined;
+    for (const [file, record] of Object.entries(manifest.files)) await cache.get(name, file, record);
+    return manifest;
+  } catch (error) {
+    if (error instanceof VmError && error.code === "bad-image") return undefined;
+    throw error;
+  }
+}
+
+/** What is in the cache, by name. */
+export async function listImages(cache = new ImageCache()): Promise<ImageEntry[]> {
+  return (await cache.manifests()).map(entryOf);
+}
+
+/** Whether it was there. */
+export async function removeImage(name: string, cache = new ImageCache()): Promise<boolean> {
+  return await cache.remove(name);
+}
+
+/** Throws VmError("not-found") when it has not been pulled, VmError("bad-image") when it is damaged. */
+export async function openImage(name: string, cache = new ImageCache()): Promise<OpenedImage> {
+  const manifest = await requireManifest(name, cache);
+  const { kind, append, memoryBytes } = manifest;
+  const kernel = await readImageFile(name, kind === "firmware" ? "firmware" : "kernel", cache);
+  const initrd = manifest.files.initrd === undefined ? {} : { initrd: await readImageFile(name, "initrd", cache) };
+  return { kind, kernel, append, ...initrd, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
+}
+
+/** One file of an image: "kernel", "initrd", "firmware", "vgabios". Throws as `openImage` does. */
+export async function readImageFile(name: string, file: string, cache = new ImageCache()): Promise<Uint8Array> {
+  const manifest = await requireManifest(name, cache);
+  const record = manifest.files[file];
+  if (!record) {
+    throw new VmError(
+      "not-found",
+      `The image ${name} has no file "${file}"; it has ${Object.keys(manifest.files).join(", ")}.`,
+      { name, file },
+    );
+  }
+  return await cache.get(name, file, record);
+}
+
+async function requireManifest(name: string, cache: ImageCache): Promise<ImageManifest> {
+  const manifest = await cache.readManifest(name);
+  if (manifest) return manifest;
+  if (!knownImages.some((image) => image.name === name)) throw unknownImage(name);
+  throw new VmError("not-found", `The image ${name} is not in the cache; run "paravane images pull ${name}".`, {
+    name,
+  });
+}
+
+function unknownImage(name: string): VmError {
+  return new VmError(
+    "not-found",
+    `There is no image "${name}"; ${knownImages.map((image) => image.name).join(", ")} can be pulled.`,
+    { name },
+  );
+}
+
+function entryOf(manifest: ImageManifest): ImageEntry {
+  const files = Object.entries(manifest.files).sort(([a], [b]) => (a < b ? -1 : 1));
+  return {
+    name: manifest.name,
+    title: manifest.title,
+    sizeBytes: files.reduce((sum, [, file]) => sum + file.sizeBytes, 0),
+    digest: sha256(Buffer.from(files.map(([file, record]) => `${file} ${record.digest}\n`).join(""))),
+    createdMs: manifest.createdMs,
+    source: manifest.source,
+  };
+}
