@@ -113,6 +113,9 @@ for (const { t, s, size } of types) {
   if (size === 4) {
     // the commonest operations of compiled code, without a look at the operand's form
     put("H_MOV_RB32", `const a = load<u32>(${E}) + load<u32>(r, REC_DISP);${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    const x = `const a = load<u32>(${E}) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
+    put("H_MOV_RX32", `${x}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    put("H_MOV_XR32", `${x}${write(t, size, g)}\n        ${NEXT}`);
     put("H_MOV_BR32", `const a = load<u32>(${E}) + load<u32>(r, REC_DISP);${write(t, size, g)}\n        ${NEXT}`);
   }
   put(`H_MOV_MI${s}`, `${ea(size, true)}${write(t, size, imm)}\n        ${NEXT}`);
@@ -275,8 +278,8 @@ CC.forEach((cc, i) => {
   const test = i & 1 ? `!(${TEST[base]})` : TEST[base];
   put(`H_J${cc}`, `if (${test}) { ${TAKEN} } else { ${FALLS} } break;`);
 });
-put("H_SET_R8", `store<u8>(${G}, <u8>condition(vcpu, ${IMM} & 15)); ${NEXT}`);
-put("H_CMOV_RR32", `if (condition(vcpu, ${IMM} & 15)) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
+put("H_SET_R8", `store<u8>(${G}, <u8>conditionBit(vcpu, ${IMM} & 15)); ${NEXT}`);
+put("H_CMOV_RR32", `if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
 
 // A comparison and the conditional jump behind it in one dispatch: the comparison's record comes first, the jump's
 // second. Flags are stored as ever; the condition is taken from the operands.
@@ -329,7 +332,7 @@ for (const [first, second] of PAIRS) {
 put(
   "H_CMOV_RM32",
   `{${ea(4, false)}${read("u32", 4)}
-        if (condition(vcpu, ${IMM} & 15)) store<u32>(${G}, v);
+        if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, v);
         } ${NEXT}`,
 );
 
@@ -348,7 +351,7 @@ import { execRare } from "../isa/rare";
 import { Mem } from "../mmu/access";
 import { slowRead, slowReadForUpdate, slowWrite } from "../mmu/slow";
 import { END_FALLS, END_LINKABLE, findBlock } from "./blocks";
-import { condition, Flags } from "./flags";
+import { conditionBit, Flags } from "./flags";
 import { faulted } from "./fault";
 
 /** Stopped between blocks: EIP and RETIRED are exact. */

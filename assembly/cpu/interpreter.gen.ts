@@ -13,7 +13,7 @@ import { execRare } from "../isa/rare";
 import { Mem } from "../mmu/access";
 import { slowRead, slowReadForUpdate, slowWrite } from "../mmu/slow";
 import { END_FALLS, END_LINKABLE, findBlock } from "./blocks";
-import { condition, Flags } from "./flags";
+import { conditionBit, Flags } from "./flags";
 import { faulted } from "./fault";
 
 /** Stopped between blocks: EIP and RETIRED are exact. */
@@ -1196,6 +1196,29 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
         }
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
       }
+      case Op.H_MOV_RX32: {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+      }
+      case Op.H_MOV_XR32: {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        r += REC_STRIDE; continue;
+      }
       case Op.H_MOV_BR32: {
         const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
         const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1846,10 +1869,10 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
         if (!(((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_SET_R8: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>condition(vcpu, load<u32>(r, REC_IMM) & 15)); r += REC_STRIDE; continue;
+        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>conditionBit(vcpu, load<u32>(r, REC_IMM) & 15)); r += REC_STRIDE; continue;
       }
       case Op.H_CMOV_RR32: {
-        if (condition(vcpu, load<u32>(r, REC_IMM) & 15)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+        if (conditionBit(vcpu, load<u32>(r, REC_IMM) & 15)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_RR32_JB: {
         const a = load<u32>(vcpu + <i32>load<u8>(r, REC_REG)); const b = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)); Alu.sub<u32>(vcpu, a, b); r += REC_STRIDE; if (a < b) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
@@ -2680,7 +2703,7 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
           v = <u32>slowRead(vcpu, a, 4);
           if (faulted(vcpu)) break;
         }
-        if (condition(vcpu, load<u32>(r, REC_IMM) & 15)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v);
+        if (conditionBit(vcpu, load<u32>(r, REC_IMM) & 15)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v);
         } r += REC_STRIDE; continue;
       }
       case Op.BLOCK_END: {

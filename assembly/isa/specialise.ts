@@ -3,7 +3,7 @@
 import { Op } from "../../spec/op.gen";
 import {
   EAX, MODE_FLAT_CODE, MODE_FLAT_DATA, MODE_SS32, PFX_ADDR16, PFX_LOCK, PFX_OP16, PFX_REG, REC_BASE, REC_IMM, REC_OP, REC_PFX, REC_REG,
-  EA_CHECKED, REC_EA,
+  EA_ADDR16, EA_CHECKED, REC_EA,
 } from "../../spec/layout";
 
 const ALU_FORMS = 6; // EG8 EGV GE8 GEV EI8 EIV
@@ -18,6 +18,13 @@ function swapRegisters(rec: i32): void {
   const g = load<u8>(rec, REC_REG);
   store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG);
   store<u8>(rec, g, REC_BASE);
+}
+
+/** Chooses by addressing form: flat base + displacement, the same with an index, anything else. */
+function memoryForm(rec: i32, plain: u32, indexed: u32, other: u32): u32 {
+  const ea = <u32>load<u8>(rec, REC_EA);
+  if (ea == 0) return plain;
+  return ea & (EA_CHECKED | EA_ADDR16) ? other : indexed;
 }
 
 function specialiseAlu(rec: i32, op: u32, reg: bool, op16: bool): void {
@@ -88,9 +95,9 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
   const flatStack = (mode & (MODE_SS32 | MODE_FLAT_DATA)) == (MODE_SS32 | MODE_FLAT_DATA);
   switch (op) {
     case Op.MOV_EGV:
-      if (reg) { swapRegisters(rec); set(rec, Op.H_MOV_RR32); } else set(rec, load<u8>(rec, REC_EA) == 0 ? Op.H_MOV_BR32 : Op.H_MOV_MR32);
+      if (reg) { swapRegisters(rec); set(rec, Op.H_MOV_RR32); } else set(rec, memoryForm(rec, Op.H_MOV_BR32, Op.H_MOV_XR32, Op.H_MOV_MR32));
       break;
-    case Op.MOV_GEV: set(rec, reg ? Op.H_MOV_RR32 : load<u8>(rec, REC_EA) == 0 ? Op.H_MOV_RB32 : Op.H_MOV_RM32); break;
+    case Op.MOV_GEV: set(rec, reg ? Op.H_MOV_RR32 : memoryForm(rec, Op.H_MOV_RB32, Op.H_MOV_RX32, Op.H_MOV_RM32)); break;
     case Op.MOV_EIV:
       if (reg) store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG);
       set(rec, reg ? Op.H_MOV_RI32 : Op.H_MOV_MI32);

@@ -35,6 +35,9 @@ export const hotOps: readonly string[] = [
   // base + displacement in a flat segment
   "H_MOV_RB32",
   "H_MOV_BR32",
+  // with an index too
+  "H_MOV_RX32",
+  "H_MOV_XR32",
   "H_MOV_RM16",
   "H_MOV_MR16",
   "H_LEA",
