@@ -1,15 +1,17 @@
 import { describe, expect, it } from "vitest";
-import { AcpiPm, ACPI_ENABLE, PM_BASE, PM_TIMER_HZ } from "../../src/devices/acpi-pm.ts";
 import { eisaId, pack, string } from "../../src/devices/acpi/aml.ts";
 import { buildAcpiTables } from "../../src/devices/acpi/tables.ts";
+import { ACPI_ENABLE, AcpiPm, PM_BASE, PM_TIMER_HZ } from "../../src/devices/acpi-pm.ts";
 import { PortBus } from "../../src/vmm/bus.ts";
 import { TestClock, TestLine } from "./bench-machine.ts";
 
 const tables = buildAcpiTables({ apic: true, cpuCount: 1, pmBase: PM_BASE, serialPorts: [{ base: 0x3f8, irq: 4 }] });
 const view = new DataView(tables.image.buffer);
 const at = (address: number): number => address - tables.base;
-const sum = (address: number, size: number): number => tables.image.subarray(at(address), at(address) + size).reduce((a, b) => (a + b) & 0xff, 0);
-const signature = (address: number, length = 4): string => String.fromCharCode(...tables.image.subarray(at(address), at(address) + length));
+const sum = (address: number, size: number): number =>
+  tables.image.subarray(at(address), at(address) + size).reduce((a, b) => (a + b) & 0xff, 0);
+const signature = (address: number, length = 4): string =>
+  String.fromCharCode(...tables.image.subarray(at(address), at(address) + length));
 
 describe("ACPI tables", () => {
   it("have an RSDP with two good checksums on a 16-byte boundary (ACPI 6.5, 5.2.5)", () => {
