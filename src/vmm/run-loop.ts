@@ -191,22 +191,23 @@ export class RunLoop {
       this.core.advanceClock(this.vcpu.address, BigInt(Math.ceil(waitNs)));
       return false;
     }
-    const woken = this.#woken;
-    this.#woken = false;
-    if (woken || waitNs === 0) return false;
-    const waitMs = Math.min(SLEEP_MAX_MS, waitNs / 1e6);
     const start = this.platform.monotonicNs();
-    if (waitMs < SLEEP_MIN_MS) {
-      await this.platform.yieldToEventLoop();
-    } else {
+    let waited = false;
+    for (let left = waitNs; left > 0 && !this.#woken && !this.requested(); left = this.#nsToDeadline()) {
+      waited = true;
+      const leftMs = Math.min(SLEEP_MAX_MS, left / 1e6);
+      if (leftMs < SLEEP_MIN_MS) {
+        await this.platform.yieldToEventLoop();
+        continue;
+      }
       // Timers of the host count whole milliseconds and fire late rather than early: aim short, the rest is yields.
-      this.#sleep = this.platform.sleep(Math.max(1, Math.floor(waitMs)));
+      this.#sleep = this.platform.sleep(Math.max(1, Math.floor(leftMs)));
       await this.#sleep.done;
       this.#sleep = undefined;
     }
     this.#woken = false;
     this.idleNs += this.platform.monotonicNs() - start;
-    return true;
+    return waited;
   }
 
   #learnSpeed(spentNs: number, instructions: number): void {

@@ -1,3 +1,7 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { eisaId, pack, string } from "../../src/devices/acpi/aml.ts";
 import { buildAcpiTables } from "../../src/devices/acpi/tables.ts";
@@ -50,6 +54,27 @@ describe("ACPI tables", () => {
     // A package longer than 63 bytes has a two-byte length: low nibble first.
     expect(pack(...Array.from({ length: 70 }, () => [0x01])).slice(0, 4)).toEqual([0x12, 0x49, 0x04, 70]);
   });
+});
+
+/** Intel's compiler (package acpica-tools). */
+const iasl = spawnSync("iasl", ["-v"]).error === undefined;
+
+describe.skipIf(!iasl)("iasl", () => {
+  it.each(["DSDT", "FACP", "APIC", "FACS"])(
+    "takes %s apart, and the DSDT compiles again without a complaint",
+    (name) => {
+      const folder = mkdtempSync(join(tmpdir(), "paravane-acpi-"));
+      const { address = 0, size = 0 } = tables.directory[name] ?? {};
+      writeFileSync(join(folder, `${name}.dat`), tables.image.subarray(at(address), at(address) + size));
+      const run = (...args: string[]): string => {
+        const { stdout, stderr } = spawnSync("iasl", args, { cwd: folder, encoding: "utf8" });
+        return stdout + stderr;
+      };
+      expect(run("-d", `${name}.dat`)).not.toMatch(/error|warning|invalid|checksum/i);
+      if (name === "DSDT") expect(run(`${name}.dsl`)).toMatch(/0 Errors, 0 Warnings/);
+      rmSync(folder, { recursive: true });
+    },
+  );
 });
 
 describe("ACPI power management", () => {

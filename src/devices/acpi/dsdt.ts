@@ -52,7 +52,6 @@ export function dsdtBody(options: DsdtOptions): Aml {
         "PCI0",
         define("_HID", eisaId("PNP0A03")),
         define("_UID", integer(0)),
-        define("_ADR", integer(0)),
         define(
           "_CRS",
           list(
