@@ -99,7 +99,7 @@ export const EVENT = 0xac; // u32, beside FAULT (one load tests both). EVENT_* r
 export const EVENT_AND_FAULT = 0xa8; // u64
 export const FAULT_VECTOR = 0xb0; // u32
 export const FAULT_ERROR = 0xb4; // u32
-export const INSN_LEN = 0xb8; // u32 length of the instruction being executed (handlers of rare instructions)
+export const BLOCK_EIP = 0xb8; // u32 EIP of the first instruction of the current block
 export const INHIBIT = 0xbc; // u32 INHIBIT_* interrupt shadow that covers the next instruction only
 export const CUR_REC = 0xc0; // u32 record being executed (rare instructions and slow paths)
 export const CUR_BLOCK = 0xc4; // u32 its block
@@ -156,7 +156,7 @@ export const MODE_SS32 = 2; // SS.B
 export const MODE_FLAT_DATA = 4; // DS, ES and SS are flat
 export const MODE_FLAT_CODE = 8; // CS is flat
 export const MODE_PROTECTED = 16; // CR0.PE and not EFLAGS.VM
-export const MODE_STEP = 32; // reserved for blocks of one instruction; never cached
+export const MODE_USER = 32; // CPL 3
 
 export const GDTR_BASE = 0x200;
 export const GDTR_LIMIT = 0x204;
@@ -213,7 +213,9 @@ export const FPU_FIP = 0x488; // u32
 export const FPU_FCS = 0x48c; // u16
 export const FPU_FDP = 0x490; // u32
 export const FPU_FDS = 0x494; // u16
-export const FPU_FERR = 0x498; // u32 1 = FERR# asserted (CR0.NE = 0)
+export const FPU_FERR = 0x498; // u32 FERR_*
+export const FERR_ASSERTED = 1; // FERR# output, with CR0.NE = 0
+export const FERR_IGNNE = 2; // IGNNE# input: the host sets it on a write to port F0h; falls when no error is pending
 export const MXCSR = 0x49c; // u32
 export const SSE_RAISED = 0x4f8; // u32 MXCSR exception flags that the current SSE instruction raised so far
 export const XMM = 0x500; // 16 registers, 16 bytes each
@@ -272,11 +274,22 @@ export const CPUID_STRIDE = 32; // u32 leaf, subleaf, flags (1 = subleaf matters
 export const CPUID_MAX = 64;
 /** A block decoded for one use: single steps, the last instructions of a budget, code across a page border. */
 export const SCRATCH_BLOCK = 0x6800;
-export const SCRATCH_INSTRUCTIONS = 64;
 export const SCRATCH_BYTES = 0x6e00; // instruction bytes put together across a page border
 /** Filled TLB entries, u32 each: Wasm address of the entry, plus JOURNAL_* in the low bits. */
 export const TLB_JOURNAL = 0x7000;
-export const TLB_JOURNAL_MAX = 8192;
+export const TLB_JOURNAL_MAX = 6144;
+/**
+ * Where indirect near transfers of flat code find their block: u32 EIP, u32 block. Valid while translations are: emptied by
+ * every TLB flush. The block's mode (with MODE_USER) is compared too, so privilege needs no second table.
+ */
+export const JUMP_CACHE = 0xd000;
+export const JUMP_CACHE_ENTRIES = 1024;
+/**
+ * The page that each base register's last plain access hit: 16 bytes a register at twice its offset, laid out as a TLB
+ * entry. A copy of TLB entries that spares the hash; emptied whenever they or TLB_CURRENT change.
+ */
+export const BASE_CACHE = 0xc40;
+export const BASE_CACHE_SIZE = 0x110;
 export const JOURNAL_GLOBAL = 1;
 export const JOURNAL_LARGE = 2;
 export const TLB_JOURNAL_COUNT = 0x948; // u32
@@ -346,14 +359,14 @@ export const TLB_SIZE = 65536;
 // ---------------------------------------------------------------- decoded records (16 bytes an instruction)
 export const REC_STRIDE = 16;
 export const REC_OP = 0; // u16 Op.*
-export const REC_LEN = 2; // u8 instruction length
+export const REC_END = 2; // u8 bytes from the start of the block to the end of this instruction
 export const REC_REG = 3; // u8 ModRM.reg as offset into the vCPU block (byte registers: AH..BH are +1); opcode-register forms too
 export const REC_BASE = 4; // u8 ModRM.rm register offset (register form), or base register offset / GPR_ZERO (memory form)
 export const REC_INDEX = 5; // u8 index register offset or GPR_ZERO
 export const REC_EA = 6; // u8 0 = base + disp in a flat segment; else EA_*
 export const REC_PFX = 7; // u8 PFX_*
 export const REC_DISP = 8; // u32 displacement; register form of rare operations: raw ModRM byte
-export const REC_IMM = 12; // u32 immediate, relative target offset, or raw opcode bytes where none
+export const REC_IMM = 12; // u32 immediate, relative target offset; where none: opcode byte, ModRM << 8
 
 export const EA_SCALE = 3; // bits 0-1
 export const EA_SEG_SHIFT = 2; // bits 2-4: segment number
@@ -380,6 +393,7 @@ export const BLOCK_NEXT_HASH = 16; // u32 chain of the hash bucket
 export const BLOCK_NEXT_PAGE = 20; // u32 chain of the page
 export const BLOCK_LINK_TAKEN = 24; // u32 block of the branch target in the same page, 0 = not yet
 export const BLOCK_LINK_NEXT = 28; // u32 block that follows in the same page
-export const BLOCK_RECORDS = 32; // records start here
+export const BLOCK_ZERO = 32; // 16 zero bytes: the record before the first, so that lengths are differences of REC_END
+export const BLOCK_RECORDS = 48; // records start here
 /** Buckets of the block map (u32 each). */
 export const BLOCK_MAP_ENTRIES = 65536;

@@ -12,15 +12,22 @@ const stampFile = join(root, "build", "stamps.json");
 
 /** @typedef {{ name: string, title: string, inputs: string[], outputs: string[], ready?: () => boolean, run: () => void | Promise<void> }} Step */
 
+const generators = readdirSync(join(root, "tools"))
+  .filter((name) => /^gen-.*\.ts$/.test(name))
+  // gen-opcodes first: the others import what it makes.
+  .sort((a, b) => Number(b === "gen-opcodes.ts") - Number(a === "gen-opcodes.ts") || (a < b ? -1 : 1))
+  .map((name) => `tools/${name}`);
+
 /** @type {Step[]} */
 const steps = [
   {
     name: "gen",
     title: "generated sources",
-    inputs: ["spec", "tools/gen-opcodes.ts", "tools/gen"],
+    inputs: ["spec", ...generators],
     outputs: [],
-    ready: () => existsSync(join(root, "tools/gen-opcodes.ts")),
-    run: () => tool("tsx", ["tools/gen-opcodes.ts"]),
+    run: () => {
+      for (const generator of generators) tool("tsx", [generator]);
+    },
   },
   {
     name: "core",

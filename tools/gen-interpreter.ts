@@ -1,13 +1,20 @@
 // Makes assembly/cpu/interpreter.gen.ts: the one hot switch. Its cases repeat a handful of patterns (register, memory,
 // immediate forms of each operation), written once here; the semantics are the shared functions of assembly/isa/alu.ts.
 // Nothing in a fast path is a call. `--check` fails when a regeneration would change the file.
-import { readFileSync, writeFileSync } from "node:fs";
+import { FUSED, PAIRS } from "../spec/opcodes/fused.ts";
 import { ALU } from "../spec/opcodes/integer.ts";
+import { writeGenerated } from "./generated.ts";
 
 const G = "vcpu + <i32>load<u8>(r, REC_REG)";
 const E = "vcpu + <i32>load<u8>(r, REC_BASE)";
 const IMM = "load<u32>(r, REC_IMM)";
 const NEXT = "r += REC_STRIDE; continue;";
+/** Ends the first half of a pair early. */
+const NEXT_PAIR = "r += REC_STRIDE; continue;";
+/** EIP behind the instruction at \`r\`. */
+const EIP_NEXT = "load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)";
+/** Before anything that may fault, exit or look at the clock. */
+const SYNC = `store<u32>(vcpu, ${EIP_NEXT}, EIP); store<u32>(vcpu, r, CUR_REC);`;
 
 /** Address of the memory operand in `a`. Checked segments and 16-bit addresses take the call. */
 const ea = (size: number, write: boolean): string => `
@@ -15,6 +22,7 @@ const ea = (size: number, write: boolean): string => `
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) {
           if (k & (EA_CHECKED | EA_ADDR16)) {
+            ${SYNC}
             a = linearAddress(vcpu, r, 0, ${size}, ${write});
             if (faulted(vcpu)) break;
           } else a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
@@ -26,8 +34,7 @@ const read = (t: string, size: number, tag = "TLB_READ"): string => `
         let v: u32;
         if (((a + ${size - 1}) & ~0xfff) == load<u32>(e, ${tag})) v = <u32>load<${t}>(<i32>(a + load<u32>(e, TLB_DELTA)));
         else {
-          store<u32>(vcpu, eip, EIP);
-          store<u32>(vcpu, r, CUR_REC);
+          ${SYNC}
           v = <u32>${tag === "TLB_READ" ? "slowRead" : "slowReadForUpdate"}(vcpu, a, ${size});
           if (faulted(vcpu)) break;
         }`;
@@ -37,14 +44,50 @@ const write = (t: string, size: number, value: string): string => `
         const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
         if (((a + ${size - 1}) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<${t}>(<i32>(a + load<u32>(ew, TLB_DELTA)), <${t}>(${value}));
         else {
-          store<u32>(vcpu, eip, EIP);
-          store<u32>(vcpu, r, CUR_REC);
+          ${SYNC}
           slowWrite(vcpu, a, ${size}, <u32>(${value}));
           if (faulted(vcpu)) break;
         }`;
 
+/** Address and base-cache entry of a plain operand: base + displacement in a flat segment. */
+const plain = `const base = <i32>load<u8>(r, REC_BASE);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const c = vcpu + (base << 1);
+        const page = (a + 3) & ~0xfff;`;
+/** The base register's page did not match: look into the TLB, and remember its entry. */
+const remember = (tag: string): string => `const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page == load<u32>(e, ${tag})) {
+            store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+            store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+            store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);`;
+const plainRead = `${plain}
+        let v: u32;
+        if (page == load<u32>(c, BASE_CACHE + TLB_READ)) v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        else {
+          ${remember("TLB_READ")}
+            v = load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+          } else {
+            ${SYNC}
+            v = slowRead(vcpu, a, 4);
+            if (faulted(vcpu)) break;
+          }
+        }`;
+const plainWrite = (value: string): string => `${plain}
+        if (page == load<u32>(c, BASE_CACHE + TLB_WRITE)) store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), ${value});
+        else {
+          ${remember("TLB_WRITE")}
+            store<u32>(<i32>(a + load<u32>(e, TLB_DELTA)), ${value});
+          } else {
+            ${SYNC}
+            slowWrite(vcpu, a, 4, ${value});
+            if (faulted(vcpu)) break;
+          }
+        }`;
+
 const cases: string[] = [];
+const bodies = new Map<string, string>();
 const put = (name: string, body: string): void => {
+  bodies.set(name, body);
   cases.push(`      case Op.${name}: {${body.startsWith("\n") ? "" : "\n        "}${body}\n      }`);
 };
 const types = [
@@ -82,8 +125,7 @@ for (const name of ALU) {
           const h = <i32>(a + load<u32>(e, TLB_DELTA));
           store<${t}>(h, <${t}>${op(`<u32>load<${t}>(h)`, operand)}); ${NEXT}
         }
-        store<u32>(vcpu, eip, EIP);
-        store<u32>(vcpu, r, CUR_REC);
+        ${SYNC}
         execInt(vcpu, r, ${form.startsWith("MR") ? `Op.${name}_EG${size === 4 ? "V" : "8"}` : `Op.${name}_EI${size === 4 ? "V" : "8"}`});
         if (faulted(vcpu)) break;
         ${NEXT}`,
@@ -103,6 +145,14 @@ for (const { t, s, size } of types) {
   put(`H_MOV_RI${s}`, `store<${t}>(${G}, load<${t}>(r, REC_IMM)); ${NEXT}`);
   put(`H_MOV_RM${s}`, `${ea(size, false)}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
   put(`H_MOV_MR${s}`, `${ea(size, true)}${write(t, size, g)}\n        ${NEXT}`);
+  if (size === 4) {
+    // the commonest operations of compiled code, without a look at the operand's form
+    put("H_MOV_RB32", `${plainRead}\n        store<u32>(${G}, v); ${NEXT}`);
+    const x = `const a = load<u32>(${E}) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
+    put("H_MOV_RX32", `${x}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    put("H_MOV_XR32", `${x}${write(t, size, g)}\n        ${NEXT}`);
+    put("H_MOV_BR32", `${plainWrite(g)}\n        ${NEXT}`);
+  }
   put(`H_MOV_MI${s}`, `${ea(size, true)}${write(t, size, imm)}\n        ${NEXT}`);
 }
 put("H_MOV_RM16", `${ea(2, false)}${read("u16", 2)}\n        store<u16>(${G}, <u16>v); ${NEXT}`);
@@ -138,8 +188,7 @@ for (const name of ["INC", "DEC"] as const) {
           const h = <i32>(a + load<u32>(e, TLB_DELTA));
           store<u32>(h, Alu.${f}<u32>(vcpu, load<u32>(h))); ${NEXT}
         }
-        store<u32>(vcpu, eip, EIP);
-        store<u32>(vcpu, r, CUR_REC);
+        ${SYNC}
         execInt(vcpu, r, Op.${name}_EV);
         if (faulted(vcpu)) break;
         ${NEXT}`,
@@ -197,7 +246,8 @@ put("H_PUSH_R32", `${push(`load<u32>(${G})`)} ${NEXT}`);
 put("H_PUSH_I32", `${push(IMM)} ${NEXT}`);
 put(
   "H_PUSH_M32",
-  `{
+  `let pushed: u32;
+        {
         ${ea(4, false)}${read("u32", 4)}
         pushed = v;
         }
@@ -219,29 +269,31 @@ put(
 );
 
 // control transfers of flat code: set `eip` and `nb` (the next block when it is linked, else 0) and leave the switch
-const TAKEN = `link = b + BLOCK_LINK_TAKEN; nb = load<i32>(link); from = eip - 1;`;
-put("H_JMP", `${TAKEN} eip += ${IMM}; break;`);
-put("H_CALL", `${push("eip")} ${TAKEN} eip += ${IMM}; break;`);
-put("H_JMP_R", `eip = load<u32>(${E}); nb = 0; link = 0; break;`);
-put("H_JMP_M", `${ea(4, false)}${read("u32", 4)}\n        eip = v; nb = 0; link = 0; break;`);
+const TAKEN = `link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = ${EIP_NEXT} + ${IMM};`;
+const FALLS = `link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = ${EIP_NEXT};`;
+put("H_JMP", `${TAKEN} break;`);
+put("H_CALL", `${push(EIP_NEXT)} ${TAKEN} break;`);
+put("H_JMP_R", `eip = load<u32>(${E}); nb = 0; break;`);
+put("H_JMP_M", `${ea(4, false)}${read("u32", 4)}\n        eip = v; nb = 0; break;`);
 put(
   "H_CALL_R",
   `const target = load<u32>(${E});
-        ${push("eip")} eip = target; nb = 0; link = 0; break;`,
+        ${push(EIP_NEXT)} eip = target; nb = 0; break;`,
 );
 put(
   "H_CALL_M",
-  `{
+  `let pushed: u32;
+        {
         ${ea(4, false)}${read("u32", 4)}
         pushed = v;
         }
         {
-        ${push("eip")}
-        } eip = pushed; nb = 0; link = 0; break;`,
+        ${push(EIP_NEXT)}
+        } eip = pushed; nb = 0; break;`,
 );
 const ret = (extra: string): string => `const a = load<u32>(vcpu, ESP);${read("u32", 4)}
         store<u32>(vcpu, a + 4${extra}, ESP);
-        eip = v; nb = 0; link = 0; break;`;
+        eip = v; nb = 0; break;`;
 put("H_RET", ret(""));
 put("H_RET_I", ret(` + ${IMM}`));
 
@@ -259,16 +311,71 @@ const TEST: Record<string, string> = {
 CC.forEach((cc, i) => {
   const base = CC[i & ~1] as string;
   const test = i & 1 ? `!(${TEST[base]})` : TEST[base];
-  put(`H_J${cc}`, `if (${test}) { ${TAKEN} eip += ${IMM}; } else { link = b + BLOCK_LINK_NEXT; nb = load<i32>(link); from = eip - 1; } break;`);
-  put(`H_SET${cc}`, `store<u8>(${G}, <u8>(${test})); ${NEXT}`);
-  put(`H_CMOV${cc}_RR32`, `if (${test}) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
+  put(`H_J${cc}`, `if (${test}) { ${TAKEN} } else { ${FALLS} } break;`);
 });
+put("H_SET_R8", `store<u8>(${G}, <u8>conditionBit(vcpu, ${IMM} & 15)); ${NEXT}`);
+put("H_CMOV_RR32", `if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
+
+// A comparison and the conditional jump behind it in one dispatch: the comparison's record comes first, the jump's
+// second. Flags are stored as ever; the condition is taken from the operands.
+const fusedTest: Record<string, (a: string, b: string) => string> = {
+  B: (a, b) => `${a} < ${b}`,
+  NB: (a, b) => `${a} >= ${b}`,
+  Z: (a, b) => `${a} == ${b}`,
+  NZ: (a, b) => `${a} != ${b}`,
+  BE: (a, b) => `${a} <= ${b}`,
+  NBE: (a, b) => `${a} > ${b}`,
+  L: (a, b) => `<i32>${a} < <i32>${b}`,
+  NL: (a, b) => `<i32>${a} >= <i32>${b}`,
+  LE: (a, b) => `<i32>${a} <= <i32>${b}`,
+  NLE: (a, b) => `<i32>${a} > <i32>${b}`,
+};
+const testTest: Record<string, string> = { Z: "x == 0", NZ: "x != 0", S: "<i32>x < 0", NS: "<i32>x >= 0", LE: "<i32>x <= 0", NLE: "<i32>x > 0" };
+const jump = (test: string): string => `r += REC_STRIDE; if (${test}) { ${TAKEN} } else { ${FALLS} } break;`;
+const sources: Record<string, { load: string; flags: string; t: string }> = {
+  CMP_RR32: { load: `const a = load<u32>(${G}); const b = load<u32>(${E});`, flags: "Alu.sub<u32>(vcpu, a, b);", t: "cmp" },
+  CMP_RI32: { load: `const a = load<u32>(${G}); const b = ${IMM};`, flags: "Alu.sub<u32>(vcpu, a, b);", t: "cmp" },
+  CMP_RI8: { load: `const a = <u32>load<u8>(${G}); const b = <u32>load<u8>(r, REC_IMM);`, flags: "Alu.sub<u8>(vcpu, a, b);", t: "cmp" },
+  CMP_RM32: { load: `${ea(4, false)}${read("u32", 4)}\n        const x = load<u32>(${G});`, flags: "Alu.sub<u32>(vcpu, x, v);", t: "cmpx" },
+  CMP_MI32: { load: `${ea(4, false)}${read("u32", 4)}\n        const x = ${IMM};`, flags: "Alu.sub<u32>(vcpu, v, x);", t: "cmpvx" },
+  TEST_RR32: { load: `const x = load<u32>(${G}) & load<u32>(${E});`, flags: "Flags.logic<u32>(vcpu, x);", t: "test" },
+  TEST_RI8: { load: `const x = <u32>load<u8>(${G}) & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
+  TEST_MI8: { load: `${ea(1, false)}${read("u8", 1)}\n        const x = v & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
+  ADD_RI32: { load: `const x = load<u32>(${G}) + ${IMM};`, flags: `Alu.add<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`, t: "test" },
+  SUB_RI32: { load: `const x = load<u32>(${G}) - ${IMM};`, flags: `Alu.sub<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`, t: "test" },
+  DEC_R32: { load: `const x = load<u32>(${E}) - 1;`, flags: `Alu.dec<u32>(vcpu, load<u32>(${E})); store<u32>(${E}, x);`, t: "test" },
+};
+for (const { first, conditions } of FUSED) {
+  const s = sources[first];
+  if (s === undefined) throw new Error(`no fused source ${first}`);
+  for (const cc of conditions) {
+    const operands: Record<string, [string, string]> = { cmp: ["a", "b"], cmpx: ["x", "v"], cmpvx: ["v", "x"] };
+    const pair = operands[s.t];
+    const test = pair === undefined ? (testTest[cc] as string) : (fusedTest[cc] as (a: string, b: string) => string)(...pair);
+    put(`H_${first}_J${cc}`, `${s.load} ${s.flags} ${jump(test)}`);
+  }
+}
+// Two plain operations in one dispatch: the first's body without its dispatch, then the second's. A store that may have
+// overwritten the second instruction (slow path) dispatches it anew.
+for (const [first, second] of PAIRS) {
+  const one = bodies.get(`H_${first}`);
+  const two = bodies.get(`H_${second}`);
+  if (one === undefined || two === undefined || !one.endsWith(NEXT)) throw new Error(`cannot pair ${first} and ${second}`);
+  const plain = one.slice(0, -NEXT.length).replaceAll(/(slowWrite\([^\n]*\);\n\s*if \(faulted\(vcpu\)\) break;)/g, `$1 ${first.startsWith("PUSH") ? "store<u32>(vcpu, a, ESP); " : ""}${NEXT_PAIR}`);
+  put(`H2_${first}_${second}`, `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`);
+}
+put(
+  "H_CMOV_RM32",
+  `{${ea(4, false)}${read("u32", 4)}
+        if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, v);
+        } ${NEXT}`,
+);
 
 const file = `// Generated by tools/gen-interpreter.ts: do not edit.
 // The hot loop: executes decoded blocks until a fault, an event, or the end of the budget. See docs/ARCHITECTURE.md.
 import {
-  BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, DERIVED_BASE, EA_ADDR16, EA_CHECKED, EA_INDEX, EAX, EBP, ECX, EDX,
-  EIP, ESP, EVENT, EVENT_AND_FAULT, FLUSH_GEN, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_LEN, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
+  BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, DERIVED_BASE, EA_ADDR16, EA_CHECKED, EA_INDEX, EAX, EBP, ECX, EDX,
+  EIP, ESP, EVENT, EVENT_AND_FAULT, FLUSH_GEN, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, MODE_FLAT_CODE, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
   TLB_READ, TLB_WRITE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
@@ -278,8 +385,8 @@ import { linearAddress } from "../isa/operand";
 import { execRare } from "../isa/rare";
 import { Mem } from "../mmu/access";
 import { slowRead, slowReadForUpdate, slowWrite } from "../mmu/slow";
-import { findBlock } from "./blocks";
-import { Flags } from "./flags";
+import { END_FALLS, END_LINKABLE, findBlock } from "./blocks";
+import { conditionBit, Flags } from "./flags";
 import { faulted } from "./fault";
 
 /** Stopped between blocks: EIP and RETIRED are exact. */
@@ -290,82 +397,95 @@ export const STOP_INSIDE: i32 = 1;
 export const STOP_BEFORE: i32 = 2;
 
 /** Runs from block \`b\`, whose instructions fit the budget. Returns STOP_*. */
-export function runBlocks(vcpu: i32, b: i32): i32 {
-  let r = b + BLOCK_RECORDS;
-  let eip = load<u32>(vcpu, EIP);
-  let retired = load<u64>(vcpu, RETIRED);
-  const end = load<u64>(vcpu, BUDGET_END);
-  // the next block: 0 = look it up, below 0 = stop inside this one
-  let nb: i32 = -1;
-  // where the address of the next block may be kept, and an address inside the block's page
-  let link: i32 = 0;
-  let from: u32 = 0;
-  let pushed: u32 = 0;
-  store<u32>(vcpu, b, CUR_BLOCK);
+export function runBlocks(vcpu: i32, first: i32): i32 {
+  // What lives across instructions is kept to this one: every further loop-carried value costs spills at each dispatch.
+  let r = first + BLOCK_RECORDS;
+  store<u32>(vcpu, first, CUR_BLOCK);
+  store<u32>(vcpu, load<u32>(vcpu, EIP), BLOCK_EIP);
   while (true) {
-    eip += <u32>load<u8>(r, REC_LEN);
+    // the next block: 0 = look it up, below 0 = stop inside this one
+    let nb: i32 = -1;
+    // where the address of the next block may be kept (0 = nowhere), and the EIP it starts at
+    let link: i32 = 0;
+    let eip: u32 = 0;
     const op = <u32>load<u16>(r, REC_OP);
     switch (op) {
 ${cases.join("\n")}
       case Op.BLOCK_END: {
-        // REC_IMM: code is flat, so that the following block may be linked
-        if (load<u32>(r, REC_IMM) != 0) { link = b + BLOCK_LINK_NEXT; nb = load<i32>(link); from = eip - 1; }
-        else { link = 0; nb = 0; }
+        const falls = load<u32>(r, REC_IMM);
+        if (falls == END_LINKABLE) { ${FALLS} }
+        else {
+          nb = 0;
+          eip = falls == END_FALLS ? ${EIP_NEXT} : load<u32>(vcpu, EIP);
+        }
         break;
       }
       case Op.REDECODE: {
-        store<u32>(vcpu, eip, EIP);
+        store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r - REC_STRIDE, REC_END), EIP);
         store<u32>(vcpu, r, CUR_REC);
         return STOP_BEFORE;
       }
       default: {
-        store<u32>(vcpu, eip, EIP);
-        store<u32>(vcpu, r, CUR_REC);
+        ${SYNC}
         execRare(vcpu, r, op);
         if (load<u64>(vcpu, EVENT_AND_FAULT) != 0) break;
-        eip = load<u32>(vcpu, EIP);
         ${NEXT}
       }
     }
     if (nb < 0) return STOP_INSIDE;
-    retired += <u64>load<u32>(b, BLOCK_COUNT);
-    if (nb == 0) {
-      store<u32>(vcpu, eip, EIP);
-      store<u64>(vcpu, retired, RETIRED);
-      store<u32>(vcpu, 0, CUR_BLOCK);
-      const generation = load<u32>(vcpu, FLUSH_GEN);
-      nb = findBlock(vcpu, eip);
-      if (nb == 0) return STOP_BOUNDARY;
-      // only blocks of the same page are linked, and only while neither can have been dropped
-      if (link != 0 && b >= DERIVED_BASE && nb >= DERIVED_BASE && (from ^ eip) >> 12 == 0 && load<u32>(vcpu, FLUSH_GEN) == generation)
-        store<u32>(link, nb);
-    }
-    if (load<u32>(vcpu, EVENT) != 0 || retired + <u64>load<u32>(nb, BLOCK_COUNT) > end) {
+    let retired = load<u64>(vcpu, RETIRED) + <u64>load<u32>(load<i32>(vcpu, CUR_BLOCK), BLOCK_COUNT);
+    const end = load<u64>(vcpu, BUDGET_END);
+    // events and the budget come before the next fetch, which may fault
+    if (load<u32>(vcpu, EVENT) != 0 || retired >= end) {
       store<u32>(vcpu, eip, EIP);
       store<u64>(vcpu, retired, RETIRED);
       store<u32>(vcpu, 0, CUR_BLOCK);
       return STOP_BOUNDARY;
     }
-    b = nb;
-    r = b + BLOCK_RECORDS;
-    nb = -1;
+    if (nb == 0) {
+      const j = vcpu + <i32>(((eip ^ (eip >> 10)) & (JUMP_CACHE_ENTRIES - 1)) << 3);
+      if (load<u32>(j, JUMP_CACHE) == eip) {
+        nb = load<i32>(j, JUMP_CACHE + 4);
+        if (nb != 0 && load<u32>(nb, BLOCK_MODE) != load<u32>(vcpu, MODE)) nb = 0;
+      }
+      if (nb == 0) {
+        store<u32>(vcpu, eip, EIP);
+        store<u64>(vcpu, retired, RETIRED);
+        nb = nextBlock(vcpu, eip, link);
+        if (nb == 0) return STOP_BOUNDARY;
+      }
+    }
+    if (retired + <u64>load<u32>(nb, BLOCK_COUNT) > end) {
+      store<u32>(vcpu, eip, EIP);
+      store<u64>(vcpu, retired, RETIRED);
+      store<u32>(vcpu, 0, CUR_BLOCK);
+      return STOP_BOUNDARY;
+    }
     store<u64>(vcpu, retired, RETIRED);
-    store<u32>(vcpu, b, CUR_BLOCK);
+    store<u32>(vcpu, nb, CUR_BLOCK);
+    store<u32>(vcpu, eip, BLOCK_EIP);
+    r = nb + BLOCK_RECORDS;
   }
+}
+
+/**
+ * Finds the block at \`eip\` after the current one, and keeps its address at \`link\` when both are in the same page. 0 with a fault or exit recorded.
+ */
+function nextBlock(vcpu: i32, eip: u32, link: i32): i32 {
+  const block = load<i32>(vcpu, CUR_BLOCK);
+  store<u32>(vcpu, 0, CUR_BLOCK);
+  const generation = load<u32>(vcpu, FLUSH_GEN);
+  const nb = findBlock(vcpu, eip);
+  // only cached blocks are linked, and only while neither can have been dropped
+  if (link != 0 && block >= DERIVED_BASE && nb >= DERIVED_BASE && (load<u32>(vcpu, BLOCK_EIP) ^ eip) >> 12 == 0 && load<u32>(vcpu, FLUSH_GEN) == generation)
+    store<u32>(link, nb);
+  if (nb >= DERIVED_BASE && load<u32>(nb, BLOCK_MODE) & MODE_FLAT_CODE) {
+    const j = vcpu + <i32>(((eip ^ (eip >> 10)) & (JUMP_CACHE_ENTRIES - 1)) << 3);
+    store<u32>(j, eip, JUMP_CACHE);
+    store<u32>(j, nb, JUMP_CACHE + 4);
+  }
+  return nb;
 }
 `;
 
-const url = new URL("../assembly/cpu/interpreter.gen.ts", import.meta.url);
-let old = "";
-try {
-  old = readFileSync(url, "utf8");
-} catch {
-  // first generation
-}
-if (old !== file) {
-  if (process.argv.includes("--check")) {
-    console.error("assembly/cpu/interpreter.gen.ts is not what tools/gen-interpreter.ts generates: run npm run gen");
-    process.exit(1);
-  }
-  writeFileSync(url, file);
-}
+writeGenerated("assembly/cpu/interpreter.gen.ts", file);

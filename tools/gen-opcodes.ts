@@ -1,15 +1,12 @@
 // Makes spec/op.gen.ts (enum Op, for both sides) and assembly/isa/decode-table.gen.ts (the decoder's tables) from the
 // opcode table in spec/opcodes. `--check` fails when a regeneration would change a file.
-import { readFileSync, writeFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { Feature } from "../spec/features.ts";
 import { hotOps } from "../spec/opcodes/hot.ts";
 import { FAMILIES, type OpcodeRow } from "../spec/opcodes/row.ts";
 import { allRows } from "../spec/opcodes/table.ts";
 import * as A from "../spec/opcodes/attributes.ts";
+import { writeGenerated } from "./generated.ts";
 
-const root = new URL("../", import.meta.url);
-const check = process.argv.includes("--check");
 const MAX_OPS = 256;
 
 const ids = new Map<string, number>();
@@ -68,6 +65,7 @@ function entry(row: OpcodeRow): number {
   if (row.end) e |= A.ATTR_END;
   if (row.lock) e |= A.ATTR_LOCK;
   if (row.protectedOnly) e |= A.ATTR_PROTECTED;
+  if (operands.includes("Rd")) e |= A.ATTR_REG_ALWAYS;
   if (row.code.endsWith("+") || /^e[A-D]X,eAX$|^e[SBD][PI],eAX$/.test(row.operands)) e |= A.ATTR_OPREG;
   else if (/^(AL|eAX),|,(AL|eAX)$/.test(row.operands) && !modrm) e |= A.ATTR_ACC;
   e |= (row.feature === undefined ? 0 : featureBit(row)) << A.ATTR_FEATURE_SHIFT;
@@ -169,25 +167,5 @@ ${rows(groups.flat())}
 ]);
 `;
 
-let stale = false;
-for (const [path, text] of [
-  ["spec/op.gen.ts", opFile],
-  ["assembly/isa/decode-table.gen.ts", tableFile],
-] as const) {
-  const url = new URL(path, root);
-  let old = "";
-  try {
-    old = readFileSync(url, "utf8");
-  } catch {
-    // first generation
-  }
-  if (old === text) continue;
-  if (check) {
-    console.error(`${path} is not what spec/opcodes generates: run npm run gen`);
-    stale = true;
-  } else {
-    writeFileSync(url, text);
-    console.log(`wrote ${fileURLToPath(url)}`);
-  }
-}
-if (stale) process.exit(1);
+writeGenerated("spec/op.gen.ts", opFile);
+writeGenerated("assembly/isa/decode-table.gen.ts", tableFile);

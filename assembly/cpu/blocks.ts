@@ -2,14 +2,15 @@
 // changes what decoding depends on. Keyed by Wasm address and decode mode. A block never leaves its page; an instruction
 // that crosses a page border is decoded anew each time, into the scratch block.
 import {
-  BLOCK_ADDR, BLOCK_BYTES, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_NEXT_HASH, BLOCK_RECORDS, COUNT_BLOCK_DECODE, EXIT_ADDR, MODE,
-  MODE_FLAT_CODE, REC_IMM, REC_LEN, REC_OP, REC_STRIDE, SCRATCH_BLOCK, SCRATCH_BYTES, SCRATCH_INSTRUCTIONS, SEG, SEG_BASE, SEG_CS, SEG_LIMIT, SEG_STRIDE,
+  BLOCK_ADDR, BLOCK_BYTES, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_NEXT_HASH, BLOCK_RECORDS, BLOCK_ZERO, COUNT_BLOCK_DECODE, EXIT_ADDR, MODE,
+  MODE_FLAT_CODE, REC_IMM, REC_END, REC_OP, REC_STRIDE, SCRATCH_BLOCK, SCRATCH_BYTES, SEG, SEG_BASE, SEG_CS, SEG_LIMIT, SEG_STRIDE,
   TLB_CURRENT, TLB_DELTA, TLB_EXEC, VM_ARENA_END, VM_ARENA_NEXT, VM_BASE, WALK_GPA, EVENT, EVENT_RECHECK, FAULT,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
 import { Op } from "../../spec/op.gen";
 import { Vector } from "../../spec/vectors";
 import { decode, DECODE_END } from "../isa/decode";
+import { fuse } from "../isa/fuse.gen";
 import { Mem } from "../mmu/access";
 import { addBlockToPage, blockBucket, flushBlocks } from "../mmu/code-pages";
 import { hostForFetch } from "../mmu/slow";
@@ -18,6 +19,15 @@ import { exitBefore, faulted, raise } from "./fault";
 /** Longest block, in instructions. */
 const MAX_BLOCK = 64;
 const MAX_LENGTH: u32 = 15;
+/** Longest block, in bytes: REC_END is one byte. */
+const MAX_BYTES: u32 = 255;
+
+/** REC_IMM of the record that ends a block: EIP is in the vCPU block (the last instruction set it). */
+export const END_ELSEWHERE: u32 = 0;
+/** The next instruction follows. */
+export const END_FALLS: u32 = 1;
+/** It follows in flat code, so that its block may be linked. */
+export const END_LINKABLE: u32 = 2;
 
 function csAddress(vcpu: i32): i32 {
   return vcpu + SEG + SEG_CS * SEG_STRIDE;
@@ -45,10 +55,11 @@ function bytesToLimit(vcpu: i32, eip: u32, mode: u32, most: u32): u32 {
 }
 
 /** `falls` says that execution always goes on behind the block, so that the following block may be linked. */
-function endRecord(rec: i32, falls: bool, mode: u32): void {
+function endRecord(rec: i32, falls: bool, mode: u32, bytes: u32): void {
   store<u64>(rec, 0);
   store<u64>(rec, 0, 8);
-  store<u32>(rec, falls ? mode & MODE_FLAT_CODE : 0, REC_IMM);
+  store<u8>(rec, bytes, REC_END);
+  store<u32>(rec, falls ? (mode & MODE_FLAT_CODE ? END_LINKABLE : END_FALLS) : END_ELSEWHERE, REC_IMM);
   store<u16>(rec, Op.BLOCK_END, REC_OP);
 }
 
@@ -62,10 +73,18 @@ function decodeInto(vcpu: i32, block: i32, host: u32, room: u32, mode: u32, max:
   const end = <i32>(host + room);
   let n = 0;
   let falls = true;
+  let alone = false;
+  store<u64>(block, 0, BLOCK_ZERO);
+  store<u64>(block, 0, BLOCK_ZERO + 8);
   while (n < max) {
     const r = decode(vcpu, rec, <i32>p, end, mode);
     if (r == 0) break;
-    p += <u32>(r & 0xff);
+    const next = p + <u32>(r & 0xff);
+    if (next - host > MAX_BYTES) break;
+    p = next;
+    store<u8>(rec, p - host, REC_END);
+    // a record is half of one pair at most
+    alone = !(n > 0 && alone && fuse(rec - REC_STRIDE, rec));
     n++;
     rec += REC_STRIDE;
     if (r & DECODE_END) {
@@ -73,7 +92,7 @@ function decodeInto(vcpu: i32, block: i32, host: u32, room: u32, mode: u32, max:
       break;
     }
   }
-  endRecord(rec, falls, mode);
+  endRecord(rec, falls, mode, p - host);
   store<u32>(block, host, BLOCK_ADDR);
   store<u32>(block, mode, BLOCK_MODE);
   store<u32>(block, n, BLOCK_COUNT);
@@ -107,10 +126,11 @@ function decodeCrossing(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i3
 }
 
 /**
- * A block for one use with at most `max` instructions from CS:EIP on: single steps, interrupt shadows, the end of a
- * budget. 0 with a fault or an exit recorded.
+ * A block for one use with the one instruction at CS:EIP: single steps, interrupt shadows, the end of a budget, code next to
+ * the CS limit. One only, because no page knows of it: a write to the instructions behind it must be seen by them.
+ * 0 with a fault or an exit recorded.
  */
-export function scratchBlock(vcpu: i32, eip: u32, max: i32): i32 {
+export function scratchBlock(vcpu: i32, eip: u32): i32 {
   const mode = load<u32>(vcpu, MODE);
   const lin = eip + load<u32>(csAddress(vcpu), SEG_BASE);
   const room = bytesToLimit(vcpu, eip, mode, 0x1000 - (lin & 0xfff));
@@ -121,7 +141,7 @@ export function scratchBlock(vcpu: i32, eip: u32, max: i32): i32 {
   const host = fetchAddress(vcpu, lin);
   if (host == 0) return 0;
   const block = vcpu + SCRATCH_BLOCK;
-  const n = decodeInto(vcpu, block, host, room, mode, max < SCRATCH_INSTRUCTIONS ? max : SCRATCH_INSTRUCTIONS);
+  const n = decodeInto(vcpu, block, host, room, mode, 1);
   if (n == 0) return decodeCrossing(vcpu, eip, lin, host, mode);
   return block;
 }
@@ -167,7 +187,7 @@ export function findBlock(vcpu: i32, eip: u32): i32 {
       if (mode & MODE_FLAT_CODE) return b;
       const bytes = load<u32>(b, BLOCK_BYTES);
       if (bytesToLimit(vcpu, eip, mode, bytes) >= bytes) return b;
-      return scratchBlock(vcpu, eip, SCRATCH_INSTRUCTIONS);
+      return scratchBlock(vcpu, eip);
     }
     b = load<i32>(b, BLOCK_NEXT_HASH);
   }
@@ -177,9 +197,4 @@ export function findBlock(vcpu: i32, eip: u32): i32 {
 function clearForLimit(vcpu: i32): void {
   store<u32>(vcpu, 0, FAULT);
   raise(vcpu, Vector.GP, 0);
-}
-
-/** Length of the instruction of a record. */
-export function recordLength(rec: i32): u32 {
-  return <u32>load<u8>(rec, REC_LEN);
 }

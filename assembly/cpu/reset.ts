@@ -40,7 +40,7 @@ function resetCore(vcpu: i32, cr0: u32): void {
   store<u64>(vcpu, signature(vcpu), EDX);
   store<u64>(vcpu, 0xfff0, EIP);
   store<u32>(vcpu, 1, FLAG_RES);
-  store<u32>(vcpu, 0x100, FLAG_AUX); // all arithmetic flags clear: result 1 with its parity inverted
+  store<u32>(vcpu, 0, FLAG_AUX); // all arithmetic flags clear: result 1, no carries
   store<u32>(vcpu, 2, EFLAGS_SYS);
   for (let seg = SEG_ES; seg <= SEG_GS; seg++) resetSegment(vcpu, seg, 0, 0, RESET_DATA);
   resetSegment(vcpu, SEG_CS, 0xf000, 0xffff0000, RESET_CODE);

@@ -3,7 +3,7 @@
 import {
   BLOCK_COUNT, BLOCK_RECORDS, BUDGET_END, CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CUR_BLOCK, CUR_REC, DEBUG_BREAK, DEBUG_BREAK_COUNT, DR7,
   EFLAGS_SYS, EIP, EVENT, EVENT_EXIT, EVENT_NO_STEP, EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_QUAL, EXIT_REASON, FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION,
-  FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_LEN,
+  FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_END, BLOCK_EIP,
   REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
@@ -125,7 +125,7 @@ function account(vcpu: i32, stop: i32, stepped: bool): i32 {
     if (stop == STOP_INSIDE) {
       if (fault == FAULT_NONE || fault == FAULT_AGAIN) done++;
       if (fault != FAULT_NONE && fault != FAULT_SHUTDOWN)
-        store<u32>(vcpu, load<u32>(vcpu, EIP) - <u32>load<u8>(rec, REC_LEN), EIP);
+        store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(rec - REC_STRIDE, REC_END), EIP);
     }
     store<u64>(vcpu, load<u64>(vcpu, RETIRED) + done, RETIRED);
     store<u32>(vcpu, 0, CUR_BLOCK);
@@ -135,7 +135,11 @@ function account(vcpu: i32, stop: i32, stepped: bool): i32 {
     if (load<u32>(vcpu, REPLAY_COUNT) != 0) replayClear(vcpu);
     if (stepped && !(load<u32>(vcpu, EVENT) & EVENT_NO_STEP)) store<u32>(vcpu, load<u32>(vcpu, PENDING_DB) | DR6_BS, PENDING_DB);
   }
-  if (fault != FAULT_NONE) return settleFault(vcpu);
+  if (fault != FAULT_NONE) {
+    const settled = settleFault(vcpu);
+    if (settled != GO_ON) return settled;
+  }
+  // also between two rounds of OUTS: the round is done, its data are the host's
   if (load<u32>(vcpu, EVENT) & EVENT_EXIT) {
     store<u32>(vcpu, 0, EVENT);
     return load<i32>(vcpu, EXIT_REASON);
@@ -202,11 +206,11 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
       store<u32>(vcpu, flags & ~FLAG_RF, EFLAGS_SYS);
       store<u32>(vcpu, 0, INHIBIT);
       store<u64>(vcpu, load<u64>(vcpu, RETIRED) + 1, BUDGET_END);
-      block = scratchBlock(vcpu, load<u32>(vcpu, EIP), 1);
+      block = scratchBlock(vcpu, load<u32>(vcpu, EIP));
     } else {
       store<u64>(vcpu, load<u64>(vcpu, RETIRED) + left, BUDGET_END);
       block = findBlock(vcpu, load<u32>(vcpu, EIP));
-      if (block != 0 && <u64>load<u32>(block, BLOCK_COUNT) > left) block = scratchBlock(vcpu, load<u32>(vcpu, EIP), <i32>left);
+      if (block != 0 && <u64>load<u32>(block, BLOCK_COUNT) > left) block = scratchBlock(vcpu, load<u32>(vcpu, EIP));
     }
     store<u32>(vcpu, 0, CUR_BLOCK);
     let reason: i32;

@@ -33,6 +33,11 @@ export function stackWrite<T>(vcpu: i32, offset: u32, value: T): void {
   Mem.write<T>(vcpu, o + load<u32>(vcpu + SEG + SEG_SS * SEG_STRIDE, SEG_BASE), value);
 }
 
+/** Limit and rights of SS for a write at stack offset `offset`; #SS(0) when they forbid it. */
+export function stackSegmentAllows(vcpu: i32, offset: u32, size: u32): bool {
+  return checkSegment(vcpu, SEG_SS, wrap(vcpu, offset), size, true);
+}
+
 export function push<T>(vcpu: i32, value: T): void {
   const sp = stackPointer(vcpu) - sizeof<T>();
   stackWrite<T>(vcpu, sp, value);

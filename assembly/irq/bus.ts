@@ -1,8 +1,18 @@
 // Interrupt messages between I/O APIC, MSI writers and local APICs: destinations and delivery modes (SDM 3A 11.6, 11.11).
 import { CHIPSET_BASE, LAPIC } from "../../spec/layout";
 import {
-  APIC_DFR, APIC_ID, APIC_LAST_LOWEST, APIC_LDR, APIC_PPR, DELIVER_EXTINT, DELIVER_FIXED, DELIVER_INIT, DELIVER_LOWEST,
-  DELIVER_NMI, DELIVER_SIPI, IRQ_FROM_EXTINT,
+  APIC_DFR,
+  APIC_ID,
+  APIC_LAST_LOWEST,
+  APIC_LDR,
+  APIC_PPR,
+  DELIVER_EXTINT,
+  DELIVER_FIXED,
+  DELIVER_INIT,
+  DELIVER_LOWEST,
+  DELIVER_NMI,
+  DELIVER_SIPI,
+  IRQ_FROM_EXTINT,
 } from "../../spec/chipset";
 import { lapicEnabled, lapicReceive } from "./lapic";
 import { lapicOn, raiseNmi, requestInit, requestStartup, setSummary, vcpuAt, vcpuCount } from "./pending";

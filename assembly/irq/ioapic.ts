@@ -3,7 +3,13 @@
 // wired as the guest was told (ACPI, MP tables). Pin 0 also carries the 8259s' INTR, for redirection in ExtINT mode.
 import { CHIPSET_BASE } from "../../spec/layout";
 import {
-  DELIVER_FIXED, DELIVER_LOWEST, IOAPIC_ID, IOAPIC_LINES, IOAPIC_PINS, IOAPIC_REDIR, IOAPIC_REGSEL,
+  DELIVER_FIXED,
+  DELIVER_LOWEST,
+  IOAPIC_ID,
+  IOAPIC_LINES,
+  IOAPIC_PINS,
+  IOAPIC_REDIR,
+  IOAPIC_REGSEL,
 } from "../../spec/chipset";
 import { deliver } from "./bus";
 
@@ -33,7 +39,13 @@ function send(pin: i32): void {
   const at = entryOf(pin);
   const entry = load<u32>(at);
   const level = levelTriggered(entry);
-  const taken = deliver(load<u32>(at, 4) >> 24, (entry & REDIR_LOGICAL) != 0, <i32>(entry >> 8) & 7, entry & 0xff, level);
+  const taken = deliver(
+    load<u32>(at, 4) >> 24,
+    (entry & REDIR_LOGICAL) != 0,
+    <i32>(entry >> 8) & 7,
+    entry & 0xff,
+    level,
+  );
   if (level && taken) store<u32>(at, load<u32>(at) | REDIR_REMOTE_IRR);
 }
 

@@ -2,10 +2,36 @@
 // The register page of the vCPU block holds the registers as they read; the timer is in time/apictimer.ts, sending in ipi.ts.
 import { APIC_BASE, KDEV_LAPIC, LAPIC, LAPIC_PRIVATE, VCPU_ID, VM_BASE, VM_KERNEL_DEVICES } from "../../spec/layout";
 import {
-  APIC_BASE_ENABLE, APIC_BASE_SEEN, APIC_DFR, APIC_ERRORS, APIC_ERROR_SENT, APIC_ESR, APIC_ID, APIC_IRR, APIC_ISR, APIC_LINT,
-  APIC_LVT_ERROR, APIC_LVT_LINT0, APIC_LVT_TIMER, APIC_PPR, APIC_SVR, APIC_TMR, APIC_TPR, APIC_VERSION,
-  DELIVER_EXTINT, DELIVER_FIXED, ESR_RECEIVE_ILLEGAL_VECTOR, IRQ_FROM_APIC, IRQ_FROM_EXTINT, LVT_ACTIVE_LOW, LVT_LEVEL,
-  LVT_MASKED, LVT_REMOTE_IRR, SVR_ENABLE,
+  APIC_BASE_ENABLE,
+  APIC_BASE_SEEN,
+  APIC_DFR,
+  APIC_ERRORS,
+  APIC_ERROR_SENT,
+  APIC_ESR,
+  APIC_ID,
+  APIC_IRR,
+  APIC_ISR,
+  APIC_LINT,
+  APIC_LVT_ERROR,
+  APIC_LVT_LINT0,
+  APIC_LVT_TIMER,
+  APIC_PPR,
+  APIC_SVR,
+  APIC_TMR,
+  APIC_TPR,
+  APIC_VERSION,
+  DELIVER_EXTINT,
+  DELIVER_FIXED,
+  ESR_RECEIVE_ILLEGAL_VECTOR,
+  INIT_PENDING,
+  IRQ_FROM_APIC,
+  IRQ_FROM_EXTINT,
+  LVT_ACTIVE_LOW,
+  LVT_LEVEL,
+  LVT_MASKED,
+  LVT_REMOTE_IRR,
+  SIPI_PENDING,
+  SVR_ENABLE,
 } from "../../spec/chipset";
 import { apicTimerReset } from "../time/apictimer";
 import { vectorClear, vectorHighest, vectorSet, vectorTest } from "./bits";
@@ -133,8 +159,11 @@ export function lapicLint(vcpu: i32, lint: i32, moved: bool): void {
 /** INIT state (SDM 3A 11.4.7.3): as after power-up, but the ID stays. */
 export function lapicInit(vcpu: i32): void {
   const id = load<u32>(vcpu, LAPIC + APIC_ID);
+  // A start-up IPI that came behind the INIT is still to be carried out.
+  const startup = load<u32>(vcpu, LAPIC_PRIVATE + SIPI_PENDING);
   lapicReset(vcpu);
   store<u32>(vcpu, id, LAPIC + APIC_ID);
+  store<u32>(vcpu, startup, LAPIC_PRIVATE + SIPI_PENDING);
 }
 
 /** Power-up state (SDM 3A 11.4.7.1). */
@@ -153,6 +182,8 @@ export function lapicReset(vcpu: i32): void {
   store<u32>(vcpu, 0, LAPIC_PRIVATE + APIC_ERROR_SENT);
   store<u32>(vcpu, lint, LAPIC_PRIVATE + APIC_LINT);
   store<u32>(vcpu, load<u32>(vcpu, APIC_BASE), LAPIC_PRIVATE + APIC_BASE_SEEN);
+  store<u32>(vcpu, 0, LAPIC_PRIVATE + INIT_PENDING);
+  store<u32>(vcpu, 0, LAPIC_PRIVATE + SIPI_PENDING);
   apicTimerReset(vcpu);
   setSummary(vcpu, IRQ_FROM_EXTINT, false);
   lapicUpdate(vcpu);

@@ -1,12 +1,32 @@
 // What the run loop asks between instructions: is there an interrupt to take, and which. IRQ_SUMMARY of each vCPU is kept
 // up to date by the controllers, so the question is one load; EVENT_IRQ makes the block loop come and ask.
 import {
-  APIC_BASE, EVENT, EVENT_IRQ, KDEV_LAPIC, LAPIC, LAPIC_PRIVATE, NMI_PENDING, VCPU_BASE, VCPU_ID, VCPU_MAX, VCPU_STRIDE,
-  VM_BASE, VM_KERNEL_DEVICES, VM_VCPU_COUNT,
+  APIC_BASE,
+  EVENT,
+  EVENT_IRQ,
+  KDEV_LAPIC,
+  LAPIC,
+  LAPIC_PRIVATE,
+  NMI_PENDING,
+  VCPU_BASE,
+  VCPU_ID,
+  VCPU_MAX,
+  VCPU_STRIDE,
+  VM_BASE,
+  VM_KERNEL_DEVICES,
+  VM_VCPU_COUNT,
 } from "../../spec/layout";
 import {
-  APIC_BASE_ENABLE, APIC_LVT_LINT0, DELIVER_EXTINT, INIT_PENDING, IRQ_FROM_APIC, IRQ_FROM_EXTINT, IRQ_FROM_PIC, IRQ_SUMMARY,
-  LVT_MASKED, SIPI_PENDING,
+  APIC_BASE_ENABLE,
+  APIC_LVT_LINT0,
+  DELIVER_EXTINT,
+  INIT_PENDING,
+  IRQ_FROM_APIC,
+  IRQ_FROM_EXTINT,
+  IRQ_FROM_PIC,
+  IRQ_SUMMARY,
+  LVT_MASKED,
+  SIPI_PENDING,
 } from "../../spec/chipset";
 import { ioapicPicPin } from "./ioapic";
 import { lapicAccept, lapicSetLint } from "./lapic";
@@ -25,7 +45,9 @@ export function vcpuAt(index: i32): i32 {
 
 /** The machine has a local APIC and IA32_APIC_BASE has it switched on. */
 export function lapicOn(vcpu: i32): bool {
-  return (load<u32>(VM_BASE, VM_KERNEL_DEVICES) & KDEV_LAPIC) != 0 && (load<u32>(vcpu, APIC_BASE) & APIC_BASE_ENABLE) != 0;
+  return (
+    (load<u32>(VM_BASE, VM_KERNEL_DEVICES) & KDEV_LAPIC) != 0 && (load<u32>(vcpu, APIC_BASE) & APIC_BASE_ENABLE) != 0
+  );
 }
 
 /** True when a maskable interrupt waits; EFLAGS.IF and interrupt shadows are the caller's. */

@@ -3,8 +3,25 @@
 // datasheet for ELCR. 8086 mode only: ICW4's uPM and BUF bits are stored and ignored.
 import { CHIPSET_BASE } from "../../spec/layout";
 import {
-  PICF_POLL, PICF_READ_ISR, PICF_ROTATE_AEOI, PICF_SPECIAL_MASK, PIC_ELCR, PIC_FLAGS, PIC_ICW1, PIC_ICW3, PIC_ICW4,
-  PIC_IMR, PIC_INIT, PIC_IRR, PIC_ISR, PIC_LINES, PIC_LOWEST, PIC_MASTER, PIC_OUTPUT, PIC_SLAVE, PIC_VECTOR,
+  PICF_POLL,
+  PICF_READ_ISR,
+  PICF_ROTATE_AEOI,
+  PICF_SPECIAL_MASK,
+  PIC_ELCR,
+  PIC_FLAGS,
+  PIC_ICW1,
+  PIC_ICW3,
+  PIC_ICW4,
+  PIC_IMR,
+  PIC_INIT,
+  PIC_IRR,
+  PIC_ISR,
+  PIC_LINES,
+  PIC_LOWEST,
+  PIC_MASTER,
+  PIC_OUTPUT,
+  PIC_SLAVE,
+  PIC_VECTOR,
 } from "../../spec/chipset";
 import { intrChanged } from "./pending";
 

@@ -62,7 +62,8 @@ export function chipsetPortWrite(vcpu: i32, port: u32, size: u32, value: u32): b
 
 /** Power-on state of everything but the local APICs (lapicReset, once a vCPU). Device lines keep their levels. */
 export function chipsetReset(vcpu: i32): void {
-  pitReset(nowNs(vcpu));
+  // The 8254's OUT0 may rise: with the I/O APIC masked and the 8259s reset after it, nobody keeps that edge.
   ioapicReset();
+  pitReset(nowNs(vcpu));
   picReset();
 }

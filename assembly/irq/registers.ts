@@ -2,13 +2,44 @@
 import { FEATURES, LAPIC } from "../../spec/layout";
 import { Feature } from "../../spec/features";
 import {
-  APIC_APR, APIC_DFR, APIC_EOI, APIC_ESR, APIC_ICR_HIGH, APIC_ICR_LOW, APIC_ID, APIC_IRR, APIC_ISR, APIC_LDR,
-  APIC_LVT_ERROR, APIC_LVT_LINT0, APIC_LVT_LINT1, APIC_LVT_PERF, APIC_LVT_THERMAL, APIC_LVT_TIMER, APIC_PPR, APIC_RRD,
-  APIC_SVR, APIC_TIMER_CURRENT, APIC_TIMER_DIVIDE, APIC_TIMER_INITIAL, APIC_TPR, APIC_VERSION, DELIVER_FIXED, DELIVER_INIT,
-  DELIVER_LOWEST, DELIVER_NMI, DELIVER_SIPI, DELIVER_SMI, ESR_ILLEGAL_REGISTER, ESR_SEND_ILLEGAL_VECTOR, LVT_MASKED,
-  LVT_REMOTE_IRR, SVR_ENABLE,
+  APIC_APR,
+  APIC_DFR,
+  APIC_EOI,
+  APIC_ESR,
+  APIC_ICR_HIGH,
+  APIC_ICR_LOW,
+  APIC_ID,
+  APIC_IRR,
+  APIC_ISR,
+  APIC_LDR,
+  APIC_LVT_ERROR,
+  APIC_LVT_LINT0,
+  APIC_LVT_LINT1,
+  APIC_LVT_PERF,
+  APIC_LVT_THERMAL,
+  APIC_LVT_TIMER,
+  APIC_PPR,
+  APIC_RRD,
+  APIC_SVR,
+  APIC_TIMER_CURRENT,
+  APIC_TIMER_DIVIDE,
+  APIC_TIMER_INITIAL,
+  APIC_TPR,
+  APIC_VERSION,
+  DELIVER_FIXED,
+  DELIVER_INIT,
+  DELIVER_LOWEST,
+  DELIVER_NMI,
+  DELIVER_SIPI,
+  DELIVER_SMI,
+  ESR_ILLEGAL_REGISTER,
+  ESR_SEND_ILLEGAL_VECTOR,
+  LVT_MASKED,
+  LVT_REMOTE_IRR,
+  SVR_ENABLE,
 } from "../../spec/chipset";
-import { apicTimerCurrent, apicTimerSetDivide, apicTimerSetLvt, apicTimerStart } from "../time/apictimer";
+import { apicTimerCurrent, apicTimerSetDivide, apicTimerSetLvt, apicTimerStart, lapicAdvance } from "../time/apictimer";
+import { nowNs } from "../time/clock";
 import { deadlineMoved } from "../time/deadline";
 import { vectorHighest } from "./bits";
 import { deliver, deliverTo } from "./bus";
@@ -121,6 +152,8 @@ export function lapicMmioWrite(vcpu: i32, pageOffset: u32, size: u32, value: u32
 /** Software disable masks every local interrupt; the bits stay set until they are written after enabling. */
 function writeSvr(vcpu: i32, value: u32): void {
   const was = load<u32>(vcpu, LAPIC + APIC_SVR);
+  // A timer that is due by now still expires under the old mask.
+  lapicAdvance(vcpu, nowNs(vcpu));
   store<u32>(vcpu, value & 0x3ff, LAPIC + APIC_SVR);
   if (!(value & SVR_ENABLE)) {
     for (let lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 0x10) {

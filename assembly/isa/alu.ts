@@ -2,7 +2,7 @@
 // Shared by the interpreter's specialised operations and the general ones. SDM volume 2.
 // Carries: for a sum s = a + b (+ c) the carry out of bit i is bit i of (a & b) | ((a | b) & ~s);
 // for a difference d = a - b (- c) the borrow is (~a & b) | (~(a ^ b) & d).
-import { FLAG_AUX } from "../../spec/layout";
+import { FLAG_AUX, FLAG_RES } from "../../spec/layout";
 import { FLAG_AF, FLAG_CF } from "../../spec/registers";
 import { arithFlags, Flags, setArithFlags, setCfOf } from "../cpu/flags";
 
@@ -52,27 +52,28 @@ export class Alu {
   /** CF is kept. */
   // @ts-ignore: decorator
   @inline static inc<T>(vcpu: i32, a: u32): u32 {
-    const cf = Flags.cf(vcpu);
     const s = a + 1;
-    Flags.set<T>(vcpu, s, (a & 1) | ((a | 1) & ~s));
-    Alu.keepCf(vcpu, cf);
+    Alu.step<T>(vcpu, s, s, (s & 15) == 0);
     return s;
   }
   /** CF is kept. */
   // @ts-ignore: decorator
   @inline static dec<T>(vcpu: i32, a: u32): u32 {
-    const cf = Flags.cf(vcpu);
     const d = a - 1;
-    Flags.set<T>(vcpu, d, (~a & 1) | (~(a ^ 1) & d));
-    Alu.keepCf(vcpu, cf);
+    Alu.step<T>(vcpu, d, a, (a & 15) == 0);
     return d;
   }
-  /** Replaces CF, keeping OF: both top bits of AUX flip together. */
+  /** Flags of INC and DEC: OF when `edge` (the larger of the two values) is the most negative number. */
   // @ts-ignore: decorator
-  @inline static keepCf(vcpu: i32, cf: u32): void {
-    const aux = load<u32>(vcpu, FLAG_AUX);
-    const flip = (aux >> 31) ^ cf;
-    store<u32>(vcpu, aux ^ (flip * 0xc0000000), FLAG_AUX);
+  @inline static step<T>(vcpu: i32, res: u32, edge: u32, af: bool): void {
+    const cf = load<u32>(vcpu, FLAG_AUX) >> 31;
+    const bits: u32 = sizeof<T>() * 8;
+    const min: u32 = 1 << (bits - 1);
+    const ovf = <u32>((sizeof<T>() == 4 ? edge : edge & ((1 << bits) - 1)) == min);
+    if (sizeof<T>() == 4) store<u32>(vcpu, res, FLAG_RES);
+    else if (sizeof<T>() == 2) store<i32>(vcpu, <i32>(<i16>res), FLAG_RES);
+    else store<i32>(vcpu, <i32>(<i8>res), FLAG_RES);
+    store<u32>(vcpu, (cf << 31) | ((cf ^ ovf) << 30) | (<u32>af << 3), FLAG_AUX);
   }
   // @ts-ignore: decorator
   @inline static neg<T>(vcpu: i32, a: u32): u32 {
@@ -97,30 +98,45 @@ export class Alu {
   // @ts-ignore: decorator
   @inline static shl<T>(vcpu: i32, a: u32, n: u32): u32 {
     const bits: u32 = sizeof<T>() * 8;
-    const wide = (<u64>a) << n;
-    const r = <u32>wide;
-    const cf = <u32>((wide >> bits) & 1);
-    Flags.logic<T>(vcpu, r);
-    setCfOf(vcpu, cf, ((r >> (bits - 1)) & 1) ^ cf);
+    const r = a << n;
+    if (sizeof<T>() == 4) {
+      // the last bit shifted out arrives at bit 0 of the rotation
+      store<u32>(vcpu, r, FLAG_RES);
+      store<u32>(vcpu, (rotl<u32>(a, n) << 31) | ((r >> 1) & 0x40000000), FLAG_AUX);
+      return r;
+    }
+    const cf = <u32>(((<u64>a << n) >> bits) & 1);
+    Flags.result<T>(vcpu, r, cf, ((r >> (bits - 1)) & 1) ^ cf);
     return r;
   }
   // @ts-ignore: decorator
   @inline static shr<T>(vcpu: i32, a: u32, n: u32): u32 {
     const bits: u32 = sizeof<T>() * 8;
     const r = a >> n;
-    Flags.logic<T>(vcpu, r);
+    if (sizeof<T>() == 4) {
+      // the last bit shifted out arrives at bit 31 of the rotation
+      const t = rotr<u32>(a, n);
+      store<u32>(vcpu, r, FLAG_RES);
+      store<u32>(vcpu, (t & 0x80000000) | (((t >> 31) ^ (r >> 30)) << 30), FLAG_AUX);
+      return r;
+    }
     // OF: the two top bits of the result differ (for a count of 1 that is the old top bit)
-    setCfOf(vcpu, (a >> (n - 1)) & 1, ((r >> (bits - 1)) ^ (r >> (bits - 2))) & 1);
+    Flags.result<T>(vcpu, r, (a >> (n - 1)) & 1, ((r >> (bits - 1)) ^ (r >> (bits - 2))) & 1);
     return r;
   }
   // @ts-ignore: decorator
   @inline static sar<T>(vcpu: i32, a: u32, n: u32): u32 {
+    if (sizeof<T>() == 4) {
+      const t = rotr<u32>(a, n);
+      store<u32>(vcpu, <u32>(<i32>a >> n), FLAG_RES);
+      store<u32>(vcpu, (t & 0x80000000) | ((t >> 1) & 0x40000000), FLAG_AUX);
+      return <u32>(<i32>a >> n);
+    }
     let s: i32 = <i32>a;
     if (sizeof<T>() == 1) s = <i32>(<i8>a);
     else if (sizeof<T>() == 2) s = <i32>(<i16>a);
     const r = <u32>(s >> n);
-    Flags.logic<T>(vcpu, r);
-    setCfOf(vcpu, (s >> (n - 1)) & 1, 0);
+    Flags.result<T>(vcpu, r, (s >> (n - 1)) & 1, 0);
     return r;
   }
   /** ROL by any masked count (1..31). Only CF and OF change. */
@@ -204,8 +220,7 @@ export function shld<T>(vcpu: i32, a: u32, b: u32, count: u32): u32 {
     r = <u32>((wide << n) >> 32) & 0xffff;
     cf = <u32>((wide << (n - 1)) >> 47) & 1;
   }
-  Flags.logic<T>(vcpu, r);
-  setCfOf(vcpu, cf, ((r >> (bits - 1)) ^ (a >> (bits - 1))) & 1);
+  Flags.result<T>(vcpu, r, cf, ((r >> (bits - 1)) ^ (a >> (bits - 1))) & 1);
   return r;
 }
 
@@ -223,15 +238,13 @@ export function shrd<T>(vcpu: i32, a: u32, b: u32, count: u32): u32 {
     r = <u32>(wide >> n) & 0xffff;
     cf = <u32>(wide >> (n - 1)) & 1;
   }
-  Flags.logic<T>(vcpu, r);
-  setCfOf(vcpu, cf, ((r >> (bits - 1)) ^ (a >> (bits - 1))) & 1);
+  Flags.result<T>(vcpu, r, cf, ((r >> (bits - 1)) ^ (a >> (bits - 1))) & 1);
   return r;
 }
 
 /** Flags after MUL and IMUL: CF = OF = `overflow`; the others are undefined and follow the low half of the product. */
 export function mulFlags<T>(vcpu: i32, low: u32, overflow: bool): void {
-  Flags.logic<T>(vcpu, low);
-  if (overflow) setCfOf(vcpu, 1, 1);
+  Flags.result<T>(vcpu, low, <u32>overflow, <u32>overflow);
 }
 
 /** DAA and DAS (SDM 2A): AL and the flags in, AL out. */

@@ -3,12 +3,12 @@
 import { Op } from "../../spec/op.gen";
 import {
   ATTR_ACC, ATTR_E8, ATTR_END, ATTR_FEATURE_SHIFT, ATTR_G8, ATTR_GROUP, ATTR_IMM_MASK, ATTR_IMM_SHIFT, ATTR_LOCK, ATTR_MODRM,
-  ATTR_OP_MASK, ATTR_OPREG, ATTR_PROTECTED, IMM_B, IMM_FAR, IMM_JB, IMM_JZ, IMM_MOFFS, IMM_ONE, IMM_SB, IMM_W, IMM_WB, IMM_Z,
+  ATTR_OP_MASK, ATTR_OPREG, ATTR_PROTECTED, ATTR_REG_ALWAYS, IMM_B, IMM_FAR, IMM_JB, IMM_JZ, IMM_MOFFS, IMM_ONE, IMM_SB, IMM_W, IMM_WB, IMM_Z,
 } from "../../spec/opcodes/attributes";
 import {
   EA_ADDR16, EA_CHECKED, EA_INDEX, EA_SEG_SHIFT, EAX, EBP, EBX, EDI, ESI, ESP, FEATURES, GPR_ZERO, MODE_CS32, MODE_FLAT_DATA, MODE_PROTECTED,
   PFX_66, PFX_ADDR16, PFX_LOCK, PFX_OP16, PFX_REG, PFX_REP, PFX_REPNE, PFX_SEG, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX,
-  REC_LEN, REC_OP, REC_PFX, REC_REG, SEG_DS, SEG_SS,
+  REC_OP, REC_PFX, REC_REG, SEG_DS, SEG_SS,
 } from "../../spec/layout";
 import { GROUPS, PRIMARY } from "./decode-table.gen";
 import { specialise } from "./specialise";
@@ -92,7 +92,6 @@ function decodeMemory(rec: i32, p: i32, end: i32, modrm: u32, addr16: bool, segO
 
 function invalid(rec: i32, length: i32): i32 {
   store<u16>(rec, Op.INVALID, REC_OP);
-  store<u8>(rec, length, REC_LEN);
   store<u32>(rec, 0, REC_IMM);
   return length | DECODE_END;
 }
@@ -169,10 +168,12 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
     if (e == 0) return invalid(rec, p - start);
     const reg = (modrm >> 3) & 7;
     store<u8>(rec, e & ATTR_G8 ? byteRegister(reg) : reg << 3, REC_REG);
-    if (modrm >= 0xc0) {
+    if (modrm >= 0xc0 || e & ATTR_REG_ALWAYS) {
       pfx |= PFX_REG;
       store<u8>(rec, e & ATTR_E8 ? byteRegister(modrm & 7) : (modrm & 7) << 3, REC_BASE);
       store<u32>(rec, modrm, REC_DISP);
+      // MASKMOVQ and MASKMOVDQU have a register form only and yet an operand in memory
+      if (segOverride != NO_SEGMENT) store<u8>(rec, (<u32>segOverride) << EA_SEG_SHIFT, REC_EA);
     } else {
       p = decodeMemory(rec, p, end, modrm, addr16, segOverride, mode);
       if (p == 0) return DECODE_MORE;
@@ -199,7 +200,8 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
   if (!hasFeature(vcpu, feature) || (e & ATTR_PROTECTED && !(mode & MODE_PROTECTED)) || (pfx & PFX_LOCK && (!(e & ATTR_LOCK) || pfx & PFX_REG)))
     return invalid(rec, p - start);
 
-  let imm: u32 = b;
+  // without an immediate: opcode and ModRM, for the x87 opcode register and for handlers that share an operation
+  let imm: u32 = b | (modrm << 8);
   const left = end - p;
   switch ((e >> ATTR_IMM_SHIFT) & ATTR_IMM_MASK) {
     case IMM_B:
@@ -273,7 +275,6 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
   if (p > last) return tooLong(rec);
   const length = p - start;
   store<u16>(rec, op, REC_OP);
-  store<u8>(rec, length, REC_LEN);
   store<u8>(rec, pfx, REC_PFX);
   store<u32>(rec, imm, REC_IMM);
   specialise(rec, op, mode, b);

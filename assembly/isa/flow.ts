@@ -7,7 +7,7 @@ import { Op } from "../../spec/op.gen";
 import { Vector } from "../../spec/vectors";
 import { faulted, raise } from "../cpu/fault";
 import { condition, Flags } from "../cpu/flags";
-import { pop, push, setStackPointer, stackPointer, stackRead, stackWrite } from "../cpu/stack";
+import { pop, push, setStackPointer, stackPointer, stackRead, stackSegmentAllows, stackWrite } from "../cpu/stack";
 import { probeWrite } from "../mmu/slow";
 import { readE, readG, writeE, writeG } from "./operand";
 import { execString } from "./strings";
@@ -101,7 +101,10 @@ function popE<T>(vcpu: i32, rec: i32): void {
 
 function pushAll<T>(vcpu: i32): void {
   const sp = stackPointer(vcpu);
-  // the lowest word first: where it fits, all of them are in the segment unless the pointer wraps
+  // the segment check of every push comes before any page fault
+  for (let i: u32 = 1; i <= 8; i++) {
+    if (!stackSegmentAllows(vcpu, sp - i * sizeof<T>(), sizeof<T>())) return;
+  }
   for (let i = 7; i >= 0; i--) {
     stackWrite<T>(vcpu, sp - <u32>(i + 1) * sizeof<T>(), load<T>(vcpu + (i << 3), GPR));
     if (faulted(vcpu)) return;
@@ -134,7 +137,8 @@ function enter<T>(vcpu: i32, size: u32, level: u32): void {
   let sp = stackPointer(vcpu) - sizeof<T>();
   stackWrite<T>(vcpu, sp, load<T>(vcpu, EBP));
   if (faulted(vcpu)) return;
-  const frame = sp;
+  // with a 32-bit operand the frame pointer keeps the upper half of ESP even on a 16-bit stack (SDM 2A, FrameTemp)
+  const frame = bits32 ? sp : (load<u32>(vcpu, ESP) & 0xffff0000) | (sp & 0xffff);
   if (level > 0) {
     let bp = load<u32>(vcpu, EBP);
     for (let i: u32 = 1; i < level; i++) {
@@ -151,7 +155,7 @@ function enter<T>(vcpu: i32, size: u32, level: u32): void {
   sp -= size;
   // the last byte of the new frame must be writable (SDM 2A)
   const lin = (bits32 ? sp : sp & 0xffff) + load<u32>(vcpu + SEG + 2 * SEG_STRIDE, 4);
-  if (!probeWrite(vcpu, lin, sizeof<T>())) return;
+  if (!stackSegmentAllows(vcpu, sp, sizeof<T>()) || !probeWrite(vcpu, lin, sizeof<T>())) return;
   store<T>(vcpu, <T>frame, EBP);
   setStackPointer(vcpu, sp);
 }

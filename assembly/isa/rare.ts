@@ -5,7 +5,7 @@ import { Vector } from "../../spec/vectors";
 import { raise } from "../cpu/fault";
 import { execFlow } from "./flow";
 import { execInt } from "./integer";
-import { execMmx, execSse, execSse2 } from "./simd/index";
+import { execMmx, execSse, execSse2, execSse4 } from "./simd/index";
 import { execSystem } from "./system/system";
 import { execX87 } from "./x87/exec";
 
@@ -19,6 +19,7 @@ export function execRare(vcpu: i32, rec: i32, op: u32): void {
     case 5: execMmx(vcpu, rec); break;
     case 6: execSse(vcpu, rec); break;
     case 7: execSse2(vcpu, rec); break;
+    case 8: execSse4(vcpu, rec); break;
     default:
       // INVALID; REC_IMM tells an instruction of more than 15 bytes
       raise(vcpu, op == Op.INVALID && load<u32>(rec, REC_IMM) != 0 ? Vector.GP : Vector.UD, 0);

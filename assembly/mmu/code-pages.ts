@@ -1,11 +1,12 @@
 // Self-modifying code. A page that holds decoded blocks has no write tag in any TLB, so every write to it comes here.
 // A bit for each 64-byte granule says where instructions are: data beside code costs a slow write and nothing more.
 import {
-  BLOCK_ADDR, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_NEXT_HASH, BLOCK_NEXT_PAGE, BLOCK_RECORDS, COUNT_SMC, COUNT_ARENA_FLUSH, FLUSH_GEN,
-  PAGE_CODE, REC_LEN, REC_OP, REC_STRIDE, TLB_DELTA, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_ARENA_BASE, VM_ARENA_NEXT,
+  BLOCK_ADDR, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_NEXT_HASH, BLOCK_NEXT_PAGE, BLOCK_RECORDS, COUNT_SMC, COUNT_ARENA_FLUSH, FLUSH_GEN, JUMP_CACHE, JUMP_CACHE_ENTRIES,
+  PAGE_CODE, REC_OP, REC_STRIDE, TLB_DELTA, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_ARENA_BASE, VM_ARENA_NEXT,
   VM_BASE, VM_BLOCK_MAP, VM_CODE_BITS, VM_PAGE_BLOCKS, VM_PAGE_FLAGS, VM_VCPU_COUNT, BLOCK_MAP_ENTRIES, BLOCK_MODE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
+import { flushBaseCache } from "../cpu/fault";
 
 /** Bucket of the block map for a Wasm address. */
 export function blockBucket(addr: u32): i32 {
@@ -38,6 +39,7 @@ export function dropWriteTags(page: u32): void {
   const vcpus = load<i32>(VM_BASE, VM_VCPU_COUNT);
   for (let v = 0; v < vcpus; v++) {
     const vcpu = VCPU_BASE + v * VCPU_STRIDE;
+    flushBaseCache(vcpu);
     const n = load<i32>(vcpu, TLB_JOURNAL_COUNT);
     for (let i = 0; i < n; i++) {
       const e = load<i32>(vcpu + TLB_JOURNAL + (i << 2)) & ~15;
@@ -67,7 +69,6 @@ function killBlock(block: i32): void {
   for (let i = 0; i <= n; i++) {
     const rec = block + BLOCK_RECORDS + i * REC_STRIDE;
     store<u16>(rec, Op.REDECODE, REC_OP);
-    store<u8>(rec, 0, REC_LEN);
   }
   store<u32>(block, 0, BLOCK_LINK_TAKEN);
   store<u32>(block, 0, BLOCK_LINK_NEXT);
@@ -114,6 +115,8 @@ export function flushBlocks(vcpu: i32): void {
     store<u32>(map + (i << 2), 0);
   }
   store<u32>(VM_BASE, load<u32>(VM_BASE, VM_ARENA_BASE), VM_ARENA_NEXT);
+  const vcpus = load<i32>(VM_BASE, VM_VCPU_COUNT);
+  for (let i = 0; i < vcpus; i++) memory.fill(VCPU_BASE + i * VCPU_STRIDE + JUMP_CACHE, 0, JUMP_CACHE_ENTRIES << 3);
   store<u64>(vcpu, load<u64>(vcpu, COUNT_ARENA_FLUSH) + 1, COUNT_ARENA_FLUSH);
   store<u32>(vcpu, load<u32>(vcpu, FLUSH_GEN) + 1, FLUSH_GEN);
 }

@@ -4,11 +4,18 @@
 // Missed periods: several expiries since the last look make one interrupt, and the phase is kept.
 import { LAPIC, LAPIC_PRIVATE, TSC_DEADLINE } from "../../spec/layout";
 import {
-  APIC_LVT_TIMER, APIC_TIMER_AT, APIC_TIMER_COUNT, APIC_TIMER_DIVIDE, APIC_TIMER_INITIAL, LVT_TIMER_DEADLINE,
-  LVT_TIMER_MODE, LVT_TIMER_PERIODIC,
+  APIC_LVT_TIMER,
+  APIC_TIMER_AT,
+  APIC_TIMER_COUNT,
+  APIC_TIMER_DIVIDE,
+  APIC_TIMER_INITIAL,
+  LVT_TIMER_DEADLINE,
+  LVT_TIMER_MODE,
+  LVT_TIMER_PERIODIC,
 } from "../../spec/chipset";
 import { lapicHere, lapicLocal } from "../irq/lapic";
 import { NEVER, nowNs, tscToNs } from "./clock";
+import { deadlineMoved } from "./deadline";
 
 function timerMode(vcpu: i32): u32 {
   return load<u32>(vcpu, LAPIC + APIC_LVT_TIMER) & LVT_TIMER_MODE;
@@ -17,7 +24,7 @@ function timerMode(vcpu: i32): u32 {
 /** Nanoseconds a count lasts: divide configuration bits 3, 1 and 0 are 2, 4, ... 128, 1. */
 function countNs(vcpu: i32): i64 {
   const divide = load<u32>(vcpu, LAPIC + APIC_TIMER_DIVIDE);
-  return <i64>1 << ((((divide & 3) | ((divide >> 1) & 4)) + 1) & 7);
+  return (<i64>1) << ((((divide & 3) | ((divide >> 1) & 4)) + 1) & 7);
 }
 
 /** When the timer next expires, guest ns, or NEVER. */
@@ -99,7 +106,9 @@ export function apicTimerReset(vcpu: i32): void {
 /** WRMSR IA32_TSC_DEADLINE: arms the timer for that TSC value, 0 disarms; ignored in the other modes. */
 export function lapicSetTscDeadline(vcpu: i32, tsc: u64): void {
   lapicAdvance(vcpu, nowNs(vcpu));
-  if (timerMode(vcpu) == LVT_TIMER_DEADLINE) store<u64>(vcpu, tsc, TSC_DEADLINE);
+  if (timerMode(vcpu) != LVT_TIMER_DEADLINE) return;
+  store<u64>(vcpu, tsc, TSC_DEADLINE);
+  deadlineMoved(vcpu);
 }
 
 /** RDMSR IA32_TSC_DEADLINE: 0 once it has expired. */

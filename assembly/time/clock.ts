@@ -1,8 +1,21 @@
 // The VM clock: guest nanoseconds since power-on, from the host's monotonic clock (real) or from the number of
 // instructions retired (virtual, replay). Every timer and counter of the machine derives from nowNs.
 import {
-  BLOCK_RECORDS, CHIPSET_BASE, CLOCK_REAL, CUR_BLOCK, CUR_REC, LAPIC_PRIVATE, REC_STRIDE, RETIRED, TSC_OFFSET, VM_BASE,
-  VM_CLOCK_MODE, VM_CLOCK_NS, VM_CLOCK_OFFSET_NS, VM_PS_PER_INSTRUCTION, VM_TSC_KHZ,
+  BLOCK_RECORDS,
+  CHIPSET_BASE,
+  CLOCK_REAL,
+  CUR_BLOCK,
+  CUR_REC,
+  LAPIC_PRIVATE,
+  REC_STRIDE,
+  RETIRED,
+  TSC_OFFSET,
+  VM_BASE,
+  VM_CLOCK_MODE,
+  VM_CLOCK_NS,
+  VM_CLOCK_OFFSET_NS,
+  VM_PS_PER_INSTRUCTION,
+  VM_TSC_KHZ,
 } from "../../spec/layout";
 import { CLOCK_LAST_NS, CLOCK_RETIRED_BASE, CLOCK_SKIPPED_NS } from "../../spec/chipset";
 import { hostNowNs } from "../host";
@@ -88,12 +101,6 @@ export function advanceVcpuClock(vcpu: i32, ns: i64): void {
 /** Time-stamp counter (SDM 3B 18.17): VM_TSC_KHZ times nowNs, plus the vCPU's TSC_OFFSET, modulo 2^64. */
 export function readTsc(vcpu: i32): u64 {
   return scaleDown(<u64>nowNs(vcpu), <u64>load<u32>(VM_BASE, VM_TSC_KHZ), 1000000) + load<u64>(vcpu, TSC_OFFSET);
-}
-
-/** Writes the time-stamp counter (WRMSR 10h): from now on it counts from `value`. */
-export function writeTsc(vcpu: i32, value: u64): void {
-  store<u64>(vcpu, 0, TSC_OFFSET);
-  store<u64>(vcpu, value - readTsc(vcpu), TSC_OFFSET);
 }
 
 /** First nanosecond at which readTsc is at or past `tsc`: 0 when that is long ago, NEVER when it is out of reach. */

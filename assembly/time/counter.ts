@@ -2,8 +2,20 @@
 // counterSync brings it to a later pulse in closed form, however many periods have passed. A counter is a pointer to its
 // PIT_STRIDE bytes. The counting element keeps plain integers; BCD only changes its modulus and how it is read and written.
 import {
-  PITF_ARMED, PITF_HOLD, PITF_LOAD, PITF_LOADED, PITF_NULL, PITF_WRITTEN, PIT_CE, PIT_CONTROL, PIT_COUNT, PIT_CR,
-  PIT_FLAGS, PIT_GATE, PIT_OUT, PIT_TICK,
+  PITF_ARMED,
+  PITF_HOLD,
+  PITF_LOAD,
+  PITF_LOADED,
+  PITF_NULL,
+  PITF_WRITTEN,
+  PIT_CE,
+  PIT_CONTROL,
+  PIT_COUNT,
+  PIT_CR,
+  PIT_FLAGS,
+  PIT_GATE,
+  PIT_OUT,
+  PIT_TICK,
 } from "../../spec/chipset";
 import { NEVER } from "./clock";
 
@@ -158,7 +170,7 @@ function countSquare(c: i32, pulses: i64): u32 {
       left = 0;
     }
   }
-  store<u32>(c, load<u32>(c, PIT_CE) - (<u32>left << 1), PIT_CE);
+  store<u32>(c, load<u32>(c, PIT_CE) - ((<u32>left) << 1), PIT_CE);
   return rises;
 }
 

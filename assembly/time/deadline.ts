@@ -1,5 +1,13 @@
 // When the run loop must next look at a timer, and the look itself.
-import { EVENT, EVENT_RECHECK, KDEV_LAPIC, KDEV_PIT, VM_BASE, VM_HOST_DEADLINE_NS, VM_KERNEL_DEVICES } from "../../spec/layout";
+import {
+  EVENT,
+  EVENT_RECHECK,
+  KDEV_LAPIC,
+  KDEV_PIT,
+  VM_BASE,
+  VM_HOST_DEADLINE_NS,
+  VM_KERNEL_DEVICES,
+} from "../../spec/layout";
 import { lapicAdvance, lapicNextDeadline } from "./apictimer";
 import { pitAdvance, pitNextDeadline } from "./pit";
 

@@ -6,14 +6,38 @@
 // stops at every deadline, so no edge is missed.
 import { CHIPSET_BASE } from "../../spec/layout";
 import {
-  PITF_HOLD, PITF_NULL, PITL_COUNT, PITL_STATUS, PIT_CONTROL, PIT_COUNTER, PIT_DEADLINE, PIT_FLAGS, PIT_GATE, PIT_LATCH,
-  PIT_LATCHED, PIT_OUT, PIT_READ_HALF, PIT_STATUS, PIT_STRIDE, PIT_TICK, PIT_WRITE_HALF, PIT_WRITE_LOW, PORT_61,
+  PITF_HOLD,
+  PITF_NULL,
+  PITL_COUNT,
+  PITL_STATUS,
+  PIT_CONTROL,
+  PIT_COUNTER,
+  PIT_DEADLINE,
+  PIT_FLAGS,
+  PIT_GATE,
+  PIT_LATCH,
+  PIT_LATCHED,
+  PIT_OUT,
+  PIT_READ_HALF,
+  PIT_STATUS,
+  PIT_STRIDE,
+  PIT_TICK,
+  PIT_WRITE_HALF,
+  PIT_WRITE_LOW,
+  PORT_61,
 } from "../../spec/chipset";
 import { isaIrq } from "../irq/lines";
 import { NEVER, scaleDown, scaleUp } from "./clock";
 import {
-  counterGate, counterHas, counterMode, counterNextEdge, counterProgram, counterSet, counterSync,
-  counterValue, counterWrite,
+  counterGate,
+  counterHas,
+  counterMode,
+  counterNextEdge,
+  counterProgram,
+  counterSet,
+  counterSync,
+  counterValue,
+  counterWrite,
 } from "./counter";
 
 export const PIT_HZ: u64 = 1193182;
@@ -191,7 +215,7 @@ function latchStatus(counter: i32): void {
 /** Port 61h: bits 3..0 as written, bit 4 toggles with each memory refresh, bit 5 is OUT2; no parity or channel check. */
 export function pit61Read(ns: i64): u32 {
   sync(COUNTER2, ns);
-  const refresh = <u32>((tickAt(ns) / REFRESH_PULSES) & 1) << 4;
+  const refresh = (<u32>((tickAt(ns) / REFRESH_PULSES) & 1)) << 4;
   const out: u32 = load<u8>(COUNTER2, PIT_OUT) ? 0x20 : 0;
   return load<u32>(CHIPSET_BASE, PORT_61) | refresh | out;
 }

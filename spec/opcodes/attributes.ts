@@ -9,6 +9,8 @@ export const ATTR_GROUP = 0x80000;
 export const ATTR_END = 0x100000;
 export const ATTR_LOCK = 0x200000;
 export const ATTR_PROTECTED = 0x400000;
+/** A register operand whatever ModRM.mod says: MOV CRn and DRn. */
+export const ATTR_REG_ALWAYS = 0x800000;
 export const ATTR_OPREG = 0x1000000;
 export const ATTR_ACC = 0x2000000;
 export const ATTR_FEATURE_SHIFT = 26;

@@ -1,6 +1,7 @@
 // Specialised forms that the interpreter's one switch executes itself. The decoder picks them (assembly/isa/specialise.ts)
 // in place of the table's general operation when operand size and addressing allow; their semantics are the shared
 // functions of assembly/isa/alu.ts. Order matters only where a comment says so.
+import { fusedOps } from "./fused.ts";
 import { ALU } from "./integer.ts";
 
 /** Forms of an ALU operation, in this order from HOT_ALU on. */
@@ -31,6 +32,12 @@ export const hotOps: readonly string[] = [
   "H_MOV_MR8",
   "H_MOV_RI8",
   "H_MOV_MI8",
+  // base + displacement in a flat segment
+  "H_MOV_RB32",
+  "H_MOV_BR32",
+  // with an index too
+  "H_MOV_RX32",
+  "H_MOV_XR32",
   "H_MOV_RM16",
   "H_MOV_MR16",
   "H_LEA",
@@ -78,6 +85,8 @@ export const hotOps: readonly string[] = [
   "H_RET_I",
   // sixteen conditions each, in encoding order
   ...CC.map((c) => `H_J${c}`),
-  ...CC.map((c) => `H_SET${c}`),
-  ...CC.map((c) => `H_CMOV${c}_RR32`),
+  "H_SET_R8",
+  "H_CMOV_RR32",
+  "H_CMOV_RM32",
+  ...fusedOps,
 ];

@@ -36,5 +36,5 @@ export interface OpcodeRow {
 }
 
 /** Handler families; the number is the high byte of an Op. */
-export const FAMILIES = ["hot", "int", "flow", "system", "x87", "mmx", "sse", "sse2"] as const;
+export const FAMILIES = ["hot", "int", "flow", "system", "x87", "mmx", "sse", "sse2", "sse4"] as const;
 export type Family = (typeof FAMILIES)[number];

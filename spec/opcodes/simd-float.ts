@@ -19,7 +19,15 @@ const ARITHMETIC: readonly (readonly [code: string, stem: string])[] = [
 
 function arithmetic(code: string, stem: string, imm: string): OpcodeRow[] {
   const row = (prefix: "none" | "66" | "F3" | "F2", type: string, operands: string, family: Family, feature: string) =>
-    ({ code, prefix, mnemonic: stem + type, operands: operands + imm, op: opName(stem + type), family, feature }) as const;
+    ({
+      code,
+      prefix,
+      mnemonic: stem + type,
+      operands: operands + imm,
+      op: opName(stem + type),
+      family,
+      feature,
+    }) as const;
   return [
     row("none", "ps", "Vps,Wps", "sse", "Sse"),
     row("66", "pd", "Vpd,Wpd", "sse2", "Sse2"),
@@ -160,9 +168,11 @@ const control: readonly OpcodeRow[] = [
   { ...reg(alias(sse("0F AE", "none", "lfence", "", "Fence"), "Sse2")), ext: 5 },
   { ...reg(alias(sse("0F AE", "none", "mfence", "", "Fence"), "Sse2")), ext: 6 },
   { ...mem(alias(sse("0F AE", "none", "clflush", "M"), "Clflush")), ext: 7 },
-  ...["prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2", "nop", "nop", "nop", "nop"].map((mnemonic, ext): OpcodeRow => {
-    return { code: "0F 18", ext, mod: "mem", mnemonic, operands: "M", op: "Prefetch", family: "sse", feature: "Sse" };
-  }),
+  ...["prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2", "nop", "nop", "nop", "nop"].map(
+    (mnemonic, ext): OpcodeRow => {
+      return { code: "0F 18", ext, mod: "mem", mnemonic, operands: "M", op: "Prefetch", family: "sse", feature: "Sse" };
+    },
+  ),
   { code: "0F 18", mod: "reg", mnemonic: "nop", operands: "Ev", op: "Prefetch", family: "sse", feature: "Sse" },
 ];
 

@@ -2,5 +2,6 @@
 import type { OpcodeRow } from "./row.ts";
 import { floatRows } from "./simd-float.ts";
 import { mmxRows, packedRows } from "./simd-packed.ts";
+import { sse4Rows } from "./simd-sse4.ts";
 
-export const simdRows: readonly OpcodeRow[] = [...mmxRows, ...floatRows, ...packedRows];
+export const simdRows: readonly OpcodeRow[] = [...mmxRows, ...floatRows, ...packedRows, ...sse4Rows];

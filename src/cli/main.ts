@@ -7,7 +7,7 @@ import { processIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
-import { UsageError } from "./values.ts";
+import { didYouMean, UsageError } from "./values.ts";
 
 /** Runs the command line and sets process.exitCode. Never throws. */
 export async function main(argv: readonly string[], io: CliIo = processIo()): Promise<void> {
@@ -28,7 +28,8 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
     const program = createProgram(io, (result) => {
       code = result;
     });
-    await program.parseAsync(translateQemuSpellings(argv), { from: "user" });
+    if (argv.length === 0) program.outputHelp();
+    else await program.parseAsync(translateQemuSpellings(argv), { from: "user" });
   } catch (error) {
     if (error instanceof CommanderError) code = error.exitCode === 0 ? EXIT_OK : EXIT_USAGE;
     else code = reportError(error, io);
@@ -60,8 +61,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     })
     .configureHelp({ helpWidth: Math.min(io.stdout.columns || 100, 110), sortSubcommands: false })
     .showSuggestionAfterError()
-    .helpCommand(false)
-    .action(() => program.outputHelp());
+    .helpCommand(false);
   const verb = (nameAndArgs: string, description: string): Command =>
     program.command(nameAndArgs).description(description).exitOverride();
 
@@ -79,7 +79,13 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     });
 
   const images = verb("images", "the guests that are fetched or built once: list, pull, rm");
-  images.action(async () => setCode(await (await import("./images.ts")).listImagesVerb(false, io)));
+  images.allowExcessArguments().action(async () => {
+    const [unknown] = images.args;
+    const names = images.commands.map((command) => command.name());
+    if (unknown !== undefined)
+      throw new UsageError(`images: no verb "${unknown}"${didYouMean(unknown, names)}; there are ${names.join(", ")}`);
+    setCode(await (await import("./images.ts")).listImagesVerb(false, io));
+  });
   images
     .command("list")
     .description("list them, with size and digest")
@@ -142,7 +148,6 @@ async function printHelp(program: Command, topic: string | undefined, io: CliIo)
   const names = program.commands.map((command) => command.name());
   const found = program.commands.find((command) => command.name() === topic);
   if (!found) {
-    const { didYouMean } = await import("./values.ts");
     throw new UsageError(
       `no help on "${topic}"${didYouMean(topic, names)}; there is ${[...names, "exit-codes", "keys"].join(", ")}`,
     );

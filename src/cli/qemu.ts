@@ -83,7 +83,9 @@ export function translateQemuSpellings(argv: readonly string[]): string[] {
         throw new UsageError(`${arg} ${value}: this machine has only "${arg} ${FIXED[arg]?.join(", ")}"`);
     } else if (arg === "--stats") {
       // Its value is optional, and so is --gdb's; without this a guest named after it would be taken for one.
-      out.push("--stats=text");
+      const format = argv[i + 1];
+      if (format === "json" || format === "text") i++;
+      out.push(`--stats=${format === "json" ? "json" : "text"}`);
     } else if (arg === "--gdb" && !/^\d+$/.test(argv[i + 1] ?? "")) {
       out.push("--gdb=1234");
     } else if (/^-[a-zA-Z][\w-]+$/.test(arg)) {

@@ -1,7 +1,7 @@
 // ACPI fixed hardware as PIIX4's power management function has it (82371AB datasheet 7.2; ACPI 6.5 chapter 4): PM1a
 // event and control, PM timer, GPE0, SMI command port, SCI on IRQ 9; power-off by S5.
 import type { Device, DeviceClock, DeviceState, DeviceTimer, IoHandler, IoRange, IrqLine } from "../vmm/device.ts";
-import { PCI_COMMAND, PCI_INTERRUPT_LINE, PCI_STATUS, PciFunction } from "./pci/function.ts";
+import { PCI_COMMAND, PCI_STATUS, PciFunction } from "./pci/function.ts";
 import { SavedState } from "./saved-state.ts";
 
 // ---- where (the addresses that firmware built for QEMU's "pc" chooses)
@@ -95,9 +95,9 @@ export class AcpiPm implements Device {
         remap();
       }
     })("piix4-pm", { vendor: 0x8086, device: 0x7113, revision: 3, classCode: 0x068000, interruptPin: 1, subsystemVendor: 0x1af4, subsystem: 0x1100 });
+    this.pci.wiredIrq = SCI_IRQ;
     this.pci.set(PCI_COMMAND, 2, 0);
     this.pci.set(PCI_STATUS, 2, 0x0280);
-    this.pci.set(PCI_INTERRUPT_LINE, 1, SCI_IRQ);
     this.pci.set(PMBASE, 4, PM_BASE | 1);
     this.pci.allowWrites(PMBASE, 4, 0xffc0);
     this.pci.set(PMREGMISC, 1, PMREGMISC_ENABLE);

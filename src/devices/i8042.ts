@@ -23,6 +23,10 @@ const MODE_KEYBOARD_OFF = 0x10;
 const MODE_MOUSE_OFF = 0x20;
 const MODE_TRANSLATE = 0x40;
 
+const MODE_RESET = MODE_KEYBOARD_IRQ | MODE_MOUSE_IRQ;
+/** A PC BIOS leaves the keyboard on, with interrupts, speaking set 1; the mouse off. */
+const MODE_FIRMWARE = MODE_KEYBOARD_IRQ | MODE_SYSTEM | MODE_MOUSE_OFF | MODE_TRANSLATE;
+
 const OUTPUT_NOT_RESET = 0x01;
 const OUTPUT_A20 = 0x02;
 const OUTPUT_KEYBOARD_FULL = 0x10;
@@ -52,8 +56,10 @@ export class I8042 implements Device {
   readonly mouse: Ps2Mouse;
 
   // ---- state
-  #mode = MODE_SYSTEM | MODE_KEYBOARD_IRQ | MODE_TRANSLATE;
-  #lastWasCommand = false;
+  #mode = MODE_RESET;
+  /** The self test has passed since the reset. */
+  #tested = false;
+  #lastWasCommand = true;
   /** Command whose data byte comes next through the data port. */
   #awaiting = 0;
   #output = 0;
@@ -77,8 +83,9 @@ export class I8042 implements Device {
   }
 
   reset(): void {
-    this.#mode = MODE_SYSTEM | MODE_KEYBOARD_IRQ | MODE_TRANSLATE;
-    this.#lastWasCommand = false;
+    this.#mode = MODE_RESET;
+    this.#tested = false;
+    this.#lastWasCommand = true;
     this.#awaiting = 0;
     this.#source = NOBODY;
     this.#output = 0;
@@ -89,12 +96,19 @@ export class I8042 implements Device {
     this.#updateIrqs();
   }
 
+  /** The state in which a BIOS hands over to an operating system. */
+  leaveAsFirmware(): void {
+    this.#mode = MODE_FIRMWARE;
+    this.#tested = true;
+    this.#updateIrqs();
+  }
+
   // ---- read
 
   #status(): number {
     return (
       (this.#source !== NOBODY ? STATUS_OUTPUT_FULL : 0) |
-      (this.#mode & MODE_SYSTEM ? STATUS_SYSTEM : 0) |
+      (this.#tested || this.#mode & MODE_SYSTEM ? STATUS_SYSTEM : 0) |
       (this.#lastWasCommand ? STATUS_COMMAND : 0) |
       (this.#source === MOUSE ? STATUS_FROM_MOUSE : 0) |
       STATUS_UNLOCKED
@@ -168,7 +182,7 @@ export class I8042 implements Device {
       case 0xab: // keyboard interface test
         return this.#put(0x00, CONTROLLER);
       case 0xaa: // self test
-        this.#mode |= MODE_SYSTEM;
+        this.#tested = true;
         return this.#put(0x55, CONTROLLER);
       case 0xad:
         this.#mode |= MODE_KEYBOARD_OFF;
@@ -259,7 +273,7 @@ export class I8042 implements Device {
 
   save(): DeviceState {
     return {
-      mode: this.#mode, lastWasCommand: this.#lastWasCommand, awaiting: this.#awaiting, output: this.#output, source: this.#source,
+      mode: this.#mode, tested: this.#tested, lastWasCommand: this.#lastWasCommand, awaiting: this.#awaiting, output: this.#output, source: this.#source,
       releasing: this.#releasing, ram: this.#ram.slice(), keyboard: this.keyboard.save(), mouse: this.mouse.save(),
     };
   }
@@ -268,6 +282,7 @@ export class I8042 implements Device {
     const saved = SavedState.open(this.name, state, version, this.stateVersion);
     const ram = saved.bytes("ram", 32);
     this.#mode = saved.integer("mode", 0xff);
+    this.#tested = saved.flag("tested");
     this.#lastWasCommand = saved.flag("lastWasCommand");
     this.#awaiting = saved.integer("awaiting", 0xff);
     this.#output = saved.integer("output", 0xff);

@@ -12,9 +12,11 @@ export class PostDisplay implements Device {
   #code = 0;
   #writes = 0;
 
+  /** `delay` stands for the microsecond that the access takes on an ISA bus. */
   constructor(
     port: number,
     private readonly show: (code: number) => void,
+    private readonly delay: () => void = () => {},
   ) {
     this.ports = [{ name: this.name, first: port, count: 1, handler: this }];
   }
@@ -30,6 +32,7 @@ export class PostDisplay implements Device {
 
   write(_offset: number, _size: number, value: number): void {
     this.#writes++;
+    this.delay();
     if (value === this.#code) return;
     this.#code = value;
     this.show(value);

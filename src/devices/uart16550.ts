@@ -258,7 +258,9 @@ export class Uart16550 implements Device {
       this.#accept(value & this.#characterMask(), 0);
     } else {
       this.#sent++;
-      this.options.transmit(value & this.#characterMask());
+      // The ideal line carries all eight bits, whatever the word length: guests that never program LCR (5 bits after
+      // reset) are understood, as they are where firmware has programmed it.
+      this.options.transmit(value);
     }
     // The shift register took it at once: THR is empty again. The line falls in between, so that the edge-triggered
     // 8259 sees a new interrupt for each character.
@@ -308,7 +310,7 @@ export class Uart16550 implements Device {
     }
     const room = (this.#fcr & FCR_ENABLE ? FIFO_DEPTH : 1) - this.#fifo.length;
     let moved = 0;
-    for (; moved < room && this.#input.length > 0; moved++) this.#accept((this.#input.shift() ?? 0) & this.#characterMask(), 0);
+    for (; moved < room && this.#input.length > 0; moved++) this.#accept(this.#input.shift() ?? 0, 0);
     if (moved > 0 && this.#input.length > 0) this.#arrival.arm(this.options.clock.nowNs() + moved * this.#characterNs());
     this.#update();
   }

@@ -8,7 +8,6 @@ import {
 import { CR0_PE, FLAG_VM } from "../../spec/registers.ts";
 import type { SegmentState, StartState } from "../boot/machine.ts";
 import type { Core } from "../vmm/core.ts";
-import { VmError } from "../vmm/error.ts";
 import type { GuestMemory } from "../vmm/device.ts";
 import { readEflags, writeEflags } from "./eflags.ts";
 
@@ -56,6 +55,12 @@ export class Vcpu {
   }
   getU64(offset: number): bigint {
     return this.#u64[(this.address + offset) >>> 3] ?? 0n;
+  }
+  /** A 64-bit field that holds a 32-bit value: no BigInt on the way. */
+  setLow64(offset: number, value: number): void {
+    const at = (this.address + offset) >>> 2;
+    this.#u32[at] = value >>> 0;
+    this.#u32[at + 1] = 0;
   }
   setU64(offset: number, value: bigint): void {
     this.#u64[(this.address + offset) >>> 3] = value;
@@ -111,7 +116,7 @@ export class Vcpu {
   }
   /** Instructions retired since power-on. */
   get retired(): number {
-    return Number(this.getU64(RETIRED));
+    return this.getU32(RETIRED + 4) * 0x100000000 + this.getU32(RETIRED);
   }
   get exitReason(): number {
     return this.getU32(EXIT_REASON);
@@ -271,15 +276,13 @@ export class Vcpu {
     else if (this.eflags & FLAG_VM) cpl = 3;
     else if (!(cs & ATTR_CODE)) cpl = 0;
     this.setU32(CPL, cpl);
-    if (this.core.syncVcpu !== undefined) this.core.syncVcpu(this.address);
-    else this.core.flushTlbAll(this.address);
+    this.core.syncVcpu(this.address);
   }
 
   // ---- memory
 
   /** Guest-physical address behind a linear one, undefined where the page is not present. Sets no accessed bits. */
   translate(linear: number): number | undefined {
-    if (this.core.translateGva === undefined) throw new VmError("internal", "The core does not export translateGva.");
     const gpa = this.core.translateGva(this.address, linear >>> 0);
     return gpa < 0n ? undefined : Number(gpa);
   }

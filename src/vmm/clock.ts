@@ -29,6 +29,9 @@ export class VmClock implements DeviceClock {
   readonly #view: DataView;
   #pausedAtNs: number | undefined = 0;
   #firing = false;
+  #next = Number.POSITIVE_INFINITY;
+  /** Counts changes of the earliest deadline. */
+  changes = 0;
 
   constructor(
     memory: WebAssembly.Memory,
@@ -59,17 +62,16 @@ export class VmClock implements DeviceClock {
     return timer;
   }
 
-  /** Guest ns of the earliest armed timer. */
+  /** Guest ns of the earliest armed timer; Infinity for none. */
   nextDeadlineNs(): number {
-    let next = Number.POSITIVE_INFINITY;
-    for (const timer of this.#timers) if (timer.deadlineNs !== undefined && timer.deadlineNs < next) next = timer.deadlineNs;
-    return next;
+    return this.#next;
   }
 
   /** Fires what is due, in order of deadline (creation order among equals), each timer at most once a call. */
   fireDue(): void {
+    if (this.#next === Number.POSITIVE_INFINITY) return;
     const now = this.nowNs();
-    if (this.nextDeadlineNs() > now) return;
+    if (this.#next > now) return;
     const due = this.#timers.filter((t) => t.deadlineNs !== undefined && t.deadlineNs <= now);
     due.sort((a, b) => (a.deadlineNs ?? 0) - (b.deadlineNs ?? 0));
     this.#firing = true;
@@ -89,7 +91,11 @@ export class VmClock implements DeviceClock {
   /** Tells the core when it must come back for a device. */
   timersChanged(): void {
     if (this.#firing) return;
-    const next = this.nextDeadlineNs();
+    let next = Number.POSITIVE_INFINITY;
+    for (const timer of this.#timers) if (timer.deadlineNs !== undefined && timer.deadlineNs < next) next = timer.deadlineNs;
+    if (next === this.#next) return;
+    this.#next = next;
+    this.changes++;
     const value = next < Number.MAX_SAFE_INTEGER ? BigInt(Math.ceil(Math.max(0, next))) : NEVER;
     this.#view.setBigInt64(VM_BASE + VM_HOST_DEADLINE_NS, value, true);
   }

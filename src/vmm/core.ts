@@ -22,14 +22,18 @@ export interface Core {
   guestWritten(gpa: number, size: number): void;
   flushTlbAll(vcpu: number): void;
   /** Registers were changed through the view: derives what follows from them. */
-  syncVcpu?(vcpu: number): void;
+  syncVcpu(vcpu: number): void;
   /** Guest-physical address of a linear one without side effects, -1 if not mapped. */
-  translateGva?(vcpu: number, lin: number): bigint;
+  translateGva(vcpu: number, lin: number): bigint;
+  setA20(enabled: number): void;
+  /** A message-signalled interrupt: the write of `data` to `address` (0xFEExxxxx). */
+  deliverMsi(address: number, data: number): void;
+  raiseNmi(vcpu: number): void;
 }
 
 const REQUIRED = [
   "runVcpu", "initVm", "resetVcpu", "setIrqLine", "nextDeadlineNs", "advanceTimers", "clockNowNs", "advanceClock", "guestWritten",
-  "flushTlbAll",
+  "flushTlbAll", "syncVcpu", "translateGva", "setA20", "deliverMsi", "raiseNmi",
 ] as const;
 
 /** Instantiates the core on the VM's memory. Throws VmError("host") when the module is not this version's core. */
@@ -38,7 +42,7 @@ export async function instantiateCore(module: WebAssembly.Module, memory: WebAss
   try {
     instance = await WebAssembly.instantiate(module, {
       env: { memory },
-      host: { nowNs: () => BigInt(Math.trunc(monotonicNs())) },
+      host: { nowNs: monotonicNs },
     });
   } catch (cause) {
     throw new VmError("host", "The core module does not accept this version's imports; build it again with `npm run build`.", {}, { cause });

@@ -129,11 +129,68 @@ static uint8_t *code;
 static void emit(const uint8_t *p, int n) { memcpy(code, p, n); code += n; }
 static void emit32(const void *p) { uint32_t v = (uint32_t)p; emit((uint8_t *)&v, 4); }
 
+// ---- State images: FRSTOR or FXRSTOR of a random image, then FNSTENV, FXSAVE and FNSAVE of what became of it.
+//   ./x87-oracle images COUNT SEED
+// Record: u8 form (0 = 32-bit FRSTOR, 1 = 16-bit FRSTOR, 2 = FXRSTOR), image in (160 bytes used at most), FNSTENV (28),
+// FXSAVE (first 160), FNSAVE (108); with form 1 the latter and FNSTENV are 16-bit images.
+static uint8_t area[4][512] __attribute__((aligned(16)));
+
+static void images(int count) {
+  for (int v = 0; v < count; v++) {
+    memset(area, 0, sizeof area);
+    uint8_t form = v % 3, *in = area[0];
+    uint16_t fcw = rnd(), fsw = rnd() & 0x7f7f, ftw = rnd() | rnd(), fop = rnd() & 0x7ff;
+    if (rnd() & 1) fcw |= 0x3f;
+    if (rnd() & 1) fcw &= 0x1f7f;
+    uint32_t ip = rnd(), dp = rnd();
+    uint16_t cs = 0x23, ds = 0x2b;
+    if (form == 2) {
+      memcpy(in, &fcw, 2);
+      memcpy(in + 2, &fsw, 2);
+      in[4] = ftw;
+      memcpy(in + 6, &fop, 2);
+      memcpy(in + 8, &ip, 4);
+      memcpy(in + 12, &cs, 2);
+      memcpy(in + 16, &dp, 4);
+      memcpy(in + 20, &ds, 2);
+      uint32_t mxcsr = 0x1f80;
+      memcpy(in + 24, &mxcsr, 4);
+    } else {
+      uint32_t fields[7] = {fcw, fsw, ftw, ip, cs | fop << 16, dp, ds};
+      for (int i = 0; i < 7; i++) memcpy(in + (form ? 2 : 4) * i, &fields[i], form ? 2 : 4);
+    }
+    for (int i = 0; i < 8; i++)
+      memcpy(in + (form == 2 ? 32 + 16 * i : (form ? 14 : 28) + 10 * i), &reals[rnd() % REALS], 10);
+    const uint8_t *a = area[1], *b = area[2], *c = area[3];
+    if (form == 0)
+      asm volatile("fninit; frstor %0; fnstenv %1; fnclex; frstor %0; fxsave %2; fnsave %3"
+        : : "m"(*in), "m"(*a), "m"(*b), "m"(*c) : "memory");
+    else if (form == 1)
+      asm volatile("fninit; data16 frstor %0; data16 fnstenv %1; fnclex; data16 frstor %0; fxsave %2; data16 fnsave %3"
+        : : "m"(*in), "m"(*a), "m"(*b), "m"(*c) : "memory");
+    else
+      asm volatile("fninit; fxrstor %0; fnstenv %1; fxrstor %0; fxsave %2; fnsave %3"
+        : : "m"(*in), "m"(*a), "m"(*b), "m"(*c) : "memory");
+    fwrite(&form, 1, 1, stdout);
+    fwrite(in, 1, 160, stdout);
+    fwrite(a, 1, 28, stdout);
+    fwrite(b, 1, 160, stdout);
+    fwrite(c, 1, 108, stdout);
+  }
+}
+
 static ten stack[8];
 static uint16_t control;
 static uint32_t eflags_in;
+static uint32_t environment[7];
 
 int main(int argc, char **argv) {
+  if (argc > 3 && !strcmp(argv[1], "images")) {
+    seed = strtoull(argv[3], 0, 0);
+    fill();
+    images(atoi(argv[2]));
+    return 0;
+  }
   int count = argc > 1 ? atoi(argv[1]) : 200;
   seed = argc > 2 ? strtoull(argv[2], 0, 0) : 1;
   uint8_t *page = mmap(0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -159,8 +216,9 @@ int main(int argc, char **argv) {
       else if (r <= 3) depth = 8;
       // Every rounding and precision; mostly masked, sometimes some or all exceptions unmasked.
       control = (rnd() & 3) << 10;
-      static const uint16_t precision[8] = {0x300, 0x300, 0x300, 0x300, 0x200, 0x200, 0, 0};
-      control |= precision[rnd() & 7];
+      static const uint16_t precision[16] = {0x300, 0x300, 0x300, 0x300, 0x300, 0x300, 0x300, 0x300, 0x200, 0x200, 0x200, 0x200,
+        0, 0, 0, 0x100};
+      control |= precision[rnd() & 15];
       switch (rnd() & 7) {
         case 0: break;
         case 1: control |= rnd() & 0x3f; break;
@@ -178,6 +236,10 @@ int main(int argc, char **argv) {
       stack[0] = reals[idx[0]];
       stack[1] = reals[idx[1]];
       eflags_in = (rnd() & 0x8d5) | 2;
+      // Status before: any condition codes and any flags whose exceptions are masked.
+      uint16_t status = rnd() & 0x4740 & rnd();
+      status |= rnd() & rnd() & control & 0x3f;
+      unsigned turns = rnd() & 1 ? rnd() & 7 : 0;               // where the stack begins
       memset(operand, 0xcc, sizeof operand);
       if (takes) memcpy(operand, mems[input - kinds][idx[2]].b, 10);
       unsigned m = modrm;
@@ -185,10 +247,18 @@ int main(int argc, char **argv) {
 
       code = page;
       emit((uint8_t[]){0x53, 0x9c, 0xdb, 0xe3}, 4);             // push ebx; pushf; fninit
+      for (unsigned i = 0; i < turns; i++) emit((uint8_t[]){0xd9, 0xf7}, 2); // fincstp
       for (int i = depth - 1; i >= 0; i--) {
         emit((uint8_t[]){0xdb, 0x2d}, 2);                       // fld tbyte [stack + i]
         emit32(&stack[i]);
       }
+      emit((uint8_t[]){0xd9, 0x35}, 2);                         // fnstenv [environment]
+      emit32(environment);
+      emit((uint8_t[]){0x66, 0x81, 0x0d}, 3);                   // or word [environment + 4], status
+      emit32((uint8_t *)environment + 4);
+      emit((uint8_t *)&status, 2);
+      emit((uint8_t[]){0xd9, 0x25}, 2);                         // fldenv [environment]
+      emit32(environment);
       emit((uint8_t[]){0xd9, 0x2d}, 2);                         // fldcw [control]
       emit32(&control);
       emit((uint8_t[]){0xff, 0x35}, 2);                         // push [eflags_in]; popf
@@ -208,13 +278,13 @@ int main(int argc, char **argv) {
       emit((uint8_t[]){0x9d, 0x5b, 0xc3}, 3);                   // popf; pop ebx; ret
       ((void (*)(void))page)();
 
-      // Record: opcode, control, operands, depth, EFLAGS in; then FSW, tags, EFLAGS, AX, FCW, ST(0), ST(1), memory.
+      // Record: opcode, operand kind, depth and turns, control, operands, EFLAGS and FSW before; then FSW, tags, EFLAGS, AX, FCW, ST(0), ST(1), memory.
       struct __attribute__((packed)) {
         uint8_t b0, modrm, kind, depth;
-        uint16_t fcw, idx[3], eflags_in;
+        uint16_t fcw, idx[3], eflags_in, fsw_in;
         uint16_t fsw, ftw, eflags, ax, fcw_out;
         ten st0, st1;
-      } rec = {b0, m, kind, depth, control, {idx[0], idx[1], idx[2]}, eflags_in, out.fsw, out.ftw, eflags & 0x8d5, eax,
+      } rec = {b0, m, kind, depth | turns << 4, control, {idx[0], idx[1], idx[2]}, eflags_in, status, out.fsw, out.ftw, eflags & 0x8d5, eax,
         out.fcw, out.st[0], out.st[1]};
       fwrite(&rec, sizeof rec, 1, stdout);
       if (kind >= 'A' && kind <= 'Z') fwrite(operand, 10, 1, stdout);

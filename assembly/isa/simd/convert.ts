@@ -35,7 +35,7 @@ export function toInt32<T>(vcpu: i32, x: u64, truncate: bool): u32 {
 export function int32ToF32(vcpu: i32, x: i32): u32 {
   if (x == 0) return 0;
   const sign: u64 = x < 0 ? 0x80000000 : 0;
-  const magnitude = <u64>(x < 0 ? 0 - <u32>x : <u32>x);
+  const magnitude = <u64><u32>(x < 0 ? -x : x);
   const up = clz(magnitude);
   return <u32>roundPack<f32>(vcpu, sign, 63 - <i32>up, magnitude << up);
 }

@@ -154,3 +154,8 @@ export function shuffleWords(words: u64, imm: u32): u64 {
   const w3 = (words >> (((imm >> 6) & 3) << 4)) & 0xffff;
   return w0 | (w1 << 16) | (w2 << 32) | (w3 << 48);
 }
+
+/** PMULDQ: signed products of the even doublewords. */
+export function mulEvenS32(a: v128, b: v128): v128 {
+  return i64x2.extmul_low_i32x4_s(v128.shuffle<i32>(a, a, 0, 2, 0, 2), v128.shuffle<i32>(b, b, 0, 2, 0, 2));
+}

@@ -42,7 +42,7 @@ export function writeV128(vcpu: i32, lin: u32, value: v128): void {
   }
   if ((lin & 0xfff) > 0xff0) {
     // The first page's fault comes first when both pages fault.
-    if (!probeWrite(vcpu, lin, 1) || !probeWrite(vcpu, lin + 15, 1)) return;
+    if (!probeWrite(vcpu, lin, 1) || !probeWrite(vcpu, (lin + 15) & ~0xfff, 1)) return;
   }
   Mem.write<u64>(vcpu, lin, i64x2.extract_lane(value, 0));
   if (faulted(vcpu)) return;

@@ -3,6 +3,7 @@ import { FPU_R, REC_BASE, REC_IMM, REC_OP, XMM } from "../../../spec/layout";
 import { Op } from "../../../spec/op.gen";
 import { faulted } from "../../cpu/fault";
 import { isRegForm, readE, readG, readOperand, writeE, writeG } from "../operand";
+import { noPending } from "../x87/status";
 import { execSse2Float } from "./float-sse2";
 import {
   alignRight, bytesLeft, bytesRight, dwordSelector, shiftArithmetic16, shiftArithmetic32, shiftLeft16, shiftLeft32,
@@ -11,7 +12,7 @@ import {
 import { maskAddress, probeMasked, storeMasked } from "./masked";
 import { readW, readW64, regV, rmV, writeM } from "./operand";
 import { packedXmm } from "./packed-xmm";
-import { enterMmx, sseUsable, writeMmx, x87Quiet } from "./usable";
+import { enterMmx, sseUsable, writeMmx } from "./usable";
 
 export function execSse2(vcpu: i32, rec: i32): void {
   const op = <i32>load<u16>(rec, REC_OP);
@@ -65,12 +66,12 @@ export function execSse2(vcpu: i32, rec: i32): void {
       return;
     }
     case Op.Movq2dq:
-      if (!x87Quiet(vcpu)) return;
+      if (!noPending(vcpu)) return;
       v128.store(regV(vcpu, rec), low64(load<u64>(rmV(vcpu, rec), FPU_R)), XMM);
       enterMmx(vcpu);
       return;
     case Op.Movdq2q:
-      if (!x87Quiet(vcpu)) return;
+      if (!noPending(vcpu)) return;
       writeMmx(regV(vcpu, rec), 0, load<u64>(rmV(vcpu, rec), XMM));
       enterMmx(vcpu);
       return;

@@ -4,9 +4,8 @@ import { CR0, CR4, FPU_FSW, FPU_R, FPU_TAG } from "../../../spec/layout";
 import { CR0_EM, CR0_TS, CR4_OSFXSR } from "../../../spec/registers";
 import { Vector } from "../../../spec/vectors";
 import { raise } from "../../cpu/fault";
+import { noPending } from "../x87/status";
 
-/** FSW.ES: an unmasked x87 exception waits to be delivered. */
-const FSW_ES: u32 = 0x80;
 const FSW_TOP: u32 = 0x3800;
 
 /** False, with the exception raised, when MMX registers cannot be used now. */
@@ -16,14 +15,7 @@ export function mmxUsable(vcpu: i32): bool {
     raise(vcpu, cr0 & CR0_EM ? Vector.UD : Vector.NM, 0);
     return false;
   }
-  return x87Quiet(vcpu);
-}
-
-/** False, with #MF raised, when an x87 exception is pending. */
-export function x87Quiet(vcpu: i32): bool {
-  if (!(<u32>load<u16>(vcpu, FPU_FSW) & FSW_ES)) return true;
-  raise(vcpu, Vector.MF, 0);
-  return false;
+  return noPending(vcpu);
 }
 
 /** False, with the exception raised, when XMM registers cannot be used now. */

@@ -7,8 +7,7 @@ const APIC_ENABLED: u32 = 0x800;
 
 /** Table entry of a leaf, or 0. */
 function find(vcpu: i32, leaf: u32, subleaf: u32): i32 {
-  let count = load<u32>(vcpu, CPUID_COUNT);
-  if (count > <u32>CPUID_MAX) count = <u32>CPUID_MAX;
+  const count = min<u32>(load<u32>(vcpu, CPUID_COUNT), CPUID_MAX);
   let entry = vcpu + CPUID_TABLE;
   for (let i: u32 = 0; i < count; i++) {
     if (load<u32>(entry) == leaf && (!(load<u32>(entry, 8) & 1) || load<u32>(entry, 4) == subleaf)) return entry;

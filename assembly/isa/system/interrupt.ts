@@ -3,15 +3,17 @@
 // Delivery changes no register before its last memory access, so an access that must wait for the host (a stack or a
 // table in MMIO) is simply repeated: exceptions with their instruction, asynchronous events through VECTORING.
 import {
-  COUNT_EXCEPTION, COUNT_INTERRUPT, CPL, CR0, CR4, DR6, DR7, EIP, ESP, EVENT, EVENT_NO_STEP, FAULT, FAULT_ERROR, FAULT_EXIT,
+  COUNT_EXCEPTION, COUNT_INTERRUPT, CPL, CTRL_EXCEPTIONS, CUR_REC, EXIT_DATA, EXIT_NR, REC_OP, CR0, CR4, DR6, DR7, EIP, ESP, EVENT, EVENT_NO_STEP, FAULT, FAULT_ERROR, FAULT_EXIT,
   FAULT_NONE, FAULT_VECTOR, HALTED, IDTR_BASE, IDTR_LIMIT, INHIBIT, NMI_BLOCKED, NMI_PENDING, PENDING_DB, SEG_ATTR, SEG_BASE, SEG_CS, SEG_DS,
   SEG_ES, SEG_FS, SEG_GS, SEG_LIMIT, SEG_SELECTOR, SEG_SS, SEG_TR, VECTORING, VECTORING_NMI, VECTORING_VALID,
 } from "../../../spec/layout";
 import {
   CR0_PE, CR4_VME, FLAG_AC, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VM,
 } from "../../../spec/registers";
+import { Exit } from "../../../spec/exits";
+import { Op } from "../../../spec/op.gen";
 import { Vector } from "../../../spec/vectors";
-import { faulted, raise, raiseGP, recheck, shutdown } from "../../cpu/fault";
+import { exitAfter, faulted, raise, raiseGP, recheck, shutdown } from "../../cpu/fault";
 import { getEflags, setEflags } from "../../cpu/flags";
 import { segAddress, updateMode } from "../../cpu/segment";
 import { sysRead } from "../../mmu/access";
@@ -102,6 +104,13 @@ export function softwareInterrupt(vcpu: i32, vector: u32): void {
 
 /** INT3, INTO and INT1: traps that are not sensitive to IOPL. */
 export function trapInto(vcpu: i32, vector: u32, kind: u32): void {
+  // INT n is not an exception; the bitmap does not concern it (SDM 3C 26.2)
+  const one = <u32>load<u16>(load<i32>(vcpu, CUR_REC), REC_OP) != <u32>Op.INT_I;
+  if (one && (load<u32>(vcpu, CTRL_EXCEPTIONS) >> vector) & 1) {
+    store<u32>(vcpu, vector, EXIT_NR);
+    store<u64>(vcpu, 0, EXIT_DATA);
+    return exitAfter(vcpu, Exit.Exception);
+  }
   beginSwitch(vcpu);
   deliverEvent(vcpu, vector, kind, 0);
   // a fault in the new task of a task gate is no longer one of this instruction
@@ -137,12 +146,16 @@ function recordDebug(vcpu: i32, bits: u32): void {
   store<u32>(vcpu, load<u32>(vcpu, DR7) & ~DR7_GD, DR7);
 }
 
+/** Vectors 8, 10 to 14 and 17. */
+const ERROR_VECTORS: u32 = (1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.AC);
+const CONTRIBUTORY_VECTORS: u32 = (1 << Vector.DE) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP);
+
 function errorKind(vector: u32): u32 {
-  return vector == Vector.DF || (vector >= <u32>Vector.TS && vector <= <u32>Vector.PF) || vector == Vector.AC ? KIND_ERROR : 0;
+  return vector < 32 && (ERROR_VECTORS >> vector) & 1 ? KIND_ERROR : 0;
 }
 
 function isContributory(vector: u32): bool {
-  return vector == Vector.DE || (vector >= <u32>Vector.TS && vector <= <u32>Vector.GP);
+  return vector < 32 && ((CONTRIBUTORY_VECTORS >> vector) & 1) != 0;
 }
 
 function deliverAsynchronous(vcpu: i32, vector: u32, type: u32): void {

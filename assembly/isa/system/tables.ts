@@ -73,7 +73,7 @@ export function loadAccessRights(vcpu: i32, rec: i32): void {
     visible = (attr & ATTR_S) != 0 || hasLimit(type) || type == TYPE_CALL16 || type == TYPE_CALL32 || type == TYPE_TASK;
   }
   if (visible) {
-    const rights = load<u32>(draft, DRAFT_HIGH) & 0x00f0ff00;
+    const rights = load<u32>(draft, DRAFT_HIGH) & 0x00ffff00; // the SDM leaves bits 16..19 undefined; processors give the limit's
     if (load<u8>(rec, REC_PFX) & PFX_OP16) writeG<u16>(vcpu, rec, <u16>rights);
     else writeG<u32>(vcpu, rec, rights);
   }
@@ -111,7 +111,7 @@ export function verify(vcpu: i32, rec: i32, write: bool): void {
 
 /** ARPL: raises the RPL of a selector to that of another. */
 export function adjustRpl(vcpu: i32, rec: i32): void {
-  const selector = <u32>readForUpdate<u16>(vcpu, rec);
+  const selector = <u32>readE<u16>(vcpu, rec); // written only when it changes
   const rpl = <u32>readG<u16>(vcpu, rec) & 3;
   if (faulted(vcpu)) return;
   const lower = (selector & 3) < rpl;

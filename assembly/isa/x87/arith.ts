@@ -1,11 +1,12 @@
 // FADD, FSUB, FMUL, FDIV and FSQRT on extended-precision numbers, rounded once to the precision asked for.
 // Results in W_SIG and W_SE, exceptions in W_EXC.
-import { RC_DOWN, roundingControl, signal, W_LO, ZE } from "./status";
+import { RC_DOWN, roundingControl, signal, ZE } from "./status";
 import { invalid, setResult } from "./stack";
 import {
   isInfinity, isNormal, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal,
 } from "./nan";
-import { multiply64, roundPack, shiftRightSticky } from "./round";
+import { roundPack } from "./round";
+import { multiplyHigh, quotient128, shiftedHigh, shiftedLow } from "./words";
 
 /** a + b, or a - b with negate = 8000h. */
 export function add(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, negate: u32, pc: u32): void {
@@ -60,8 +61,8 @@ function addFinite(vcpu: i32, aSign: u32, aExp: i32, aSig: u64, bSign: u32, bExp
   let bLo: u64 = 0;
   const d = aExp - bExp;
   if (d) {
-    bSig = shiftRightSticky(vcpu, bSig, 0, d);
-    bLo = load<u64>(vcpu, W_LO);
+    bLo = shiftedLow(bSig, 0, d);
+    bSig = shiftedHigh(bSig, d);
   }
   if (aSign == bSign) {
     let hi = aSig + bSig;
@@ -122,8 +123,8 @@ export function multiply(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, pc
     aSig = normalSig(aSig);
     bSig = normalSig(bSig);
   }
-  let hi = multiply64(vcpu, aSig, bSig);
-  let lo = load<u64>(vcpu, W_LO);
+  let hi = multiplyHigh(aSig, bSig);
+  let lo = aSig * bSig;
   let exp = aExp + bExp - 0x3ffe;
   if (<i64>hi >= 0) {
     hi = (hi << 1) | (lo >> 63);
@@ -177,8 +178,8 @@ export function divide(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, pc: 
     aSig >>= 1;
     exp++;
   }
-  const q = divide128(vcpu, aSig, lo, bSig);
-  const rest = load<u64>(vcpu, W_LO);
+  const q = quotient128(aSig, lo, bSig);
+  const rest = lo - q * bSig;
   // The next quotient bit and a sticky one are all that rounding needs.
   let behind: u64 = 0;
   if (rest) {
@@ -186,34 +187,6 @@ export function divide(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, pc: 
     else behind = rest << 1 == bSig ? J_BIT : 1;
   }
   roundPack(vcpu, sign, exp, q, behind, pc);
-}
-
-/**
- * (hi:lo) / d with hi < d and bit 63 of d set: the 64-bit quotient; the remainder goes to W_LO. Schoolbook division
- * with two 32-bit digits; each trial digit is at most two too large.
- */
-export function divide128(vcpu: i32, hi: u64, lo: u64, d: u64): u64 {
-  const dh = d >> 32;
-  const dl = d & 0xffffffff;
-  let q1 = hi / dh;
-  let r = hi - q1 * dh;
-  let next = lo >> 32;
-  while (q1 > 0xffffffff || q1 * dl > ((r << 32) | next)) {
-    q1--;
-    r += dh;
-    if (r > 0xffffffff) break;
-  }
-  const mid = ((hi << 32) | next) - q1 * d;
-  let q0 = mid / dh;
-  r = mid - q0 * dh;
-  next = lo & 0xffffffff;
-  while (q0 > 0xffffffff || q0 * dl > ((r << 32) | next)) {
-    q0--;
-    r += dh;
-    if (r > 0xffffffff) break;
-  }
-  store<u64>(vcpu, ((mid << 32) | next) - q0 * d, W_LO);
-  return (q1 << 32) | q0;
 }
 
 export function squareRoot(vcpu: i32, sig: u64, se: u32, pc: u32): void {
@@ -237,11 +210,11 @@ export function squareRoot(vcpu: i32, sig: u64, se: u32, pc: u32): void {
   const odd = exp & 1;
   const hi = odd ? sig : sig >> 1;
   const lo: u64 = odd ? 0 : sig << 63;
-  const root = root128(vcpu, hi, lo);
+  const root = root128(hi, lo);
   // Remainder n - root^2 (up to 2 * root): zero, or the fraction below or above one half. One half itself, that is
   // n = root^2 + root + 1/4, is impossible.
-  const sqHi = multiply64(vcpu, root, root);
-  const sqLo = load<u64>(vcpu, W_LO);
+  const sqHi = multiplyHigh(root, root);
+  const sqLo = root * root;
   const remLo = lo - sqLo;
   const remHi = hi - sqHi - u64(lo < sqLo);
   let behind: u64 = 0;
@@ -250,22 +223,22 @@ export function squareRoot(vcpu: i32, sig: u64, se: u32, pc: u32): void {
 }
 
 /** Largest r with r * r <= hi:lo, for hi of at least 2^62: bit 63 of r is set. */
-function root128(vcpu: i32, hi: u64, lo: u64): u64 {
+function root128(hi: u64, lo: u64): u64 {
   // 52 good bits from the double root, then one Newton step gives 64 within a unit or two.
   const estimate = sqrt<f64>(<f64>hi) * 4294967296.0;
   let r: u64 = estimate >= 18446744073709549568.0 ? 0xfffffffffffff800 : <u64>estimate;
   if (r <= hi) r = hi + 1;
   if (!r) r = ~(<u64>0);
   else {
-    const q = divide128(vcpu, hi, lo, r);
+    const q = quotient128(hi, lo, r);
     r = (r >> 1) + (q >> 1) + (r & q & 1);
   }
-  let sqHi = multiply64(vcpu, r, r);
-  let sqLo = load<u64>(vcpu, W_LO);
+  let sqHi = multiplyHigh(r, r);
+  let sqLo = r * r;
   while (sqHi > hi || (sqHi == hi && sqLo > lo)) {
     r--;
-    sqHi = multiply64(vcpu, r, r);
-    sqLo = load<u64>(vcpu, W_LO);
+    sqHi = multiplyHigh(r, r);
+    sqLo = r * r;
   }
   // (r + 1)^2 fits too while the remainder is more than 2r, a number of 65 bits.
   let remLo = lo - sqLo;

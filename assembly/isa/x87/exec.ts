@@ -13,6 +13,8 @@ import {
   freeRegister, loadBcd, loadConstant, loadDouble, loadExact, loadExtended, loadInteger, loadSingle, loadStack, storeBcd,
   storeDouble, storeExtended, storeInteger, storeSingle, storeStack, storeStackUnchecked,
 } from "./transfer";
+import { f2xm1, fyl2x, fyl2xp1 } from "./exponential";
+import { fcos, fpatan, fptan, fsin, fsincos } from "./trigonometric";
 
 // Conditions of FCMOVcc, as those of Jcc
 const CC_B: u32 = 2;
@@ -153,6 +155,15 @@ export function execX87(vcpu: i32, rec: i32): void {
     case Op.FCMOVNBE: conditionalMove(vcpu, rec, i, CC_NBE); break;
     case Op.FCMOVNU: conditionalMove(vcpu, rec, i, CC_NU); break;
 
+    // ---- transcendental
+    case Op.F2XM1: f2xm1(vcpu, rec); break;
+    case Op.FYL2X: fyl2x(vcpu, rec); break;
+    case Op.FYL2XP1: fyl2xp1(vcpu, rec); break;
+    case Op.FPTAN: fptan(vcpu, rec); break;
+    case Op.FPATAN: fpatan(vcpu, rec); break;
+    case Op.FSIN: fsin(vcpu, rec); break;
+    case Op.FCOS: fcos(vcpu, rec); break;
+    case Op.FSINCOS: fsincos(vcpu, rec); break;
 
     // ---- control
     case Op.FWAIT: fwait(vcpu); break;

@@ -7,7 +7,8 @@ import { setResult } from "./stack";
 import {
   isInfinity, isNan, isUnsupported, isZero, J_BIT, nanResult1, normalExp, normalSig, noteDenormal, QUIET_BIT,
 } from "./nan";
-import { roundsUp, shiftRightSticky } from "./round";
+import { roundsUp } from "./round";
+import { shiftedHigh, shiftedLow } from "./words";
 
 /** Extended to a format with `bits` significand bits (24 or 53), exponent bias `bias`; returns its bit pattern. */
 function toFormat(vcpu: i32, sig: u64, se: u32, bits: i32, bias: i32): u64 {
@@ -43,8 +44,8 @@ function toFormat(vcpu: i32, sig: u64, se: u32, bits: i32, bias: i32): u64 {
       return 0;
     }
     const drop = 64 - bits + 1 - exp;
-    hi = shiftRightSticky(vcpu, sig, 0, drop < 127 ? drop : 127);
-    lo = load<u64>(vcpu, W_LO);
+    hi = shiftedHigh(sig, drop);
+    lo = shiftedLow(sig, 0, drop);
     up = lo != 0 && roundsUp(rc, sign, (hi & 1) != 0, lo);
     if (lo) exc = tiny ? UE | PE : PE;
     exp = 0;
@@ -100,9 +101,8 @@ function integerMagnitude(vcpu: i32, sig: u64, se: u32, rc: u32): u64 {
     store<u64>(vcpu, 1, W_LO);
     return ~(<u64>0);
   }
-  let hi = shiftRightSticky(vcpu, sig, 0, 63 - exp);
-  const lo = load<u64>(vcpu, W_LO);
-  store<u64>(vcpu, 0, W_LO);
+  let hi = shiftedHigh(sig, 63 - exp);
+  const lo = shiftedLow(sig, 0, 63 - exp);
   if (lo) {
     let exc = PE;
     if (roundsUp(rc, se & 0x8000, (hi & 1) != 0, lo)) {

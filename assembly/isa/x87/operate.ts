@@ -7,9 +7,11 @@ import { readOperand } from "../operand";
 import { add, divide, multiply, squareRoot } from "./arith";
 import { compare, EQUAL, examine, LESS, UNORDERED } from "./compare";
 import { roundToInteger } from "./narrow";
+import { quickArithmetic } from "./quick";
+import { J_BIT } from "./nan";
 import { extract, remainder, scale } from "./remainder";
 import {
-  begin, beginMemory, C0, C1, C2, C3, commit, PC_FIELD, W_AUX, W_MEM_SE, W_MEM_SIG, W_SE, W_SE2, W_SIG,
+  begin, beginMemory, C0, C1, C2, C3, commit, IE, masked, PC_FIELD, SE_DENORMAL, W_AUX, W_EXC, W_MEM_SE, W_MEM_SIG, W_SE, W_SE2, W_SIG,
   W_SIG2, waiting,
 } from "./status";
 import {
@@ -60,21 +62,25 @@ export function arithmeticStack(vcpu: i32, rec: i32, op: i32, dst: u32, src: u32
   else {
     const a = st(vcpu, dst);
     const b = st(vcpu, src);
-    operate(vcpu, op, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8));
+    const aSig = load<u64>(a);
+    const aSe = <u32>load<u16>(a, 8);
+    const bSig = load<u64>(b);
+    const bSe = <u32>load<u16>(b, 8);
+    if (quickArithmetic(vcpu, a, op, aSig, aSe, bSig, bSe)) {
+      if (pops) pop(vcpu);
+      return;
+    }
+    operate(vcpu, op, aSig, aSe, bSig, bSe);
   }
   if (finish(vcpu, rec, dst) && pops) pop(vcpu);
 }
 
-/** Reads a memory operand of the arithmetic groups into W_MEM; false when it faulted. */
+/** Reads a single precision or integer operand into W_MEM; false when it faulted. */
 function fetch(vcpu: i32, rec: i32, kind: i32): bool {
   if (kind == M32) {
     const v = readOperand<u32>(vcpu, rec);
     if (faulted(vcpu)) return false;
     fromSingle(vcpu, v);
-  } else if (kind == M64) {
-    const v = readOperand<u64>(vcpu, rec);
-    if (faulted(vcpu)) return false;
-    fromDouble(vcpu, v);
   } else if (kind == I16) {
     const v = readOperand<i16>(vcpu, rec);
     if (faulted(vcpu)) return false;
@@ -90,10 +96,24 @@ function fetch(vcpu: i32, rec: i32, kind: i32): bool {
 /** ST(0) = ST(0) op memory, or a comparison with memory. */
 export function arithmeticMemory(vcpu: i32, rec: i32, op: i32, kind: i32): void {
   if (!waiting(vcpu)) return;
-  if (!fetch(vcpu, rec, kind)) return;
+  let bSig: u64, bSe: u32;
+  if (kind == M64) {
+    const v = readOperand<u64>(vcpu, rec);
+    if (faulted(vcpu)) return;
+    const exp = <u32>(v >> 52) & 0x7ff;
+    bSig = (v << 11) | J_BIT;
+    bSe = (<u32>(v >> 48) & 0x8000) | (exp + (0x3fff - 0x3ff));
+    if (exp - 1 >= 0x7fe) {
+      fromDouble(vcpu, v);
+      bSig = load<u64>(vcpu, W_MEM_SIG);
+      bSe = load<u32>(vcpu, W_MEM_SE);
+    }
+  } else {
+    if (!fetch(vcpu, rec, kind)) return;
+    bSig = load<u64>(vcpu, W_MEM_SIG);
+    bSe = load<u32>(vcpu, W_MEM_SE);
+  }
   beginMemory(vcpu, rec);
-  const bSig = load<u64>(vcpu, W_MEM_SIG);
-  const bSe = load<u32>(vcpu, W_MEM_SE);
   const a = st(vcpu, 0);
   const empty = isEmpty(vcpu, 0);
   if (op == COM || op == COMP) {
@@ -104,13 +124,22 @@ export function arithmeticMemory(vcpu: i32, rec: i32, op: i32, kind: i32): void 
     return;
   }
   if (empty) stackUnderflow(vcpu);
-  else operate(vcpu, op, load<u64>(a), <u32>load<u16>(a, 8), bSig, bSe);
+  else {
+    const aSig = load<u64>(a);
+    const aSe = <u32>load<u16>(a, 8);
+    if (!(bSe & SE_DENORMAL) && quickArithmetic(vcpu, a, op, aSig, aSe, bSig, bSe)) return;
+    operate(vcpu, op, aSig, aSe, bSig, bSe);
+  }
   finish(vcpu, rec, 0);
 }
 
-/** Commits and sets C3 C2 C0. Hardware sets them even when an unmasked exception keeps the operands on the stack. */
+/**
+ * Commits and sets C3 C2 C0, but not under an unmasked #I (SDM 2A, FCOM). An unmasked #D sets them, and like #I keeps
+ * the operands on the stack: returns false.
+ */
 function setCodes(vcpu: i32, rec: i32, codes: u32): bool {
   const pops = commit(vcpu, rec);
+  if (!pops && !masked(vcpu, load<u32>(vcpu, W_EXC) & IE)) return false;
   store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~(C0 | C2 | C3)) | codes), FPU_FSW);
   return pops;
 }
@@ -141,6 +170,7 @@ export function compareToEflags(vcpu: i32, rec: i32, i: u32, quiet: bool, pops: 
   begin(vcpu, rec);
   const codes = relation(vcpu, i, quiet);
   const completed = commit(vcpu, rec);
+  if (!completed && !masked(vcpu, load<u32>(vcpu, W_EXC) & IE)) return;
   let flags: u32 = 0;
   if (codes == UNORDERED) flags = FLAG_ZF | FLAG_PF | FLAG_CF;
   else if (codes == LESS) flags = FLAG_CF;
@@ -213,15 +243,23 @@ export function fprem(vcpu: i32, rec: i32, nearest: bool): void {
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
   let codes: u32 = 0;
+  // Without a quotient only C2 is cleared.
+  let written = C2;
   if (isEmpty(vcpu, 0) || isEmpty(vcpu, 1)) stackUnderflow(vcpu);
   else {
     const a = st(vcpu, 0);
     const b = st(vcpu, 1);
-    remainder(vcpu, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8), nearest);
-    codes = load<u32>(vcpu, W_AUX);
+    const reduced = remainder(vcpu, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8), nearest);
+    if (reduced) {
+      codes = load<u32>(vcpu, W_AUX);
+      written = C0 | C1 | C2 | C3;
+    }
   }
-  if (!finish(vcpu, rec, 0)) return;
-  store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~(C0 | C1 | C2 | C3)) | codes), FPU_FSW);
+  if (!finish(vcpu, rec, 0)) {
+    codes = 0;
+    written = C2;
+  }
+  store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~written) | codes), FPU_FSW);
 }
 
 export function fxtract(vcpu: i32, rec: i32): void {
@@ -255,12 +293,14 @@ export function replaceAndPush(vcpu: i32, rec: i32): void {
 export function conditionalMove(vcpu: i32, rec: i32, i: u32, cc: u32): void {
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
-  if (isEmpty(vcpu, 0) || isEmpty(vcpu, i)) stackUnderflow(vcpu);
-  else {
-    const from = st(vcpu, condition(vcpu, cc) ? i : 0);
-    setResult(vcpu, load<u64>(from), <u32>load<u16>(from, 8));
+  if (isEmpty(vcpu, 0) || isEmpty(vcpu, i)) {
+    stackUnderflow(vcpu);
+    finish(vcpu, rec, 0);
+  } else if (condition(vcpu, cc)) {
+    // C1 belongs to the stack fault only and stays.
+    const from = st(vcpu, i);
+    setSt(vcpu, 0, load<u64>(from), <u32>load<u16>(from, 8));
   }
-  finish(vcpu, rec, 0);
 }
 
 export function exchange(vcpu: i32, rec: i32, i: u32): void {
@@ -268,9 +308,19 @@ export function exchange(vcpu: i32, rec: i32, i: u32): void {
   begin(vcpu, rec);
   const emptyA = isEmpty(vcpu, 0);
   const emptyB = isEmpty(vcpu, i);
-  if (emptyA || emptyB) stackUnderflow(vcpu);
   const a = st(vcpu, 0);
   const b = st(vcpu, i);
+  if (!emptyA && !emptyB) {
+    const sig = load<u64>(a);
+    const se = load<u16>(a, 8);
+    store<u64>(a, load<u64>(b));
+    store<u16>(a, load<u16>(b, 8), 8);
+    store<u64>(b, sig);
+    store<u16>(b, se, 8);
+    store<u16>(vcpu, load<u16>(vcpu, FPU_FSW) & <u16>~C1, FPU_FSW);
+    return;
+  }
+  stackUnderflow(vcpu);
   const aSig = emptyA ? INDEFINITE_SIG : load<u64>(a);
   const aSe = emptyA ? INDEFINITE_SE : <u32>load<u16>(a, 8);
   const bSig = emptyB ? INDEFINITE_SIG : load<u64>(b);

@@ -1,29 +1,29 @@
 // FPREM, FPREM1, FSCALE and FXTRACT.
-import { C0, C1, C2, C3, PC_64, signal, W_AUX, W_LO, W_SE, W_SE2, W_SIG, W_SIG2, ZE } from "./status";
+import { C0, C1, C2, C3, PC_64, signal, W_AUX, W_SE, W_SE2, W_SIG, W_SIG2, ZE } from "./status";
 import { invalid, setResult } from "./stack";
 import {
   isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal,
 } from "./nan";
-import { divide128 } from "./arith";
 import { roundPack } from "./round";
+import { quotient128 } from "./words";
 
 /**
  * Remainder of a by b, truncating (FPREM) or to the nearest quotient (FPREM1). The condition codes go to W_AUX: C2 when
- * the reduction is incomplete, else the low three quotient bits in C0, C3, C1.
+ * the reduction is incomplete, else the low three quotient bits in C0, C3, C1. False when there is no quotient.
  */
-export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, nearest: bool): void {
+export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, nearest: bool): bool {
   store<u32>(vcpu, 0, W_AUX);
-  if (nanResult2(vcpu, aSig, aSe, bSig, bSe)) return;
+  if (nanResult2(vcpu, aSig, aSe, bSig, bSe)) return false;
   if (isInfinity(aSig, aSe) || isZero(bSig, bSe)) {
     invalid(vcpu);
-    return;
+    return false;
   }
   noteDenormal(vcpu, aSig, aSe);
   noteDenormal(vcpu, bSig, bSe);
   let sign = aSe & 0x8000;
   if (isZero(aSig, aSe)) {
     setResult(vcpu, 0, sign);
-    return;
+    return true;
   }
   let exp = normalExp(aSig, aSe);
   let rem = normalSig(aSig);
@@ -33,8 +33,7 @@ export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, n
   if (diff >= 64) {
     // Reduce the exponent by 32 to 63, in a way that leaves a multiple of 32 for the next execution.
     const n = 32 | (diff & 31);
-    divide128(vcpu, rem >> (64 - n), rem << n, b);
-    rem = load<u64>(vcpu, W_LO);
+    rem = (rem << n) - quotient128(rem >> (64 - n), rem << n, b) * b;
     exp -= n;
     store<u32>(vcpu, C2, W_AUX);
   } else {
@@ -43,8 +42,8 @@ export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, n
         q = u64(rem >= b);
         if (q) rem -= b;
       } else {
-        q = divide128(vcpu, rem >> (64 - diff), rem << diff, b);
-        rem = load<u64>(vcpu, W_LO);
+        q = quotient128(rem >> (64 - diff), rem << diff, b);
+        rem = (rem << diff) - q * b;
       }
       exp -= diff;
       if (nearest && (<i64>rem < 0 || rem << 1 > b || (rem << 1 == b && (q & 1) != 0))) {
@@ -62,10 +61,11 @@ export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, n
   }
   if (!rem) {
     setResult(vcpu, 0, aSe & 0x8000);
-    return;
+    return true;
   }
   const n = clz(rem);
   roundPack(vcpu, sign, exp - <i32>n, rem << n, 0, PC_64);
+  return true;
 }
 
 /** a * 2^trunc(b). */

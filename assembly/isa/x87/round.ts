@@ -1,8 +1,9 @@
 // Rounding of an exact or sticky 128-bit significand to extended precision, with the exceptions that follow from it
 // (SDM 1 4.8.4 and 8.5.4-8.5.6).
 import { FPU_FCW } from "../../../spec/layout";
-import { C1, OE, PC_24, PC_53, PC_64, PE, RC_DOWN, RC_NEAREST, RC_UP, RC_ZERO, UE, signal, W_LO } from "./status";
+import { C1, OE, PC_24, PC_53, PC_64, PE, RC_DOWN, RC_NEAREST, RC_UP, RC_ZERO, UE, signal } from "./status";
 import { setResult } from "./stack";
+import { shiftedHigh, shiftedLow } from "./words";
 
 const HALF: u64 = 0x8000000000000000;
 /** Added to or taken from the exponent of an unmasked underflow or overflow (SDM 1 8.5.4). */
@@ -15,39 +16,6 @@ export function roundsUp(rc: u32, sign: u32, odd: bool, lo: u64): bool {
   if (rc == RC_NEAREST) return lo > HALF || (lo == HALF && odd);
   if (rc == RC_ZERO) return false;
   return (rc == RC_UP) == (sign == 0);
-}
-
-/** High half of the 64 x 64 bit product; the low half goes to W_LO. */
-export function multiply64(vcpu: i32, a: u64, b: u64): u64 {
-  const al = a & 0xffffffff;
-  const ah = a >> 32;
-  const bl = b & 0xffffffff;
-  const bh = b >> 32;
-  const low = al * bl;
-  const mid = ah * bl + (low >> 32);
-  const mid2 = al * bh + (mid & 0xffffffff);
-  store<u64>(vcpu, (mid2 << 32) | (low & 0xffffffff), W_LO);
-  return ah * bh + (mid >> 32) + (mid2 >> 32);
-}
-
-/** hi:lo shifted right by n >= 0; bits that fall out stick to the last one. Returns the high half, low half in W_LO. */
-export function shiftRightSticky(vcpu: i32, hi: u64, lo: u64, n: i32): u64 {
-  if (n == 0) {
-    store<u64>(vcpu, lo, W_LO);
-    return hi;
-  }
-  if (n < 64) {
-    const out = lo << (64 - n);
-    store<u64>(vcpu, (hi << (64 - n)) | (lo >> n) | u64(out != 0), W_LO);
-    return hi >> n;
-  }
-  if (n < 128) {
-    const out = (n == 64 ? 0 : hi << (128 - n)) | lo;
-    store<u64>(vcpu, (hi >> (n - 64)) | u64(out != 0), W_LO);
-    return 0;
-  }
-  store<u64>(vcpu, u64((hi | lo) != 0), W_LO);
-  return 0;
 }
 
 /** Significand bits that a precision leaves unused. */
@@ -146,8 +114,8 @@ function packTiny(vcpu: i32, sign: u32, exp: i32, hi: u64, lo: u64, pc: u32): vo
     }
     return;
   }
-  hi = shiftRightSticky(vcpu, hi, lo, 1 - exp);
-  lo = load<u64>(vcpu, W_LO);
+  lo = shiftedLow(hi, lo, 1 - exp);
+  hi = shiftedHigh(hi, 1 - exp);
   if (unused) {
     lo = (hi << (64 - unused)) | u64(lo != 0);
     hi &= ~(ulp - 1);

@@ -1,11 +1,13 @@
 // Loads and stores: FLD, FST, FILD, FIST, FISTTP, FBLD, FBSTP, the constants, and moves inside the stack.
+import { FPU_FSW } from "../../../spec/layout";
 import { faulted } from "../../cpu/fault";
 import { Mem } from "../../mmu/access";
 import { linearAddress, readOperand, writeOperand } from "../operand";
-import { isSignaling, QUIET_BIT } from "./nan";
+import { isSignaling, J_BIT, QUIET_BIT } from "./nan";
 import { toBcd, toDouble, toInteger, toSingle } from "./narrow";
+import { finishQuickStore, NOT_QUICK, quickNarrow, quickPush } from "./quick";
 import {
-  begin, beginMemory, commit, DE, IE, RC_NEAREST, RC_UP, roundingControl, SE_DENORMAL, signal, stopsStore, W_EXC, W_LO,
+  begin, beginMemory, C1, commit, DE, IE, RC_NEAREST, RC_UP, roundingControl, SE_DENORMAL, signal, stopsStore, W_EXC, W_LO,
   W_MEM_SE, W_MEM_SIG, W_SE, W_SIG, waiting,
 } from "./status";
 import {
@@ -46,6 +48,11 @@ export function loadSingle(vcpu: i32, rec: i32): void {
   if (!waiting(vcpu)) return;
   const v = readOperand<u32>(vcpu, rec);
   if (faulted(vcpu)) return;
+  const exp = (v >> 23) & 0xff;
+  if (exp - 1 < 0xfe) {
+    beginMemory(vcpu, rec);
+    if (quickPush(vcpu, (<u64>v << 40) | J_BIT, ((v >> 16) & 0x8000) | (exp + (0x3fff - 0x7f)))) return;
+  }
   fromSingle(vcpu, v);
   pushReal(vcpu, rec);
 }
@@ -54,6 +61,11 @@ export function loadDouble(vcpu: i32, rec: i32): void {
   if (!waiting(vcpu)) return;
   const v = readOperand<u64>(vcpu, rec);
   if (faulted(vcpu)) return;
+  const exp = <u32>(v >> 52) & 0x7ff;
+  if (exp - 1 < 0x7fe) {
+    beginMemory(vcpu, rec);
+    if (quickPush(vcpu, (v << 11) | J_BIT, (<u32>(v >> 48) & 0x8000) | (exp + (0x3fff - 0x3ff)))) return;
+  }
   fromDouble(vcpu, v);
   pushReal(vcpu, rec);
 }
@@ -70,8 +82,8 @@ export function loadExtended(vcpu: i32, rec: i32): void {
 
 function pushMemory(vcpu: i32, rec: i32, sig: u64, se: u32): void {
   beginMemory(vcpu, rec);
-  if (!isEmpty(vcpu, 7)) stackOverflow(vcpu);
-  else setResult(vcpu, sig, se);
+  if (quickPush(vcpu, sig, se)) return;
+  stackOverflow(vcpu);
   pushResult(vcpu, rec);
 }
 
@@ -112,8 +124,8 @@ export function loadConstant(vcpu: i32, rec: i32, se: u32, below: u64, nearest: 
 export function loadExact(vcpu: i32, rec: i32, se: u32, sig: u64): void {
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
-  if (!isEmpty(vcpu, 7)) stackOverflow(vcpu);
-  else setResult(vcpu, sig, se);
+  if (quickPush(vcpu, sig, se)) return;
+  stackOverflow(vcpu);
   pushResult(vcpu, rec);
 }
 
@@ -122,8 +134,8 @@ export function loadStack(vcpu: i32, rec: i32, i: u32): void {
   begin(vcpu, rec);
   const a = st(vcpu, i);
   if (isEmpty(vcpu, i)) stackUnderflow(vcpu);
-  else if (!isEmpty(vcpu, 7)) stackOverflow(vcpu);
-  else setResult(vcpu, load<u64>(a), <u32>load<u16>(a, 8));
+  else if (quickPush(vcpu, load<u64>(a), <u32>load<u16>(a, 8))) return;
+  else stackOverflow(vcpu);
   pushResult(vcpu, rec);
 }
 
@@ -132,10 +144,14 @@ export function storeStack(vcpu: i32, rec: i32, i: u32, pops: bool): void {
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
   const a = st(vcpu, 0);
-  if (isEmpty(vcpu, 0)) stackUnderflow(vcpu);
-  else setResult(vcpu, load<u64>(a), <u32>load<u16>(a, 8));
-  if (!commit(vcpu, rec)) return;
-  setSt(vcpu, i, load<u64>(vcpu, W_SIG), load<u32>(vcpu, W_SE));
+  if (isEmpty(vcpu, 0)) {
+    stackUnderflow(vcpu);
+    if (!commit(vcpu, rec)) return;
+    setSt(vcpu, i, load<u64>(vcpu, W_SIG), load<u32>(vcpu, W_SE));
+  } else {
+    store<u16>(vcpu, load<u16>(vcpu, FPU_FSW) & <u16>~C1, FPU_FSW);
+    setSt(vcpu, i, load<u64>(a), <u32>load<u16>(a, 8));
+  }
   if (pops) pop(vcpu);
 }
 
@@ -160,8 +176,19 @@ function finishStore(vcpu: i32, rec: i32, pops: bool): void {
 
 export function storeSingle(vcpu: i32, rec: i32, pops: bool): void {
   if (!waiting(vcpu)) return;
-  store<u32>(vcpu, 0, W_EXC);
   const a = st(vcpu, 0);
+  if (!isEmpty(vcpu, 0)) {
+    const sig = load<u64>(a);
+    const bits = quickNarrow(vcpu, sig, <u32>load<u16>(a, 8), 40, 0x3f80);
+    if (bits != NOT_QUICK) {
+      writeOperand<u32>(vcpu, rec, <u32>bits);
+      if (faulted(vcpu)) return;
+      beginMemory(vcpu, rec);
+      finishQuickStore(vcpu, sig, bits, 40, pops);
+      return;
+    }
+  }
+  store<u32>(vcpu, 0, W_EXC);
   let v: u32 = 0xffc00000;
   if (isEmpty(vcpu, 0)) stackUnderflow(vcpu);
   else v = toSingle(vcpu, load<u64>(a), <u32>load<u16>(a, 8));
@@ -173,8 +200,19 @@ export function storeSingle(vcpu: i32, rec: i32, pops: bool): void {
 
 export function storeDouble(vcpu: i32, rec: i32, pops: bool): void {
   if (!waiting(vcpu)) return;
-  store<u32>(vcpu, 0, W_EXC);
   const a = st(vcpu, 0);
+  if (!isEmpty(vcpu, 0)) {
+    const sig = load<u64>(a);
+    const bits = quickNarrow(vcpu, sig, <u32>load<u16>(a, 8), 11, 0x3c00);
+    if (bits != NOT_QUICK) {
+      writeOperand<u64>(vcpu, rec, <u64>bits);
+      if (faulted(vcpu)) return;
+      beginMemory(vcpu, rec);
+      finishQuickStore(vcpu, sig, bits, 11, pops);
+      return;
+    }
+  }
+  store<u32>(vcpu, 0, W_EXC);
   let v: u64 = 0xfff8000000000000;
   if (isEmpty(vcpu, 0)) stackUnderflow(vcpu);
   else v = toDouble(vcpu, load<u64>(a), <u32>load<u16>(a, 8));
@@ -257,6 +295,7 @@ export function storeBcd(vcpu: i32, rec: i32): void {
 export function freeRegister(vcpu: i32, rec: i32, i: u32, pops: bool): void {
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
+  commit(vcpu, rec);
   free(vcpu, i);
   if (pops) pop(vcpu);
 }

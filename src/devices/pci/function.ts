@@ -71,6 +71,8 @@ interface Bar extends BarSpec {
 
 export class PciFunction {
   readonly config = new Uint8Array(CONFIG_BYTES);
+  /** ISA IRQ that the function's interrupt is wired to beside the PCI links. */
+  wiredIrq: number | undefined;
   /** Bits that software may change, and bits that it clears by writing 1. */
   readonly #writable = new Uint8Array(CONFIG_BYTES);
   readonly #clearable = new Uint8Array(CONFIG_BYTES);

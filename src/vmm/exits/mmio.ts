@@ -9,9 +9,10 @@ export function mmioRead(machine: ExitContext): Next {
   if (size === 8) {
     const low = mmio.read(address, 4);
     const high = mmio.read((address + 4) >>> 0, 4);
-    vcpu.setU64(EXIT_DATA, (BigInt(high) << 32n) | BigInt(low));
+    vcpu.setU32(EXIT_DATA, low);
+    vcpu.setU32(EXIT_DATA + 4, high);
   } else {
-    vcpu.setU64(EXIT_DATA, BigInt(mmio.read(address, size)));
+    vcpu.setLow64(EXIT_DATA, mmio.read(address, size));
   }
   return Next.Run;
 }

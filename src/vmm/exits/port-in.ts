@@ -10,7 +10,7 @@ export function portIn(machine: ExitContext): Next {
   const count = Math.min(vcpu.getU32(EXIT_COUNT), IO_DATA_SIZE / size);
   if (count <= 1) {
     const value = ports.read(port, size);
-    vcpu.setU64(EXIT_DATA, BigInt(value));
+    vcpu.setLow64(EXIT_DATA, value);
     vcpu.setU32(IO_DATA, value);
   } else {
     const bytes = vcpu.bytes(IO_DATA, IO_DATA_SIZE);

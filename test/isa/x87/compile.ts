@@ -26,8 +26,22 @@ export async function compileX87(): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(
     [
-      "test/isa/x87/entry.ts", "--config", "none", "-O3", "--noAssert", "--runtime", "stub", "--importMemory",
-      "--memoryBase", "1024", "--enable", "simd", "--use", "abort=", "--outFile", "x87.wasm",
+      "test/isa/x87/entry.ts",
+      "--config",
+      "none",
+      "-O3",
+      "--noAssert",
+      "--runtime",
+      "stub",
+      "--importMemory",
+      "--memoryBase",
+      "1024",
+      "--enable",
+      "simd",
+      "--use",
+      "abort=",
+      "--outFile",
+      "x87.wasm",
     ],
     {
       readFile: (name: string) => {

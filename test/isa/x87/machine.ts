@@ -1,11 +1,9 @@
 // A vCPU block with one page of guest memory, enough to execute single x87 instructions.
-import { Feature } from "../../../spec/features.ts";
 import * as L from "../../../spec/layout.ts";
 import { Op } from "../../../spec/op.gen.ts";
 import type { OpcodeRow } from "../../../spec/opcodes/row.ts";
 import { x87Rows } from "../../../spec/opcodes/x87.ts";
 
-void Feature;
 const VCPU = L.VCPU_BASE;
 const TLB = L.DERIVED_BASE;
 const RAM = 0x100000;
@@ -24,7 +22,8 @@ export class X87Machine {
     this.#exec = instance.exports.execX87 as (vcpu: number, rec: number) => void;
     this.view = new DataView(memory.buffer);
     this.bytes = new Uint8Array(memory.buffer);
-    for (let i = 0; i < L.TLB_ENTRIES; i++) for (let f = 0; f < 12; f += 4) this.view.setUint32(TLB + i * L.TLB_STRIDE + f, 1, true);
+    for (let i = 0; i < L.TLB_ENTRIES; i++)
+      for (let f = 0; f < 12; f += 4) this.view.setUint32(TLB + i * L.TLB_STRIDE + f, 1, true);
     this.set32(L.TLB_CURRENT, TLB);
     this.map(PAGE, true);
     this.set32(L.CR0, 0x31);
@@ -37,7 +36,7 @@ export class X87Machine {
     this.set32(L.SEG + L.SEG_ES * L.SEG_STRIDE, 0x20);
   }
 
-  /** Gives the linear page a readable, maybe writable, TLB entry; all pages share one page of storage each. */
+  /** Gives the linear page a readable, maybe writable, TLB entry; even and odd pages have one page of storage each. */
   map(lin: number, writable: boolean): void {
     const e = TLB + (((lin >>> 8) ^ (lin >>> 17)) & 0xfff0);
     this.view.setUint32(e, lin, true);
@@ -66,8 +65,34 @@ export class X87Machine {
 
   /** Guest memory at a mapped linear address. */
   guest(lin: number, size: number): Uint8Array {
-    const at = RAM + (lin & 0x1fff) - (PAGE & 0x1000) * 0;
+    const at = RAM + (lin & 0x1fff);
     return this.bytes.subarray(at, at + size);
+  }
+
+  /** The whole architectural FPU state as bytes. */
+  state(): Uint8Array {
+    return this.bytes.slice(VCPU + L.FPU_R, VCPU + L.FPU_FERR);
+  }
+
+  /** Sets the arithmetic flags from their EFLAGS positions, in the lazy form of assembly/cpu/flags.ts. */
+  setFlags(f: number): void {
+    const bit = (n: number): number => (f >>> n) & 1;
+    let aux = ((bit(0) << 31) | ((bit(0) ^ bit(11)) << 30) | (bit(4) << 3)) >>> 0;
+    if (bit(7)) aux |= 0x10000;
+    if (bit(2) !== bit(6)) aux |= 0x100;
+    this.set32(L.FLAG_RES, bit(6) ? 0 : 1);
+    this.set32(L.FLAG_AUX, aux >>> 0);
+  }
+
+  getFlags(): number {
+    const res = this.get32(L.FLAG_RES);
+    const aux = this.get32(L.FLAG_AUX);
+    let parity = 1;
+    for (let b = (res ^ (aux >>> 8)) & 0xff; b; b >>= 1) parity ^= b & 1;
+    const sign = (res >>> 31) ^ ((aux >>> 16) & 1);
+    return (
+      (aux >>> 31) | (parity << 2) | (((aux >>> 3) & 1) << 4) | (res === 0 ? 0x40 : 0) | (sign << 7) | (((aux ^ (aux << 1)) >>> 31) << 11)
+    );
   }
 
   /** Register of the block at the physical index. */
@@ -75,11 +100,11 @@ export class X87Machine {
     return this.bytes.subarray(VCPU + L.FPU_R + index * L.FPU_R_STRIDE, VCPU + L.FPU_R + index * L.FPU_R_STRIDE + 10);
   }
 
-  /** FNINIT, then `depth` values pushed so that stack[0] is ST(0). */
-  reset(fcw: number, stack: readonly Uint8Array[], depth: number): void {
+  /** FNINIT, `turns` times FINCSTP, then `depth` values pushed so that stack[0] is ST(0); `fsw` is added to the status. */
+  reset(fcw: number, stack: readonly Uint8Array[], depth: number, turns = 0, fsw = 0): void {
     this.set16(L.FPU_FCW, fcw);
-    const top = (8 - depth) & 7;
-    this.set16(L.FPU_FSW, top << 11);
+    const top = (turns + 8 - depth) & 7;
+    this.set16(L.FPU_FSW, (top << 11) | fsw);
     let tags = 0;
     for (let i = 0; i < depth; i++) {
       this.register((top + i) & 7).set(stack[i] as Uint8Array);
@@ -96,7 +121,7 @@ export class X87Machine {
     const op = (Op as unknown as Record<string, number>)[row.op];
     if (op === undefined) throw new Error(`no Op.${row.op}`);
     v.setUint16(REC + L.REC_OP, op, true);
-    v.setUint8(REC + L.REC_LEN, 2);
+    v.setUint8(REC + L.REC_END, 2);
     v.setUint8(REC + L.REC_REG, ((modrm >> 3) & 7) << 3);
     const memory = row.mod === "mem";
     v.setUint8(REC + L.REC_BASE, memory ? L.GPR_ZERO : (modrm & 7) << 3);
@@ -105,7 +130,9 @@ export class X87Machine {
     v.setUint8(REC + L.REC_PFX, prefixes | (memory ? 0 : L.PFX_REG));
     v.setUint32(REC + L.REC_DISP, memory ? address : modrm, true);
     v.setUint32(REC + L.REC_IMM, Number.parseInt(row.code, 16) | (modrm << 8), true);
+    // What a recorded fault turned off, as clearFault does
     this.set32(L.FAULT, 0);
+    this.set32(L.TLB_CURRENT, TLB);
     this.set32(L.EIP, 0x1002);
     this.#exec(VCPU, REC);
     return this.get32(L.FAULT);

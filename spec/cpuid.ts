@@ -1,0 +1,157 @@
+// What CPUID reports: the bit of each feature, and the CPU models. SDM 2A CPUID. Read by src/vcpu/cpu-model.ts.
+import { Feature } from "./features.ts";
+
+export type CpuidRegister = "eax" | "ebx" | "ecx" | "edx";
+
+/** A feature as users name it (`+name`, `-name`), and the CPUID bit that reports it. */
+export interface FeatureBit {
+  readonly name: string;
+  readonly feature: Feature;
+  readonly leaf: number;
+  readonly register: CpuidRegister;
+  readonly bit: number;
+  /** Features without which this one makes no sense, by name. */
+  readonly needs?: readonly string[];
+}
+
+const f = (
+  name: string,
+  feature: Feature,
+  leaf: number,
+  register: CpuidRegister,
+  bit: number,
+  needs?: readonly string[],
+): FeatureBit => (needs === undefined ? { name, feature, leaf, register, bit } : { name, feature, leaf, register, bit, needs });
+
+/** Every feature that the core implements. What is not here cannot be switched on. */
+export const FEATURE_BITS: readonly FeatureBit[] = [
+  f("fpu", Feature.Fpu, 1, "edx", 0),
+  f("vme", Feature.Vme, 1, "edx", 1),
+  f("de", Feature.De, 1, "edx", 2),
+  f("pse", Feature.Pse, 1, "edx", 3),
+  f("tsc", Feature.Tsc, 1, "edx", 4),
+  f("msr", Feature.Msr, 1, "edx", 5),
+  f("pae", Feature.Pae, 1, "edx", 6),
+  f("mce", Feature.Mce, 1, "edx", 7),
+  f("cx8", Feature.Cx8, 1, "edx", 8),
+  f("apic", Feature.Apic, 1, "edx", 9, ["msr"]),
+  f("sep", Feature.Sep, 1, "edx", 11, ["msr"]),
+  f("mtrr", Feature.Mtrr, 1, "edx", 12, ["msr"]),
+  f("pge", Feature.Pge, 1, "edx", 13),
+  f("mca", Feature.Mca, 1, "edx", 14, ["mce", "msr"]),
+  f("cmov", Feature.Cmov, 1, "edx", 15),
+  f("pat", Feature.Pat, 1, "edx", 16, ["msr"]),
+  f("pse36", Feature.Pse36, 1, "edx", 17, ["pse"]),
+  f("clflush", Feature.Clflush, 1, "edx", 19),
+  f("mmx", Feature.Mmx, 1, "edx", 23, ["fpu"]),
+  f("fxsr", Feature.Fxsr, 1, "edx", 24, ["fpu"]),
+  f("sse", Feature.Sse, 1, "edx", 25, ["fxsr", "mmx"]),
+  f("sse2", Feature.Sse2, 1, "edx", 26, ["sse"]),
+  f("sse3", Feature.Sse3, 1, "ecx", 0, ["sse2"]),
+  f("monitor", Feature.Monitor, 1, "ecx", 3),
+  f("ssse3", Feature.Ssse3, 1, "ecx", 9, ["sse3"]),
+  f("movbe", Feature.Movbe, 1, "ecx", 22),
+  f("popcnt", Feature.Popcnt, 1, "ecx", 23),
+  f("tsc-deadline", Feature.TscDeadline, 1, "ecx", 24, ["apic", "tsc"]),
+  f("hypervisor", Feature.Hypervisor, 1, "ecx", 31),
+  f("arat", Feature.Arat, 6, "eax", 2, ["apic"]),
+  f("smep", Feature.Smep, 7, "ebx", 7),
+  f("erms", Feature.Erms, 7, "ebx", 9),
+  f("smap", Feature.Smap, 7, "ebx", 20),
+  f("umip", Feature.Umip, 7, "ecx", 2),
+  f("nx", Feature.Nx, 0x80000001, "edx", 20, ["pae", "msr"]),
+  f("rdtscp", Feature.Rdtscp, 0x80000001, "edx", 27, ["tsc", "msr"]),
+  f("invtsc", Feature.InvariantTsc, 0x80000007, "edx", 8, ["tsc"]),
+];
+
+/** One cache of CPUID leaf 4. */
+export interface CpuCache {
+  readonly level: number;
+  /** Type field of leaf 4. */
+  readonly type: "data" | "instruction" | "unified";
+  readonly sizeKiB: number;
+  readonly ways: number;
+}
+
+export interface CpuModelSpec {
+  readonly name: string;
+  /** Twelve characters. */
+  readonly vendor: string;
+  readonly family: number;
+  readonly model: number;
+  readonly stepping: number;
+  /** Highest basic leaf. */
+  readonly basicLeaves: number;
+  /** Highest extended leaf, 0 = the model has none. */
+  readonly extendedLeaves: number;
+  /** At most 47 characters, where the model has the brand leaves. */
+  readonly brand: string;
+  /** EAX EBX ECX EDX of leaf 2. */
+  readonly cacheDescriptors: readonly [number, number, number, number];
+  /** Leaf 4, for models that have it. */
+  readonly caches: readonly CpuCache[];
+  readonly features: readonly string[];
+}
+
+const PENTIUM3 = [
+  "fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", "sep", "mtrr", "pge", "mca", "cmov", "pat", "pse36", "mmx",
+  "fxsr", "sse",
+] as const;
+const CORE2 = [...PENTIUM3, "clflush", "sse2", "sse3", "ssse3", "nx"] as const;
+const CORE_CACHES: readonly CpuCache[] = [
+  { level: 1, type: "data", sizeKiB: 32, ways: 8 },
+  { level: 1, type: "instruction", sizeKiB: 32, ways: 8 },
+  { level: 2, type: "unified", sizeKiB: 4096, ways: 16 },
+];
+
+/**
+ * The models. `max` is everything that the core implements. It signs as family 6 model 28 (Bonnell): an in-order
+ * processor with MOVBE and SSSE3 but without SSE4, on which kernels rightly leave out mitigations of speculation.
+ */
+export const CPU_MODELS: readonly CpuModelSpec[] = [
+  {
+    name: "pentium3",
+    vendor: "GenuineIntel",
+    family: 6,
+    model: 8,
+    stepping: 6,
+    basicLeaves: 2,
+    extendedLeaves: 0,
+    brand: "",
+    cacheDescriptors: [0x03020101, 0, 0, 0x0c040841],
+    caches: [],
+    features: PENTIUM3,
+  },
+  {
+    name: "core2",
+    vendor: "GenuineIntel",
+    family: 6,
+    model: 15,
+    stepping: 11,
+    basicLeaves: 6,
+    extendedLeaves: 0x80000008,
+    brand: "Intel(R) Core(TM)2 Duo CPU (Paravane)",
+    cacheDescriptors: [0x05b0b101, 0x005657f0, 0, 0x2cb43049],
+    caches: CORE_CACHES,
+    features: CORE2,
+  },
+  {
+    name: "max",
+    vendor: "GenuineIntel",
+    family: 6,
+    model: 28,
+    stepping: 10,
+    basicLeaves: 0x15,
+    extendedLeaves: 0x80000008,
+    brand: "Paravane virtual processor",
+    cacheDescriptors: [0x05b0b101, 0x005657f0, 0, 0x2cb43049],
+    caches: CORE_CACHES,
+    features: [
+      ...CORE2, "popcnt", "movbe", "tsc-deadline", "rdtscp", "smep", "smap", "umip", "erms", "arat", "invtsc",
+    ],
+  },
+];
+
+/** Physical and linear address bits of leaf 0x80000008; assembly/cpu/paging.ts checks page tables against the same. */
+export const PHYSICAL_BITS = 36;
+export const LINEAR_BITS = 32;

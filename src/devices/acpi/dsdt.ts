@@ -1,0 +1,75 @@
+// The DSDT: what the guest cannot find by itself. PCI root bridge with its windows and interrupt routing, the ISA devices
+// behind the bridge, and the way to switch off.
+import { GPE0_BASE, GPE0_BYTES, PM_BASE, PM_BYTES, SCI_IRQ, SLEEP_TYPE_S5, SMI_COMMAND_PORT } from "../acpi-pm.ts";
+import { LINK_IRQS, PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END } from "../pci/firmware-setup.ts";
+import { linkOf, PIRQ_GSI_BASE } from "../pci/piix3.ts";
+import { type Aml, arg0, define, device, eisaId, giveBack, ifTrue, integer, method, name, pack, resources, scope, store } from "./aml.ts";
+
+const PCI_SLOTS = 32;
+const PCI_PINS = 4;
+const SOUTH_BRIDGE_SLOT = 1;
+
+export interface DsdtOptions {
+  /** COM ports present: base and ISA IRQ. */
+  readonly serialPorts: readonly { readonly base: number; readonly irq: number }[];
+}
+
+export function dsdtBody(options: DsdtOptions): Aml {
+  const { ports, irq, list } = resources;
+  const isa = (path: string, id: string, ...descriptors: Aml[]): Aml => device(path, define("_HID", eisaId(id)), define("_CRS", list(...descriptors)));
+  const serial = options.serialPorts.map(({ base, irq: line }, n) =>
+    device(`COM${n + 1}`, define("_HID", eisaId("PNP0501")), define("_UID", integer(n + 1)), define("_CRS", list(ports(base, 8), irq(line)))),
+  );
+  return [
+    // The guest says which interrupt controllers it uses (ACPI 6.5, 5.8.1).
+    ...define("\\PICF", integer(0)),
+    ...method("\\_PIC", 1, store(arg0, name("\\PICF"))),
+    ...define("\\_S5", pack(integer(SLEEP_TYPE_S5), integer(SLEEP_TYPE_S5), integer(0), integer(0))),
+    ...scope(
+      "\\_SB",
+      device(
+        "PCI0",
+        define("_HID", eisaId("PNP0A03")),
+        define("_UID", integer(0)),
+        define("_ADR", integer(0)),
+        define(
+          "_CRS",
+          list(
+            resources.busRange(0, 0xff),
+            ports(0xcf8, 8),
+            resources.portWindow(0x0000, 0x0cf7),
+            resources.portWindow(0x0d00, 0xffff),
+            resources.memoryWindow(0xa0000, 0xbffff, true),
+            resources.memoryWindow(PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END - 1, false),
+          ),
+        ),
+        define("PRTP", routing((link) => LINK_IRQS[link] ?? 0)),
+        define("PRTA", routing((link) => PIRQ_GSI_BASE + link)),
+        method("_PRT", 0, ifTrue(name("\\PICF"), giveBack(name("PRTA"))), giveBack(name("PRTP"))),
+        device(
+          "ISA",
+          define("_ADR", integer(SOUTH_BRIDGE_SLOT << 16)),
+          isa("KBD", "PNP0303", ports(0x60, 1), ports(0x64, 1), irq(1)),
+          isa("MOU", "PNP0F13", irq(12)),
+          isa("RTC", "PNP0B00", ports(0x70, 2), irq(8)),
+          isa("FPU", "PNP0C04", ports(0xf0, 1), irq(13)),
+          isa("LPT", "PNP0400", ports(0x378, 8), irq(7)),
+          ...serial,
+          isa("SYSR", "PNP0C02", ports(PM_BASE, PM_BYTES), ports(GPE0_BASE, GPE0_BYTES), ports(SMI_COMMAND_PORT, 2)),
+        ),
+      ),
+    ),
+  ];
+}
+
+/** _PRT rows: any function of a slot, its pin, no link device, the GSI. The power management function's pin is the SCI. */
+function routing(gsi: (link: number) => number): Aml {
+  const rows: Aml[] = [];
+  for (let slot = 1; slot < PCI_SLOTS; slot++) {
+    for (let pin = 0; pin < PCI_PINS; pin++) {
+      const target = slot === SOUTH_BRIDGE_SLOT && pin === 0 ? SCI_IRQ : gsi(linkOf(slot, pin));
+      rows.push(pack(integer(slot * 0x10000 + 0xffff), integer(pin), integer(0), integer(target)));
+    }
+  }
+  return pack(...rows);
+}

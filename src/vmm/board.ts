@@ -1,0 +1,118 @@
+// The board: which devices a configuration asks for and how they are wired. Devices know nothing of each other.
+import { AcpiPm, SCI_IRQ } from "../devices/acpi-pm.ts";
+import { A20Gate } from "../devices/a20.ts";
+import { CmosRtc } from "../devices/cmos-rtc.ts";
+import { DEBUGCON_PORT, DebugConsole, FIRMWARE_LOG_PORT } from "../devices/debugcon.ts";
+import { FerrLatch } from "../devices/ferr.ts";
+import { FwCfg } from "../devices/fw-cfg.ts";
+import { I8042 } from "../devices/i8042.ts";
+import { IsaDebugExit } from "../devices/isa-debug-exit.ts";
+import { ParallelPort } from "../devices/parallel.ts";
+import { PcTestDevice } from "../devices/pc-testdev.ts";
+import { PciHost } from "../devices/pci/host.ts";
+import { Piix3, PIRQ_GSI_BASE } from "../devices/pci/piix3.ts";
+import { Port92 } from "../devices/port92.ts";
+import { PostDisplay } from "../devices/post.ts";
+import { ResetControl } from "../devices/reset-control.ts";
+import { Uart16550 } from "../devices/uart16550.ts";
+import type { MmioBus, PortBus } from "./bus.ts";
+import type { CheckedConfig } from "./check-config.ts";
+import type { VmClock } from "./clock.ts";
+import type { Device, GuestMemory } from "./device.ts";
+import type { IrqWiring } from "./irq.ts";
+import type { ResetCause } from "./status.ts";
+
+/** COM1..COM4 as every PC has them. */
+export const SERIAL_PORTS = [
+  { base: 0x3f8, irq: 4 },
+  { base: 0x2f8, irq: 3 },
+  { base: 0x3e8, irq: 4 },
+  { base: 0x2e8, irq: 3 },
+] as const;
+const PARALLEL_BASE = 0x378;
+const PARALLEL_IRQ = 7;
+const KEYBOARD_IRQ = 1;
+const MOUSE_IRQ = 12;
+const RTC_IRQ = 8;
+const FERR_IRQ = 13;
+const ISA_BRIDGE_SLOT = 1;
+const PM_FUNCTION = 3;
+
+/** What devices tell the VM. */
+export interface BoardEvents {
+  serial(port: number, byte: number): void;
+  debugcon(byte: number): void;
+  firmwareLog(byte: number): void;
+  parallel(byte: number): void;
+  post(code: number): void;
+  reset(cause: ResetCause): void;
+  powerOff(): void;
+  debugExit(code: number): void;
+  a20(enabled: boolean): void;
+  ignne(): void;
+  /** The guest waits for about a microsecond. */
+  ioDelay(): void;
+}
+
+export interface Board {
+  /** In a fixed order: reset, save and metrics follow it. */
+  readonly devices: readonly Device[];
+  readonly uarts: readonly Uart16550[];
+  readonly keyboard: I8042;
+  readonly rtc: CmosRtc;
+  readonly pci: PciHost;
+  readonly bridge: Piix3;
+  readonly pm: AcpiPm | undefined;
+  readonly ferr: FerrLatch;
+  readonly fwCfg: FwCfg;
+  readonly a20: A20Gate;
+}
+
+export function buildBoard(
+  config: CheckedConfig,
+  parts: { ports: PortBus; mmio: MmioBus; irqs: IrqWiring; clock: VmClock; memory: GuestMemory },
+  events: BoardEvents,
+): Board {
+  const { ports, mmio, irqs, clock, memory } = parts;
+  const a20 = new A20Gate(events.a20);
+  const resetControl = new ResetControl(() => events.reset("port-cf9"));
+  const rtc = new CmosRtc({ irq: irqs.line(RTC_IRQ), clock, ramBytes: config.memoryBytes, cpuCount: 1 });
+  const keyboard = new I8042({
+    keyboardIrq: irqs.line(KEYBOARD_IRQ), mouseIrq: irqs.line(MOUSE_IRQ), a20, requestReset: () => events.reset("keyboard-controller"),
+  });
+  const ferr = new FerrLatch(irqs.line(FERR_IRQ), events.ignne);
+  const bridge = new Piix3(
+    Array.from({ length: 16 }, (_, irq) => irqs.line(irq)),
+    Array.from({ length: 4 }, (_, link) => irqs.line(PIRQ_GSI_BASE + link)),
+  );
+  const pci = new PciHost({
+    map: (space, range) => (space === "io" ? ports.addMovable(range) : mmio.add(range)),
+    setIntx: (slot, pin, level) => bridge.setSlotIntx(slot, pin, level),
+    resetControl,
+  });
+  pci.add(ISA_BRIDGE_SLOT, 0, bridge);
+  const fwCfg = new FwCfg({ memory, ramBytes: config.memoryBytes, cpuCount: 1 });
+  const uarts = SERIAL_PORTS.slice(0, config.serialPorts).map(
+    ({ base, irq }, n) => new Uart16550({ name: `uart${n}`, base, irq: irqs.line(irq), clock, transmit: (byte) => events.serial(n, byte) }),
+  );
+  const devices: Device[] = [
+    pci, resetControl, rtc, keyboard, new Port92(a20, () => events.reset("port-92")), ferr, fwCfg, ...uarts,
+    new ParallelPort(PARALLEL_BASE, irqs.line(PARALLEL_IRQ), events.parallel),
+    new DebugConsole("debugcon", DEBUGCON_PORT, events.debugcon),
+    new DebugConsole("firmware-log", FIRMWARE_LOG_PORT, events.firmwareLog),
+    new PostDisplay(config.postPort, events.post, events.ioDelay),
+  ];
+  let pm: AcpiPm | undefined;
+  if (config.acpi) {
+    pm = new AcpiPm({ sci: irqs.line(SCI_IRQ), clock, powerOff: events.powerOff, mapPorts: (range) => ports.addMovable(range) });
+    pci.add(ISA_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
+    devices.push(pm);
+  }
+  if (config.debugExitPort !== undefined) devices.push(new IsaDebugExit(config.debugExitPort, events.debugExit));
+  if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
+  for (const device of devices) {
+    for (const range of device.ports ?? []) ports.add(range);
+    for (const range of device.mmio ?? []) mmio.add(range);
+  }
+  return { devices, uarts, keyboard, rtc, pci, bridge, pm, ferr, fwCfg, a20 };
+}

@@ -1,0 +1,169 @@
+// Checks a configuration before anything starts: one error that names the field, what it is and what is accepted.
+import type { BootSource, VmConfig } from "./config.ts";
+import { VmError } from "./error.ts";
+import { RAM_MAX, RAM_MIN } from "./memory.ts";
+import type { TraceKind } from "./status.ts";
+
+export const DEFAULT_MEMORY_BYTES = 128 * 1024 * 1024;
+const PAGE = 4096;
+const KIB = 1024;
+/** 2000-01-01: where a virtual clock's calendar starts, the same in every run. */
+export const VIRTUAL_EPOCH_SECONDS = 946_684_800;
+/** Largest wall clock that an RTC with a century byte can show: 9999-12-31. */
+const WALL_MAX = 253_402_300_799;
+export const FIRMWARE_MAX = 8 * 1024 * KIB;
+export const FIRMWARE_UNIT = 64 * KIB;
+
+const TRACE_KINDS: readonly TraceKind[] = ["port", "mmio", "msr", "exit", "exception", "hypercall"];
+const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
+  "name", "memoryBytes", "cpu", "clock", "nsPerInstruction", "boot", "core", "postPort", "apic", "acpi", "wallSeconds", "serialPorts",
+  "debugExitPort", "testDevice", "onReset", "onTripleFault", "timeoutMs", "signal", "trace",
+]);
+
+/** The configuration with every default filled in. */
+export interface CheckedConfig {
+  readonly name: string;
+  readonly memoryBytes: number;
+  readonly cpu: string;
+  readonly clock: "real" | "virtual";
+  readonly psPerInstruction: number;
+  readonly boot: BootSource;
+  readonly core: WebAssembly.Module | undefined;
+  readonly postPort: number;
+  readonly apic: boolean;
+  readonly acpi: boolean;
+  readonly wallSeconds: number | undefined;
+  readonly serialPorts: number;
+  readonly debugExitPort: number | undefined;
+  readonly testDevice: boolean;
+  readonly onReset: "reboot" | "exit";
+  readonly onTripleFault: "exit" | "reboot";
+  readonly timeoutMs: number | undefined;
+  readonly signal: AbortSignal | undefined;
+  readonly trace: readonly TraceKind[];
+}
+
+/** Throws VmError("bad-config"); the images themselves are the boot code's to judge. */
+export function checkConfig(config: VmConfig): CheckedConfig {
+  if (typeof config !== "object" || config === null) refuse("config", config, "an object");
+  for (const field of Object.keys(config)) {
+    if (!FIELDS.has(field)) refuse(field, undefined, `one of: ${[...FIELDS].join(", ")}`, "is not a field of VmConfig");
+  }
+  const memoryBytes = integer("memoryBytes", config.memoryBytes ?? DEFAULT_MEMORY_BYTES, RAM_MIN, RAM_MAX);
+  if (memoryBytes % PAGE !== 0) refuse("memoryBytes", memoryBytes, "a multiple of 4096");
+  const clock = oneOf("clock", config.clock ?? "real", ["real", "virtual"]);
+  const nsPerInstruction = config.nsPerInstruction ?? 1;
+  if (typeof nsPerInstruction !== "number" || !(nsPerInstruction >= 0.001 && nsPerInstruction <= 1000)) {
+    refuse("nsPerInstruction", nsPerInstruction, "a number from 0.001 to 1000");
+  }
+  if (config.signal !== undefined && !(config.signal instanceof AbortSignal)) refuse("signal", config.signal, "an AbortSignal");
+  if (config.core !== undefined && !(config.core instanceof WebAssembly.Module)) refuse("core", config.core, "a WebAssembly.Module");
+  if (config.debugExitPort === (true as unknown)) refuse("debugExitPort", true, "a port number or false");
+  const trace = config.trace ?? [];
+  if (!Array.isArray(trace)) refuse("trace", trace, `an array of: ${TRACE_KINDS.join(", ")}`);
+  for (const kind of trace) oneOf("trace", kind, TRACE_KINDS);
+  return {
+    name: text("name", config.name ?? "vm"),
+    memoryBytes,
+    cpu: text("cpu", config.cpu ?? "max"),
+    clock,
+    psPerInstruction: Math.round(nsPerInstruction * 1000),
+    boot: checkBoot(config.boot),
+    core: config.core,
+    postPort: integer("postPort", config.postPort ?? 0x80, 0, 0xffff),
+    apic: flag("apic", config.apic ?? true),
+    acpi: flag("acpi", config.acpi ?? true),
+    wallSeconds: config.wallSeconds === undefined ? undefined : integer("wallSeconds", config.wallSeconds, 0, WALL_MAX),
+    serialPorts: integer("serialPorts", config.serialPorts ?? 1, 0, 4),
+    debugExitPort: config.debugExitPort === false ? undefined : integer("debugExitPort", config.debugExitPort ?? 0xf4, 0, 0xfffc),
+    testDevice: flag("testDevice", config.testDevice ?? false),
+    onReset: oneOf("onReset", config.onReset ?? "reboot", ["reboot", "exit"]),
+    onTripleFault: oneOf("onTripleFault", config.onTripleFault ?? "exit", ["exit", "reboot"]),
+    timeoutMs: config.timeoutMs === undefined ? undefined : integer("timeoutMs", config.timeoutMs, 1, 0x7fffffff),
+    signal: config.signal,
+    trace,
+  };
+}
+
+function checkBoot(boot: BootSource): BootSource {
+  if (typeof boot !== "object" || boot === null) refuse("boot", boot, 'an object such as { kind: "linux", kernel }');
+  const source = boot as { kind?: unknown } & Record<string, unknown>;
+  switch (source.kind) {
+    case "linux":
+      image("boot.kernel", source.kernel);
+      if (source.initrd !== undefined) bytes("boot.initrd", source.initrd);
+      if (source.append !== undefined) text("boot.append", source.append);
+      if (source.guestDecompress !== undefined) flag("boot.guestDecompress", source.guestDecompress);
+      break;
+    case "multiboot":
+      image("boot.kernel", source.kernel);
+      if (source.append !== undefined) text("boot.append", source.append);
+      if (source.modules !== undefined && !Array.isArray(source.modules)) refuse("boot.modules", source.modules, "an array");
+      ((source.modules ?? []) as { image?: unknown; append?: unknown }[]).forEach((module, i) => {
+        if (typeof module !== "object" || module === null) refuse(`boot.modules[${i}]`, module, "an object { image, append }");
+        bytes(`boot.modules[${i}].image`, module.image);
+        text(`boot.modules[${i}].append`, module.append);
+      });
+      break;
+    case "elf":
+      image("boot.kernel", source.kernel);
+      break;
+    case "firmware": {
+      image("boot.image", source.image);
+      checkFirmwareSize((source.image as Uint8Array).length);
+      break;
+    }
+    case "flat":
+      image("boot.image", source.image);
+      integer("boot.address", source.address, 0, RAM_MAX - 1);
+      if (source.entry !== undefined) integer("boot.entry", source.entry, 0, 0xffffffff);
+      if (source.mode !== undefined) oneOf("boot.mode", source.mode, ["real", "protected"]);
+      break;
+    default:
+      refuse("boot.kind", source.kind, "linux, multiboot, elf, firmware or flat");
+  }
+  return boot;
+}
+
+/** Throws VmError("bad-image") for a firmware image that cannot end at 4 GiB and at 1 MiB. */
+export function checkFirmwareSize(length: number): void {
+  if (length % FIRMWARE_UNIT === 0 && length >= FIRMWARE_UNIT && length <= FIRMWARE_MAX) return;
+  throw new VmError("bad-image", `A firmware image must be a multiple of 64 KiB, at most 8 MiB; this one has ${length} bytes.`, { length });
+}
+
+function refuse(field: string, value: unknown, accepted: string, what = `is ${show(value)}`): never {
+  throw new VmError("bad-config", `${field} ${what}; accepted: ${accepted}.`, { field, accepted });
+}
+
+function show(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
+  return String(value);
+}
+
+function integer(field: string, value: unknown, least: number, most: number): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
+    refuse(field, value, `an integer from ${least} to ${most}`);
+  }
+  return value;
+}
+function flag(field: string, value: unknown): boolean {
+  if (typeof value !== "boolean") refuse(field, value, "true or false");
+  return value;
+}
+function text(field: string, value: unknown): string {
+  if (typeof value !== "string") refuse(field, value, "a string");
+  return value;
+}
+function oneOf<T extends string>(field: string, value: unknown, accepted: readonly T[]): T {
+  if (!accepted.includes(value as T)) refuse(field, value, accepted.join(", "));
+  return value as T;
+}
+function bytes(field: string, value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) refuse(field, value, "a Uint8Array");
+  return value;
+}
+function image(field: string, value: unknown): void {
+  if (bytes(field, value).length === 0) throw new VmError("bad-image", `${field} is empty.`, { field });
+}

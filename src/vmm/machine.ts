@@ -1,0 +1,274 @@
+// The machine of one VM: its memory, core, vCPU, buses and board, and what exit handlers and devices ask of it. It
+// knows nothing of the host's event loop or of the VM's life cycle; those are run-loop.ts and vm.ts.
+import {
+  CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CTRLF_HLT, CTRLF_MSR_BITMAP, DEBUG_BREAK, DEBUG_BREAK_COUNT, FPU_FERR, MSR_BITMAP,
+} from "../../spec/layout.ts";
+import type { BootMachine } from "../boot/machine.ts";
+import { PM_BASE } from "../devices/acpi-pm.ts";
+import { buildAcpiTables } from "../devices/acpi/tables.ts";
+import { configurePci } from "../devices/pci/firmware-setup.ts";
+import type { Platform } from "../platform/platform.ts";
+import { buildCpuid, installCpuModel } from "../vcpu/cpu-model.ts";
+import { Vcpu } from "../vcpu/vcpu.ts";
+import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
+import { MmioBus, PortBus } from "./bus.ts";
+import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
+import { VmClock } from "./clock.ts";
+import { type Core, instantiateCore } from "./core.ts";
+import type { DeviceState } from "./device.ts";
+import { memoryMapFor } from "./e820.ts";
+import { VmError } from "./error.ts";
+import type { ExitContext } from "./exits/handler.ts";
+import { SlotMemory } from "./guest-memory.ts";
+import { IrqWiring } from "./irq.ts";
+import { allocateMemory, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
+import { UnknownMsrs } from "./msrs.ts";
+import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, writeSlots } from "./slots.ts";
+import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
+
+/** The TSC ticks once a nanosecond of guest time. */
+export const TSC_KHZ = 1_000_000;
+const BREAKPOINTS_MAX = 32;
+/** An 8-bit access on an ISA bus. */
+const ISA_ACCESS_NS = 1000n;
+
+/** What the run loop must look at before it goes on; the first of each kind wins. */
+export interface Requests {
+  end: ExitStatus | undefined;
+  reset: ResetCause | undefined;
+  debug: DebugStop | undefined;
+}
+
+export interface MachineEvents extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ignne" | "ioDelay"> {
+  /** Something changed that may wake a halted vCPU, or that the run loop must look at. */
+  wake(): void;
+  trace(event: TraceEvent): void;
+}
+
+export interface BreakConditions {
+  readonly ports?: readonly number[];
+  readonly msrs?: readonly number[];
+  readonly exceptions?: readonly number[];
+}
+
+export class Machine implements ExitContext {
+  readonly ports = new PortBus();
+  readonly mmio = new MmioBus();
+  readonly msrs = new UnknownMsrs();
+  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined };
+  readonly vcpu: Vcpu;
+  readonly clock: VmClock;
+  readonly guest: SlotMemory;
+  readonly board: Board;
+  readonly onTripleFault: "exit" | "reboot";
+  /** Set by the exception handler and by whoever resumes after a debugger's stop. */
+  stepOverNext = false;
+  traceExits = false;
+  readonly #irqs: IrqWiring;
+  #tracing: ReadonlySet<TraceKind> = new Set();
+  #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
+  #breakpoints: readonly number[] = [];
+
+  private constructor(
+    readonly config: CheckedConfig,
+    readonly memory: WebAssembly.Memory,
+    readonly map: MemoryMap,
+    readonly core: Core,
+    platform: Platform,
+    private readonly events: MachineEvents,
+  ) {
+    const slots = machineSlots(map, map.romBytes);
+    writeSlots(memory, slots);
+    this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
+    installCpuModel(new DataView(memory.buffer), this.vcpu.address, buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ }));
+    this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform.monotonicNs, wallOrigin(config, platform));
+    core.initVm();
+    this.#irqs = new IrqWiring((gsi, level) => {
+      core.setIrqLine(gsi, level);
+      if (level) events.wake();
+    });
+    this.onTripleFault = config.onTripleFault;
+    this.board = buildBoard(config, { ports: this.ports, mmio: this.mmio, irqs: this.#irqs, clock: this.clock, memory: this.guest }, {
+      ...events,
+      reset: (cause) => this.requestReset(cause),
+      powerOff: () => this.end({ kind: "power-off" }),
+      debugExit: (code) => this.end({ kind: "guest-exit", code }),
+      a20: (enabled) => core.setA20(enabled ? 1 : 0),
+      // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
+      ioDelay: config.clock === "virtual" ? () => core.advanceClock(this.vcpu.address, ISA_ACCESS_NS) : () => {},
+      ignne: () => this.vcpu.setU32(FPU_FERR, 0),
+    });
+    this.setTrace(config.trace);
+  }
+
+  static async create(config: CheckedConfig, platform: Platform, events: MachineEvents): Promise<Machine> {
+    const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
+    if (romBytes > 0) checkFirmwareSize(romBytes);
+    const map = layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+    const memory = allocateMemory(map);
+    const module = config.core ?? (await platform.loadCore());
+    const core = await instantiateCore(module, memory, platform.monotonicNs);
+    writeHeader(memory, map, { kind: config.clock, psPerInstruction: config.psPerInstruction, tscKhz: TSC_KHZ, apic: config.apic });
+    return new Machine(config, memory, map, core, platform, events);
+  }
+
+  // ---- power-on and reset
+
+  /**
+   * Everything to its reset state but RAM, which keeps its contents as hardware does, and images are put where the boot
+   * source wants them. `boot` is the boot code.
+   */
+  async powerOn(boot: (machine: BootMachine) => void | Promise<void>): Promise<void> {
+    const { core, board, vcpu } = this;
+    core.initVm();
+    for (const device of board.devices) device.reset();
+    this.#irqs.reset();
+    board.a20.reset();
+    core.resetVcpu(vcpu.address);
+    vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
+    this.#applyControls(true);
+    let acpiRsdp = 0;
+    if (this.config.boot.kind !== "firmware") {
+      // No firmware runs: do what it would have left behind.
+      configurePci(board.pci, board.bridge);
+      board.keyboard.leaveAsFirmware();
+      if (this.config.acpi) {
+        const tables = buildAcpiTables({
+          apic: this.config.apic, cpuCount: 1, pmBase: PM_BASE, serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
+        });
+        this.guest.write(tables.base, tables.image);
+        acpiRsdp = tables.rsdp;
+      }
+    }
+    await boot({
+      memory: this.guest,
+      e820: memoryMapFor(this.config.memoryBytes, this.config.apic),
+      acpiRsdp,
+      setRegisters: (state) => vcpu.setRegisters(state),
+      loadFirmware: (image) => this.#loadFirmware(image),
+      addFwCfgFile: (name, data) => board.fwCfg.addFile(name, data),
+    });
+  }
+
+  #loadFirmware(image: Uint8Array): void {
+    checkFirmwareSize(image.length);
+    if (image.length > this.map.romBytes) {
+      throw new VmError("internal", "Room for firmware is only made for boot sources of kind firmware.", { length: image.length });
+    }
+    this.guest.writeRom(FOUR_GIB - image.length, image);
+    const alias = image.subarray(Math.max(0, image.length - FIRMWARE_ALIAS_BYTES));
+    this.guest.write(LOW_MEMORY_END - alias.length, alias);
+  }
+
+  // ---- requests (of devices and exit handlers to the run loop)
+
+  requestReset(cause: ResetCause): void {
+    this.requests.reset ??= cause;
+    this.events.wake();
+  }
+  end(status: ExitStatus): void {
+    this.requests.end ??= status;
+    this.events.wake();
+  }
+  crash(error: VmError): void {
+    this.end({ kind: "crashed", error });
+  }
+  debugStop(stop: DebugStop): void {
+    this.requests.debug ??= stop;
+  }
+  get requested(): boolean {
+    const { end, reset, debug } = this.requests;
+    return end !== undefined || reset !== undefined || debug !== undefined;
+  }
+
+  assertFerr(): void {
+    this.board.ferr.assert();
+  }
+
+  // ---- debugger and trace
+
+  breaksOnPort(port: number, size: number): boolean {
+    if (this.#breaks.ports.size === 0) return false;
+    for (let i = 0; i < size; i++) if (this.#breaks.ports.has(port + i)) return true;
+    return false;
+  }
+  breaksOnMsr(msr: number): boolean {
+    return this.#breaks.msrs.has(msr);
+  }
+  breaksOnException(vector: number): boolean {
+    return this.#breaks.exceptions.has(vector);
+  }
+  stepOver(): void {
+    this.stepOverNext = true;
+  }
+
+  setBreakpoints(addresses: readonly number[]): void {
+    if (addresses.length > BREAKPOINTS_MAX) {
+      throw new VmError("bad-config", `At most ${BREAKPOINTS_MAX} breakpoints; ${addresses.length} given.`, { count: addresses.length });
+    }
+    this.#breakpoints = [...addresses];
+    this.#applyControls(true);
+  }
+
+  setBreaks(what: BreakConditions): void {
+    this.#breaks = { ports: new Set(what.ports), msrs: new Set(what.msrs), exceptions: new Set(what.exceptions) };
+    this.#applyControls(true);
+  }
+
+  setTrace(kinds: readonly TraceKind[]): void {
+    this.#tracing = new Set(kinds);
+    this.traceExits = this.#tracing.has("exit");
+    const observe = (kind: "port" | "mmio") => {
+      if (!this.#tracing.has(kind)) return undefined;
+      return (write: boolean, at: number, size: number, value: number, known: boolean): void =>
+        this.events.trace(kind === "port" ? { kind, write, port: at, size, value, known } : { kind, write, address: at, size, value, known });
+    };
+    this.ports.observer = observe("port");
+    this.mmio.observer = observe("mmio");
+    this.#applyControls(true);
+  }
+
+  tracer(kind: TraceKind): ((event: TraceEvent) => void) | undefined {
+    return this.#tracing.has(kind) ? this.events.trace : undefined;
+  }
+
+  /** The debugger's execution controls on, or off around one instruction. */
+  setDebugControls(on: boolean): void {
+    this.#applyControls(on);
+  }
+
+  #applyControls(on: boolean): void {
+    const { vcpu } = this;
+    let exceptions = this.#tracing.has("exception") ? 0xffffffff : 0;
+    for (const vector of this.#breaks.exceptions) exceptions |= 1 << (vector & 31);
+    vcpu.setU32(CTRL_EXCEPTIONS, on ? exceptions : 0);
+    const breakpoints = on ? this.#breakpoints : [];
+    vcpu.setU32(DEBUG_BREAK_COUNT, breakpoints.length);
+    breakpoints.forEach((address, i) => vcpu.setU32(DEBUG_BREAK + i * 4, address));
+    const bitmap = vcpu.bytes(MSR_BITMAP, 4096).fill(0);
+    for (const msr of on ? this.#breaks.msrs : []) {
+      const half = msr >= 0xc0000000 ? 1024 : 0;
+      const index = (msr & 0x1fff) >> 3;
+      for (const area of [0, 2048]) bitmap[area + half + index] = (bitmap[area + half + index] ?? 0) | (1 << (msr & 7));
+    }
+    const flags = vcpu.getU32(CTRL_FLAGS) & ~(CTRLF_DEBUG | CTRLF_MSR_BITMAP);
+    const debug = breakpoints.length > 0 ? CTRLF_DEBUG : 0;
+    vcpu.setU32(CTRL_FLAGS, flags | debug | (on && this.#breaks.msrs.size > 0 ? CTRLF_MSR_BITMAP : 0));
+  }
+
+  // ---- devices
+
+  saveDevices(): Record<string, DeviceState> {
+    return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
+  }
+
+  dispose(): void {
+    for (const device of this.board.devices) device.dispose?.();
+  }
+}
+
+function wallOrigin(config: CheckedConfig, platform: Platform): number {
+  if (config.wallSeconds !== undefined) return config.wallSeconds * 1000;
+  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : platform.wallMs();
+}

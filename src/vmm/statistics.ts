@@ -1,0 +1,42 @@
+// Counters of a VM as one JSON-ready object.
+import {
+  COUNT_ARENA_FLUSH, COUNT_BLOCK_DECODE, COUNT_EXCEPTION, COUNT_INTERRUPT, COUNT_SMC, COUNT_TLB_FILL, COUNT_TLB_FLUSH,
+} from "../../spec/layout.ts";
+import { exitNames } from "./exits/index.ts";
+import type { Machine } from "./machine.ts";
+import { OTHER_MSRS } from "./msrs.ts";
+import type { RunLoop } from "./run-loop.ts";
+import type { VmStatistics } from "./status.ts";
+
+const CORE_COUNTERS: readonly (readonly [string, number])[] = [
+  ["tlbFills", COUNT_TLB_FILL], ["tlbFlushes", COUNT_TLB_FLUSH], ["blocksDecoded", COUNT_BLOCK_DECODE], ["codeInvalidations", COUNT_SMC],
+  ["arenaFlushes", COUNT_ARENA_FLUSH], ["interrupts", COUNT_INTERRUPT], ["exceptions", COUNT_EXCEPTION],
+];
+
+export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: number, resets: number): VmStatistics {
+  const exits: Record<string, number> = {};
+  let exitTotal = 0;
+  loop.exitCounts.forEach((count, reason) => {
+    if (count === 0) return;
+    exits[exitNames[reason] ?? String(reason)] = count;
+    exitTotal += count;
+  });
+  const instructions = machine.vcpu.retired;
+  const hex = (value: number): string => `0x${value.toString(16)}`;
+  return {
+    instructions,
+    guestSeconds: machine.clock.nowNs() / 1e9,
+    hostSeconds: hostNs / 1e9,
+    vcpuSeconds: loop.vcpuNs / 1e9,
+    idleSeconds: loop.idleNs / 1e9,
+    mips: loop.vcpuNs > 0 ? instructions / (loop.vcpuNs / 1e3) : 0,
+    exits,
+    exitTotal,
+    core: Object.fromEntries(CORE_COUNTERS.map(([name, offset]) => [name, Number(machine.vcpu.getU64(offset))])),
+    unknownPorts: Object.fromEntries([...machine.ports.unknown].map(([port, count]) => [hex(port), count])),
+    unknownMmio: machine.mmio.unknownCount,
+    unknownMsrs: Object.fromEntries([...machine.msrs.counts].map(([msr, count]) => [msr === OTHER_MSRS ? "other" : hex(msr), count])),
+    resets,
+    devices: Object.fromEntries(machine.board.devices.flatMap((d) => (d.metrics === undefined ? [] : [[d.name, d.metrics()]]))),
+  };
+}

@@ -1,0 +1,342 @@
+// The VM as users hold it: its life cycle, its consoles, its events and its end.
+import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
+import { prepareBoot } from "../boot/index.ts";
+import { loadPlatform, type Platform } from "../platform/platform.ts";
+import type { Vcpu } from "../vcpu/vcpu.ts";
+import { checkConfig, type CheckedConfig } from "./check-config.ts";
+import type { VmConfig } from "./config.ts";
+import type { GuestMemory } from "./device.ts";
+import { VmError } from "./error.ts";
+import { Emitter } from "./events.ts";
+import { Keyboard } from "./keyboard.ts";
+import { type BreakConditions, Machine } from "./machine.ts";
+import { OutputBuffer } from "./output-buffer.ts";
+import { RunLoop } from "./run-loop.ts";
+import { hashState } from "./state-hash.ts";
+import { collectStatistics } from "./statistics.ts";
+import type { DebugStop, ExitStatus, ResetCause, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
+
+export class Vm implements AsyncDisposable {
+  readonly name: string;
+  /** Resolves once, when the VM has ended; never rejects. */
+  readonly exited: Promise<ExitStatus>;
+  readonly keyboard: Keyboard;
+  readonly debugcon: ByteConsole;
+  readonly parallel: ByteConsole;
+
+  #state: VmState = "created";
+  readonly #machine: Machine;
+  readonly #loop: RunLoop;
+  readonly #events: Emitter<VmEvents>;
+  readonly #outputs: Outputs;
+  #resolveExited: (status: ExitStatus) => void = () => {};
+  /** The loop is to park: pause() waits for it. */
+  #pauseRequested = false;
+  #driving: Promise<void> | undefined;
+  #resets = 0;
+  #hostNs = 0;
+  #runningSince = 0;
+  #timeout: ReturnType<typeof setTimeout> | undefined;
+  readonly #onAbort: () => void;
+
+  private constructor(
+    private readonly config: CheckedConfig,
+    private readonly platform: Platform,
+    machine: Machine,
+    events: Emitter<VmEvents>,
+    outputs: Outputs,
+    hooks: { wake: () => void },
+  ) {
+    this.name = config.name;
+    this.#machine = machine;
+    this.#events = events;
+    this.#outputs = outputs;
+    this.debugcon = outputs.debugcon.console;
+    this.parallel = outputs.parallel.console;
+    this.keyboard = new Keyboard(machine.board.keyboard);
+    this.exited = new Promise((resolve) => {
+      this.#resolveExited = resolve;
+    });
+    this.#loop = new RunLoop(
+      machine.core, machine.vcpu, machine.clock, machine, platform, () => this.#pauseRequested || machine.requested,
+      config.psPerInstruction,
+    );
+    this.#loop.onTurn = () => outputs.flush();
+    hooks.wake = () => this.#loop.wake();
+    machine.board.uarts.forEach((uart, n) => outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes)));
+    this.#onAbort = () => void this.stop(config.signal?.reason);
+    config.signal?.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  /**
+   * Makes a VM, loaded and ready to start. Throws VmError: "bad-config" names the field, "bad-image" the image and what is
+   * wrong with it, "host" what the host lacks.
+   */
+  static async create(config: VmConfig): Promise<Vm> {
+    const checked = checkConfig(config);
+    checked.signal?.throwIfAborted();
+    const platform = await loadPlatform();
+    const events = new Emitter<VmEvents>();
+    const outputs = makeOutputs(checked, events);
+    const hooks = { wake: (): void => {} };
+    const machine = await Machine.create(checked, platform, {
+      serial: (port, byte) => outputs.serial[port]?.put(byte),
+      debugcon: (byte) => outputs.debugcon.put(byte),
+      firmwareLog: (byte) => outputs.debugcon.put(byte),
+      parallel: (byte) => outputs.parallel.put(byte),
+      post: (code) => events.emit("post", { code }),
+      wake: () => hooks.wake(),
+      trace: (event) => events.emit("trace", event),
+    });
+    const vm = new Vm(checked, platform, machine, events, outputs, hooks);
+    await machine.powerOn((board) => prepareBoot(checked.boot, board));
+    return vm;
+  }
+
+  // ---- life cycle
+
+  get state(): VmState {
+    return this.#state;
+  }
+
+  /** Begins to run. Throws VmError("bad-state") unless the VM was just created. */
+  start(): void {
+    if (this.#state !== "created") this.#refuse("start", "created");
+    if (this.config.timeoutMs !== undefined) {
+      this.#timeout = setTimeout(() => this.#machine.end({ kind: "timeout" }), this.config.timeoutMs);
+    }
+    this.#run();
+  }
+
+  /** Resolves when the vCPU stands still, between two instructions. */
+  async pause(): Promise<void> {
+    if (this.#state !== "running") this.#refuse("pause", "running");
+    this.#pauseRequested = true;
+    this.#loop.wake();
+    await this.#driving;
+  }
+
+  resume(): void {
+    if (this.#state !== "paused") this.#refuse("resume", "paused");
+    // Not at once into the breakpoint that we stand on.
+    this.#machine.stepOver();
+    this.#run();
+  }
+
+  /** Presses the reset button; the VM keeps running, or stays paused. */
+  async reset(): Promise<void> {
+    if (this.#state === "running") {
+      this.#machine.requestReset("host");
+      return;
+    }
+    if (this.#state !== "paused" && this.#state !== "created") this.#refuse("reset", "running, paused or created");
+    await this.#reset("host");
+  }
+
+  /** Ends the VM at once, whatever its state. */
+  async stop(reason?: unknown): Promise<ExitStatus> {
+    if (this.#state === "running") {
+      this.#machine.end({ kind: "killed", reason });
+      await this.#driving;
+    } else if (this.#state === "created" || this.#state === "paused") {
+      this.#end({ kind: "killed", reason });
+    }
+    return this.exited;
+  }
+
+  /** Asks the guest to shut down (ACPI). Throws VmError("bad-state") on a machine without ACPI. */
+  pressPowerButton(): void {
+    const { pm } = this.#machine.board;
+    if (pm === undefined) throw new VmError("bad-state", "A machine without ACPI has no power button.");
+    pm.pressPowerButton();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop("disposed");
+  }
+
+  // ---- what it says
+
+  on<K extends keyof VmEvents>(event: K, listener: (event: VmEvents[K]) => void): Disposable {
+    return this.#events.on(event, listener);
+  }
+
+  /** Serial port 0..3 as Web Streams. Throws VmError("not-found") when the machine does not have it. */
+  serial(port = 0): ByteConsole {
+    const output = this.#outputs.serial[port];
+    if (output === undefined) throw new VmError("not-found", `This machine has ${this.config.serialPorts} serial ports; there is no port ${port}.`, { port });
+    return output.console;
+  }
+
+  statistics(): VmStatistics {
+    const running = this.#state === "running" ? this.platform.monotonicNs() - this.#runningSince : 0;
+    return collectStatistics(this.#machine, this.#loop, this.#hostNs + running, this.#resets);
+  }
+
+  /** Hex SHA-256 over the architectural state, devices and RAM. The VM must not be running. */
+  async stateHash(): Promise<string> {
+    if (this.#state === "running") this.#refuse("hash", "paused, created or stopped");
+    const { memory, map, vcpu } = this.#machine;
+    return await hashState(memory, map, [vcpu], this.#machine.saveDevices(), this.platform.sha256);
+  }
+
+  // ---- looking inside and debugging
+
+  /** Guest-physical memory. */
+  get memory(): GuestMemory {
+    return this.#machine.guest;
+  }
+
+  vcpu(index = 0): Vcpu {
+    if (index !== 0) throw new VmError("not-found", `This machine has one vCPU; there is no vCPU ${index}.`, { index });
+    return this.#machine.vcpu;
+  }
+
+  /** Executes instructions one at a time; stops early at what the debugger breaks on. */
+  async step(instructions = 1): Promise<DebugStop> {
+    if (this.#state !== "paused" && this.#state !== "created") this.#refuse("step", "paused or created");
+    if (!Number.isInteger(instructions) || instructions < 1) {
+      throw new VmError("bad-config", `step takes a number of instructions from 1; ${instructions} given.`, { instructions });
+    }
+    const machine = this.#machine;
+    if (this.#state === "created") this.#setState("paused");
+    machine.clock.start();
+    try {
+      await this.#loop.step(instructions);
+    } catch (error) {
+      machine.crash(asVmError(error));
+    }
+    machine.clock.stop();
+    this.#outputs.flush();
+    const stop = machine.requests.debug ?? { reason: "step", address: machine.vcpu.pc };
+    machine.requests.debug = undefined;
+    if (machine.requests.reset !== undefined) await this.#takeReset();
+    if (machine.requests.end !== undefined) this.#end(machine.requests.end);
+    return stop;
+  }
+
+  /** Breakpoints on linear addresses, at most 32; replaces those set before. */
+  setBreakpoints(addresses: readonly number[]): void {
+    this.#machine.setBreakpoints(addresses);
+  }
+
+  /** What else stops the guest; replaces what was set before. Ports of devices inside the core (8259, 8254) do not. */
+  breakOn(what: BreakConditions): void {
+    this.#machine.setBreaks(what);
+  }
+
+  setTrace(kinds: readonly TraceKind[]): void {
+    this.#machine.setTrace(kinds);
+  }
+
+  // ---- inside
+
+  #run(): void {
+    this.#pauseRequested = false;
+    this.#setState("running");
+    this.#runningSince = this.platform.monotonicNs();
+    this.#machine.clock.start();
+    this.#driving = this.#drive();
+  }
+
+  /** Runs until the VM is paused or has ended; never rejects. */
+  async #drive(): Promise<void> {
+    const { requests } = this.#machine;
+    try {
+      // The first instructions run after start() or resume() has returned.
+      await this.platform.yieldToEventLoop();
+      while (true) {
+        await this.#loop.run();
+        this.#outputs.flush();
+        if (requests.end !== undefined) return this.#park(requests.end);
+        if (requests.reset !== undefined) await this.#takeReset();
+        else return this.#park(undefined);
+      }
+    } catch (error) {
+      this.#park({ kind: "crashed", error: asVmError(error) });
+    }
+  }
+
+  #park(end: ExitStatus | undefined): void {
+    this.#machine.clock.stop();
+    this.#hostNs += this.platform.monotonicNs() - this.#runningSince;
+    this.#pauseRequested = false;
+    this.#driving = undefined;
+    if (end !== undefined) return this.#end(end);
+    this.#setState("paused");
+    const stop = this.#machine.requests.debug;
+    this.#machine.requests.debug = undefined;
+    if (stop !== undefined) this.#events.emit("debug-stop", stop);
+  }
+
+  async #takeReset(): Promise<void> {
+    const { requests } = this.#machine;
+    const cause = requests.reset ?? "host";
+    requests.reset = undefined;
+    if (this.config.onReset === "exit" && cause !== "host") requests.end ??= { kind: "reset", cause };
+    else await this.#reset(cause);
+  }
+
+  async #reset(cause: ResetCause): Promise<void> {
+    this.#resets++;
+    await this.#machine.powerOn((board) => prepareBoot(this.config.boot, board));
+    this.#events.emit("reset", { cause });
+  }
+
+  #end(status: ExitStatus): void {
+    if (this.#state === "stopped" || this.#state === "crashed") return;
+    clearTimeout(this.#timeout);
+    this.config.signal?.removeEventListener("abort", this.#onAbort);
+    this.#outputs.flush();
+    this.#outputs.close();
+    this.#machine.dispose();
+    this.#setState(status.kind === "crashed" ? "crashed" : "stopped");
+    this.#resolveExited(status);
+    this.#events.emit("exit", status);
+  }
+
+  #setState(state: VmState): void {
+    const previous = this.#state;
+    if (state === previous) return;
+    this.#state = state;
+    this.#events.emit("state", { state, previous });
+  }
+
+  #refuse(verb: string, wanted: string): never {
+    throw new VmError("bad-state", `Cannot ${verb} a VM that is ${this.#state}; it must be ${wanted}.`, { state: this.#state });
+  }
+}
+
+/** Where bytes from the guest go: an event and a stream for each console. */
+interface Outputs {
+  readonly serial: readonly OutputBuffer[];
+  readonly debugcon: OutputBuffer;
+  readonly parallel: OutputBuffer;
+  flush(): void;
+  close(): void;
+}
+
+function makeOutputs(config: CheckedConfig, events: Emitter<VmEvents>): Outputs {
+  const serial = Array.from(
+    { length: config.serialPorts },
+    (_, port) => new OutputBuffer(new StreamConsole(), (bytes) => events.emit("serial", { port, bytes })),
+  );
+  const debugcon = new OutputBuffer(new StreamConsole(), (bytes) => events.emit("debugcon", { bytes }));
+  const parallel = new OutputBuffer(new StreamConsole(), (bytes) => events.emit("parallel", { bytes }));
+  const all = [...serial, debugcon, parallel];
+  return {
+    serial, debugcon, parallel,
+    flush: () => {
+      for (const output of all) output.flush();
+    },
+    close: () => {
+      for (const output of all) output.console.close();
+    },
+  };
+}
+
+function asVmError(error: unknown): VmError {
+  if (error instanceof VmError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new VmError("internal", `The machine failed inside the host: ${message}.`, {}, { cause: error });
+}

@@ -1,0 +1,163 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { afterAll, describe, expect, it } from "vitest";
+import { runCommandLine } from "../../src/cli/main.ts";
+import { fakeIo } from "./fake-machine.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "paravane-usage-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+const empty = join(folder, "empty.bin");
+const text = join(folder, "text.txt");
+writeFileSync(empty, "");
+writeFileSync(text, "no kernel at all ".repeat(100));
+
+describe("a wrong command line is one clear line and its exit code, before anything starts", () => {
+  it.each<[string[], number, RegExp]>([
+    [["rn"], 2, /^paravane: unknown command 'rn'; Did you mean run\?$/],
+    [["run", "--memroy", "64"], 2, /^paravane: unknown option '--memroy'; Did you mean --memory\?$/],
+    [["run", "-kernal", "x"], 2, /^paravane: unknown option -kernal \(did you mean -kernel\?\)/],
+    [["run", "--kernel"], 2, /--kernel <file>' argument missing/],
+    [["run", "a", "b"], 2, /too many arguments/],
+    [
+      ["run", "lunix"],
+      2,
+      /^paravane: no guest and no file is called "lunix" \(did you mean linux\?\); paravane roms and paravane images list what there is$/,
+    ],
+    [["run", "hello", "--memory", "4G"], 2, /^paravane: --memory: 4G is outside/],
+    [["run", "hello", "-m", "lots"], 2, /^paravane: --memory: "lots" is not a size/],
+    [["run", "hello", "--clock", "fast"], 2, /^paravane: --clock: "fast" is not one of real, virtual$/],
+    [["run", "hello", "--until", "("], 2, /^paravane: --until: not a regular expression/],
+    [["run", "hello", "--timeout", "soon"], 2, /^paravane: --timeout: "soon" is not a time/],
+    [["run", "hello", "--trace", "exit,instr"], 2, /^paravane: --trace: "instr" is not one of/],
+    [["run", "hello", "--stats=xml"], 2, /^paravane: --stats: "xml" is not one of text, json/],
+    [["run", "hello", "--serial", "tcp:1"], 2, /^paravane: --serial: "tcp:1" is not one of/],
+    [
+      ["run", "hello", "--serial", "file:/no/such/folder/x"],
+      2,
+      /^paravane: --serial: cannot open \/no\/such\/folder\/x: no such file or directory$/,
+    ],
+    [["run", "hello", "--debugcon", `pipe:${text}`], 2, /is not a FIFO; make one with mkfifo/],
+    [["run", "hello", "-device", "virtio-net"], 2, /^paravane: --device: no device "virtio-net"/],
+    [["run", "hello", "-device", "isa-debug-exit,port=1"], 2, /has no "port"; it has iobase and iosize/],
+    [["run", "hello", "-smp", "4"], 2, /^paravane: -smp 4: this machine has only "-smp 1"$/],
+    [["run", "hello", "--kernel", "x"], 2, /both say what to boot/],
+    [["run", "--initrd", "x"], 2, /--initrd needs a kernel/],
+    [["run", "--bios", "x", "--append", "y"], 2, /--append has no meaning with --bios/],
+    [["run", "hello", "--load", "1M"], 2, /^paravane: --load: "1M" is not a whole number/],
+    [["run", "hello", "--trace-file", "x"], 2, /--trace-file needs --trace/],
+    [["run", "hello", "--ns-per-instruction", "2"], 2, /only with --clock virtual/],
+    [
+      ["run", "--kernel", "/no/such/kernel"],
+      4,
+      /^paravane: --kernel: cannot read \/no\/such\/kernel: no such file or directory$/,
+    ],
+    [["run", "./missing.bin"], 4, /^paravane: cannot read \.\/missing\.bin: no such file or directory$/],
+    [["run", folder], 4, /cannot read .*: illegal operation on a directory$/],
+    [["run", empty], 4, /is empty; a kernel, ROM or firmware image is expected$/],
+    [["run", text], 4, /is none of: Linux bzImage, multiboot kernel, 32-bit ELF, firmware image/],
+    [["images", "pull", "linus"], 2, /no image is called "linus" \(did you mean linux\?\)/],
+    [["images", "rm", "nothing"], 2, /no image is called "nothing"/],
+    [["images", "lst"], 2, /^paravane: images: no verb "lst" \(did you mean list\?\); there are list, pull, rm$/],
+    [["help", "rum"], 2, /no help on "rum" \(did you mean run\?\)/],
+  ])("%j", async (argv, code, message) => {
+    const io = fakeIo();
+    expect(await runCommandLine(argv, io)).toBe(code);
+    expect(io.errText().trimEnd()).toMatch(message);
+    expect(io.errText().trimEnd().split("\n")).toHaveLength(1);
+    expect(io.machine?.done ?? []).not.toContain("start");
+    expect(io.outText()).toBe("");
+  });
+
+  it("survives any words at all without a stack trace", async () => {
+    const words = fc.oneof(
+      fc.constantFrom(
+        "run",
+        "images",
+        "roms",
+        "hello",
+        "--",
+        "-m",
+        "-kernel",
+        "--until",
+        "--stats",
+        "--serial",
+        "--trace",
+        "-device",
+        "--gdbb",
+        "-x",
+        "--as",
+        "--load=",
+        "pull",
+      ),
+      fc.string({ maxLength: 12 }),
+      fc.string({ maxLength: 6 }).map((s) => `--${s}`),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(words, { maxLength: 6 }), async (argv) => {
+        // What is valid may start the stand-in machine, fetch nothing and listen nowhere.
+        fc.pre(
+          !(argv.includes("images") && argv.includes("pull")) &&
+            !argv.includes("debug") &&
+            !argv.some((word) => word.startsWith("--gdb") || word.startsWith("-s")),
+        );
+        const io = fakeIo();
+        const code = await runCommandLine(argv, io);
+        expect([0, 2, 4]).toContain(code);
+        expect(io.errText()).not.toMatch(/^\s+at |TypeError|a defect in/m);
+        if (code !== 0) expect(io.errText()).toMatch(/^(paravane|Usage): /);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe("help", () => {
+  it.each([[[]], [["help"]], [["--help"]]])("%j lists the verbs", async (argv) => {
+    const io = fakeIo();
+    expect(await runCommandLine(argv, io)).toBe(0);
+    for (const verb of ["run", "debug", "images", "roms", "version", "help"])
+      expect(io.outText()).toMatch(new RegExp(`^  ${verb}`, "m"));
+  });
+
+  it("help run lists every option of run, as run --help does", async () => {
+    const [a, b] = [fakeIo(), fakeIo()];
+    await runCommandLine(["help", "run"], a);
+    await runCommandLine(["run", "--help"], b);
+    for (const option of [
+      "--kernel",
+      "--initrd",
+      "--append",
+      "--bios",
+      "--memory",
+      "--cpu",
+      "--clock",
+      "--timeout",
+      "--until",
+      "--stats",
+      "--trace",
+      "--serial",
+      "--post-port",
+      "--no-reboot",
+      "--gdb",
+    ]) {
+      expect(a.outText()).toContain(option);
+    }
+    expect(b.outText()).toContain(a.outText().trimEnd());
+  });
+
+  it("explains exit codes and keys, and says the version", async () => {
+    for (const [argv, expected] of [
+      [["help", "exit-codes"], /^124 +--timeout ran out$/m],
+      [["help", "keys"], /^Ctrl-A x +quit$/m],
+      [["version"], /^paravane \d+\.\d+\.\d+ \(Node /],
+      [["--version"], /^paravane \d+\.\d+\.\d+\n$/],
+      [["roms"], /^hello +.*\(default\)$/m],
+    ] as const) {
+      const io = fakeIo();
+      expect(await runCommandLine(argv, io)).toBe(0);
+      expect(io.outText()).toMatch(expected);
+    }
+  });
+});
