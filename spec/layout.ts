@@ -213,7 +213,9 @@ export const FPU_FIP = 0x488; // u32
 export const FPU_FCS = 0x48c; // u16
 export const FPU_FDP = 0x490; // u32
 export const FPU_FDS = 0x494; // u16
-export const FPU_FERR = 0x498; // u32 1 = FERR# asserted (CR0.NE = 0)
+export const FPU_FERR = 0x498; // u32 FERR_*
+export const FERR_ASSERTED = 1; // FERR# output, with CR0.NE = 0
+export const FERR_IGNNE = 2; // IGNNE# input: the host sets it on a write to port F0h; falls when no error is pending
 export const MXCSR = 0x49c; // u32
 export const SSE_RAISED = 0x4f8; // u32 MXCSR exception flags that the current SSE instruction raised so far
 export const XMM = 0x500; // 16 registers, 16 bytes each
@@ -358,7 +360,7 @@ export const REC_INDEX = 5; // u8 index register offset or GPR_ZERO
 export const REC_EA = 6; // u8 0 = base + disp in a flat segment; else EA_*
 export const REC_PFX = 7; // u8 PFX_*
 export const REC_DISP = 8; // u32 displacement; register form of rare operations: raw ModRM byte
-export const REC_IMM = 12; // u32 immediate, relative target offset, or raw opcode bytes where none
+export const REC_IMM = 12; // u32 immediate, relative target offset; where none: opcode byte, ModRM << 8
 
 export const EA_SCALE = 3; // bits 0-1
 export const EA_SEG_SHIFT = 2; // bits 2-4: segment number

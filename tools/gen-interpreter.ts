@@ -1,7 +1,7 @@
 // Makes assembly/cpu/interpreter.gen.ts: the one hot switch. Its cases repeat a handful of patterns (register, memory,
 // immediate forms of each operation), written once here; the semantics are the shared functions of assembly/isa/alu.ts.
 // Nothing in a fast path is a call. `--check` fails when a regeneration would change the file.
-import { FUSED } from "../spec/opcodes/fused.ts";
+import { FUSED, PAIRS } from "../spec/opcodes/fused.ts";
 import { ALU } from "../spec/opcodes/integer.ts";
 import { writeGenerated } from "./generated.ts";
 
@@ -9,6 +9,8 @@ const G = "vcpu + <i32>load<u8>(r, REC_REG)";
 const E = "vcpu + <i32>load<u8>(r, REC_BASE)";
 const IMM = "load<u32>(r, REC_IMM)";
 const NEXT = "r += REC_STRIDE; continue;";
+/** Ends the first half of a pair early. */
+const NEXT_PAIR = "r += REC_STRIDE; continue;";
 /** EIP behind the instruction at \`r\`. */
 const EIP_NEXT = "load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)";
 /** Before anything that may fault, exit or look at the clock. */
@@ -48,7 +50,9 @@ const write = (t: string, size: number, value: string): string => `
         }`;
 
 const cases: string[] = [];
+const bodies = new Map<string, string>();
 const put = (name: string, body: string): void => {
+  bodies.set(name, body);
   cases.push(`      case Op.${name}: {${body.startsWith("\n") ? "" : "\n        "}${body}\n      }`);
 };
 const types = [
@@ -109,6 +113,9 @@ for (const { t, s, size } of types) {
   if (size === 4) {
     // the commonest operations of compiled code, without a look at the operand's form
     put("H_MOV_RB32", `const a = load<u32>(${E}) + load<u32>(r, REC_DISP);${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    const x = `const a = load<u32>(${E}) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
+    put("H_MOV_RX32", `${x}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    put("H_MOV_XR32", `${x}${write(t, size, g)}\n        ${NEXT}`);
     put("H_MOV_BR32", `const a = load<u32>(${E}) + load<u32>(r, REC_DISP);${write(t, size, g)}\n        ${NEXT}`);
   }
   put(`H_MOV_MI${s}`, `${ea(size, true)}${write(t, size, imm)}\n        ${NEXT}`);
@@ -270,9 +277,9 @@ CC.forEach((cc, i) => {
   const base = CC[i & ~1] as string;
   const test = i & 1 ? `!(${TEST[base]})` : TEST[base];
   put(`H_J${cc}`, `if (${test}) { ${TAKEN} } else { ${FALLS} } break;`);
-  put(`H_SET${cc}`, `store<u8>(${G}, <u8>(${test})); ${NEXT}`);
-  put(`H_CMOV${cc}_RR32`, `if (${test}) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
 });
+put("H_SET_R8", `store<u8>(${G}, <u8>conditionBit(vcpu, ${IMM} & 15)); ${NEXT}`);
+put("H_CMOV_RR32", `if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
 
 // A comparison and the conditional jump behind it in one dispatch: the comparison's record comes first, the jump's
 // second. Flags are stored as ever; the condition is taken from the operands.
@@ -313,10 +320,19 @@ for (const { first, conditions } of FUSED) {
     put(`H_${first}_J${cc}`, `${s.load} ${s.flags} ${jump(test)}`);
   }
 }
+// Two plain operations in one dispatch: the first's body without its dispatch, then the second's. A store that may have
+// overwritten the second instruction (slow path) dispatches it anew.
+for (const [first, second] of PAIRS) {
+  const one = bodies.get(`H_${first}`);
+  const two = bodies.get(`H_${second}`);
+  if (one === undefined || two === undefined || !one.endsWith(NEXT)) throw new Error(`cannot pair ${first} and ${second}`);
+  const plain = one.slice(0, -NEXT.length).replaceAll(/(slowWrite\([^\n]*\);\n\s*if \(faulted\(vcpu\)\) break;)/g, `$1 ${first.startsWith("PUSH") ? "store<u32>(vcpu, a, ESP); " : ""}${NEXT_PAIR}`);
+  put(`H2_${first}_${second}`, `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`);
+}
 put(
   "H_CMOV_RM32",
   `{${ea(4, false)}${read("u32", 4)}
-        if (condition(vcpu, ${IMM} & 15)) store<u32>(${G}, v);
+        if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, v);
         } ${NEXT}`,
 );
 
@@ -335,7 +351,7 @@ import { execRare } from "../isa/rare";
 import { Mem } from "../mmu/access";
 import { slowRead, slowReadForUpdate, slowWrite } from "../mmu/slow";
 import { END_FALLS, END_LINKABLE, findBlock } from "./blocks";
-import { condition, Flags } from "./flags";
+import { conditionBit, Flags } from "./flags";
 import { faulted } from "./fault";
 
 /** Stopped between blocks: EIP and RETIRED are exact. */

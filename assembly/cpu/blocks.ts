@@ -73,6 +73,7 @@ function decodeInto(vcpu: i32, block: i32, host: u32, room: u32, mode: u32, max:
   const end = <i32>(host + room);
   let n = 0;
   let falls = true;
+  let alone = false;
   store<u64>(block, 0, BLOCK_ZERO);
   store<u64>(block, 0, BLOCK_ZERO + 8);
   while (n < max) {
@@ -82,7 +83,8 @@ function decodeInto(vcpu: i32, block: i32, host: u32, room: u32, mode: u32, max:
     if (next - host > MAX_BYTES) break;
     p = next;
     store<u8>(rec, p - host, REC_END);
-    if (n > 0) fuse(rec - REC_STRIDE, rec);
+    // a record is half of one pair at most
+    alone = !(n > 0 && alone && fuse(rec - REC_STRIDE, rec));
     n++;
     rec += REC_STRIDE;
     if (r & DECODE_END) {

@@ -124,18 +124,26 @@ export function setEflags(vcpu: i32, f: u32): void {
   store<u32>(vcpu, (f & ~FLAGS_ARITH & 0x003f7fd5) | 2, EFLAGS_SYS);
 }
 
-/** Condition `cc` of Jcc, SETcc, CMOVcc (the low four bits of the opcode). */
+// For each combination of flags, PF OF SF ZF CF in bits 4..0: which of the sixteen conditions hold.
+const HOLDS = memory.data<u16>([
+  0xaaaa, 0xaa66, 0x6a5a, 0x6a56, 0x59aa, 0x5966, 0x595a, 0x5956,
+  0x5aa9, 0x5a65, 0x5a59, 0x5a55, 0xa9a9, 0xa965, 0x6959, 0x6955,
+  0xa6aa, 0xa666, 0x665a, 0x6656, 0x55aa, 0x5566, 0x555a, 0x5556,
+  0x56a9, 0x5665, 0x5659, 0x5655, 0xa5a9, 0xa565, 0x6559, 0x6555,
+]);
+
+/** Condition `cc` of Jcc, SETcc, CMOVcc (the low four bits of the opcode), as 0 or 1, without a branch. */
+// @ts-ignore: decorator
+@inline
+export function conditionBit(vcpu: i32, cc: u32): u32 {
+  const res = load<u32>(vcpu, FLAG_RES);
+  const aux = load<u32>(vcpu, FLAG_AUX);
+  const sign = ((res >> 31) ^ (aux >> 16)) & 1;
+  const parity = (popcnt<u32>((res ^ (aux >> 8)) & 0xff) & 1) ^ 1;
+  const at = (aux >> 31) | (<u32>(res == 0) << 1) | (sign << 2) | (((aux ^ (aux << 1)) >> 31) << 3) | (parity << 4);
+  return (<u32>load<u16>(HOLDS + <i32>(at << 1)) >> cc) & 1;
+}
+
 export function condition(vcpu: i32, cc: u32): bool {
-  let r: bool = false;
-  switch (cc >> 1) {
-    case 0: r = Flags.of(vcpu) != 0; break;
-    case 1: r = Flags.cf(vcpu) != 0; break;
-    case 2: r = Flags.zf(vcpu); break;
-    case 3: r = Flags.cf(vcpu) != 0 || Flags.zf(vcpu); break;
-    case 4: r = Flags.sf(vcpu) != 0; break;
-    case 5: r = Flags.pf(vcpu) != 0; break;
-    case 6: r = Flags.sf(vcpu) != Flags.of(vcpu); break;
-    default: r = Flags.zf(vcpu) || Flags.sf(vcpu) != Flags.of(vcpu); break;
-  }
-  return (cc & 1) != 0 ? !r : r;
+  return conditionBit(vcpu, cc) != 0;
 }

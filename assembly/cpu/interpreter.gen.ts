@@ -13,7 +13,7 @@ import { execRare } from "../isa/rare";
 import { Mem } from "../mmu/access";
 import { slowRead, slowReadForUpdate, slowWrite } from "../mmu/slow";
 import { END_FALLS, END_LINKABLE, findBlock } from "./blocks";
-import { condition, Flags } from "./flags";
+import { conditionBit, Flags } from "./flags";
 import { faulted } from "./fault";
 
 /** Stopped between blocks: EIP and RETIRED are exact. */
@@ -1196,6 +1196,29 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
         }
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
       }
+      case Op.H_MOV_RX32: {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+      }
+      case Op.H_MOV_XR32: {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        r += REC_STRIDE; continue;
+      }
       case Op.H_MOV_BR32: {
         const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
         const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1800,146 +1823,56 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
       case Op.H_JO: {
         if (Flags.of(vcpu) != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETO: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(Flags.of(vcpu) != 0)); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVO_RR32: {
-        if (Flags.of(vcpu) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
-      }
       case Op.H_JNO: {
         if (!(Flags.of(vcpu) != 0)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
-      }
-      case Op.H_SETNO: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(!(Flags.of(vcpu) != 0))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVNO_RR32: {
-        if (!(Flags.of(vcpu) != 0)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_JB: {
         if (Flags.cf(vcpu) != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETB: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(Flags.cf(vcpu) != 0)); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVB_RR32: {
-        if (Flags.cf(vcpu) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
-      }
       case Op.H_JNB: {
         if (!(Flags.cf(vcpu) != 0)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
-      }
-      case Op.H_SETNB: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(!(Flags.cf(vcpu) != 0))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVNB_RR32: {
-        if (!(Flags.cf(vcpu) != 0)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_JZ: {
         if (Flags.zf(vcpu)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETZ: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(Flags.zf(vcpu))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVZ_RR32: {
-        if (Flags.zf(vcpu)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
-      }
       case Op.H_JNZ: {
         if (!(Flags.zf(vcpu))) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
-      }
-      case Op.H_SETNZ: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(!(Flags.zf(vcpu)))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVNZ_RR32: {
-        if (!(Flags.zf(vcpu))) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_JBE: {
         if ((Flags.cf(vcpu) | <u32>Flags.zf(vcpu)) != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETBE: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>((Flags.cf(vcpu) | <u32>Flags.zf(vcpu)) != 0)); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVBE_RR32: {
-        if ((Flags.cf(vcpu) | <u32>Flags.zf(vcpu)) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
-      }
       case Op.H_JNBE: {
         if (!((Flags.cf(vcpu) | <u32>Flags.zf(vcpu)) != 0)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
-      }
-      case Op.H_SETNBE: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(!((Flags.cf(vcpu) | <u32>Flags.zf(vcpu)) != 0))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVNBE_RR32: {
-        if (!((Flags.cf(vcpu) | <u32>Flags.zf(vcpu)) != 0)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_JS: {
         if (Flags.sf(vcpu) != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETS: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(Flags.sf(vcpu) != 0)); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVS_RR32: {
-        if (Flags.sf(vcpu) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
-      }
       case Op.H_JNS: {
         if (!(Flags.sf(vcpu) != 0)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
-      }
-      case Op.H_SETNS: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(!(Flags.sf(vcpu) != 0))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVNS_RR32: {
-        if (!(Flags.sf(vcpu) != 0)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_JP: {
         if (Flags.pf(vcpu) != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETP: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(Flags.pf(vcpu) != 0)); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVP_RR32: {
-        if (Flags.pf(vcpu) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
-      }
       case Op.H_JNP: {
         if (!(Flags.pf(vcpu) != 0)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
-      }
-      case Op.H_SETNP: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(!(Flags.pf(vcpu) != 0))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVNP_RR32: {
-        if (!(Flags.pf(vcpu) != 0)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_JL: {
         if (Flags.sf(vcpu) != Flags.of(vcpu)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETL: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(Flags.sf(vcpu) != Flags.of(vcpu))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVL_RR32: {
-        if (Flags.sf(vcpu) != Flags.of(vcpu)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
-      }
       case Op.H_JNL: {
         if (!(Flags.sf(vcpu) != Flags.of(vcpu))) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
-      }
-      case Op.H_SETNL: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(!(Flags.sf(vcpu) != Flags.of(vcpu)))); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVNL_RR32: {
-        if (!(Flags.sf(vcpu) != Flags.of(vcpu))) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_JLE: {
         if (((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETLE: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0)); r += REC_STRIDE; continue;
-      }
-      case Op.H_CMOVLE_RR32: {
-        if (((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
-      }
       case Op.H_JNLE: {
         if (!(((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0)) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
-      case Op.H_SETNLE: {
-        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(!(((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0))); r += REC_STRIDE; continue;
+      case Op.H_SET_R8: {
+        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>conditionBit(vcpu, load<u32>(r, REC_IMM) & 15)); r += REC_STRIDE; continue;
       }
-      case Op.H_CMOVNLE_RR32: {
-        if (!(((Flags.sf(vcpu) ^ Flags.of(vcpu)) | <u32>Flags.zf(vcpu)) != 0)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+      case Op.H_CMOV_RR32: {
+        if (conditionBit(vcpu, load<u32>(r, REC_IMM) & 15)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_RR32_JB: {
         const a = load<u32>(vcpu + <i32>load<u8>(r, REC_REG)); const b = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)); Alu.sub<u32>(vcpu, a, b); r += REC_STRIDE; if (a < b) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
@@ -2215,6 +2148,542 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
       case Op.H_DEC_R32_JNZ: {
         const x = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) - 1; Alu.dec<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), x); r += REC_STRIDE; if (x != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
+      case Op.H2_MOV_BR32_MOV_RB32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break; r += REC_STRIDE; continue;
+        }
+        
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RB32_MOV_RB32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_BR32_MOV_BR32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break; r += REC_STRIDE; continue;
+        }
+        
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RB32_MOV_BR32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RB32_ADD_RR32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RB32_XOR_RR32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RB32_MOV_RR32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RR32_MOV_RB32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RR32_MOV_BR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RR32_MOV_RR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_BR32_MOV_RR32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break; r += REC_STRIDE; continue;
+        }
+        
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_BR32_XOR_RR32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break; r += REC_STRIDE; continue;
+        }
+        
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_BR32_ADD_RR32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break; r += REC_STRIDE; continue;
+        }
+        
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_ADD_RR32_XOR_RR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_ADD_RR32_MOV_RB32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_ADD_RR32_MOV_BR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_ADD_RR32_MOV_RR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_ADD_RR32_ADD_RR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_XOR_RR32_MOV_BR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_XOR_RR32_MOV_RB32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_XOR_RR32_MOV_RR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_ROR_RI32_ADD_RR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), Alu.ror<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)), load<u32>(r, REC_IMM) & 31)); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_ROL_RI32_ADD_RR32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), Alu.rol<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)), load<u32>(r, REC_IMM) & 31)); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RB32_ROR_RI32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), Alu.ror<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)), load<u32>(r, REC_IMM) & 31)); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RB32_ROL_RI32: {
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), Alu.rol<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)), load<u32>(r, REC_IMM) & 31)); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_XOR_RR32_ROR_RI32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), Alu.ror<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)), load<u32>(r, REC_IMM) & 31)); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_LEA_MOV_RB32: {
+        {
+        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k & EA_INDEX) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), a); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_MOV_RR32_SHR_RI32: {
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), Alu.shr<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)), load<u32>(r, REC_IMM) & 31)); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_IMUL_RR32_IMUL_RR32: {
+        {
+        const p = <i64>(<i32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG)))) * <i64>(<i32>(load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))));
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>p);
+        mulFlags<u32>(vcpu, <u32>p, p != <i64>(<i32>p)); 
+        }
+        r += REC_STRIDE;
+        {
+        const p = <i64>(<i32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG)))) * <i64>(<i32>(load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))));
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>p);
+        mulFlags<u32>(vcpu, <u32>p, p != <i64>(<i32>p)); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_POP_R32_POP_R32: {
+        {
+        const a = load<u32>(vcpu, ESP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu, a + 4, ESP);
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu, ESP);
+        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let v: u32;
+        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_READ)) v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          v = <u32>slowRead(vcpu, a, 4);
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu, a + 4, ESP);
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_PUSH_R32_PUSH_R32: {
+        {
+        const a = load<u32>(vcpu, ESP) - 4;
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break; store<u32>(vcpu, a, ESP); r += REC_STRIDE; continue;
+        }
+        store<u32>(vcpu, a, ESP); 
+        }
+        r += REC_STRIDE;
+        {
+        const a = load<u32>(vcpu, ESP) - 4;
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break;
+        }
+        store<u32>(vcpu, a, ESP); r += REC_STRIDE; continue;
+        }
+      }
+      case Op.H2_PUSH_R32_MOV_RR32: {
+        {
+        const a = load<u32>(vcpu, ESP) - 4;
+        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        if (((a + 3) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        else {
+          store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END), EIP); store<u32>(vcpu, r, CUR_REC);
+          slowWrite(vcpu, a, 4, <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+          if (faulted(vcpu)) break; store<u32>(vcpu, a, ESP); r += REC_STRIDE; continue;
+        }
+        store<u32>(vcpu, a, ESP); 
+        }
+        r += REC_STRIDE;
+        {
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+        }
+      }
       case Op.H_CMOV_RM32: {
         {
         let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
@@ -2234,7 +2703,7 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
           v = <u32>slowRead(vcpu, a, 4);
           if (faulted(vcpu)) break;
         }
-        if (condition(vcpu, load<u32>(r, REC_IMM) & 15)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v);
+        if (conditionBit(vcpu, load<u32>(r, REC_IMM) & 15)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v);
         } r += REC_STRIDE; continue;
       }
       case Op.BLOCK_END: {

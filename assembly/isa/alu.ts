@@ -98,9 +98,10 @@ export class Alu {
   // @ts-ignore: decorator
   @inline static shl<T>(vcpu: i32, a: u32, n: u32): u32 {
     const bits: u32 = sizeof<T>() * 8;
-    const wide = (<u64>a) << n;
-    const r = <u32>wide;
-    const cf = <u32>((wide >> bits) & 1);
+    const r = a << n;
+    let cf: u32;
+    if (sizeof<T>() == 4) cf = (a >> (32 - n)) & 1;
+    else cf = <u32>(((<u64>a << n) >> bits) & 1);
     Flags.result<T>(vcpu, r, cf, ((r >> (bits - 1)) & 1) ^ cf);
     return r;
   }

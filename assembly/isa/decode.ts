@@ -200,7 +200,8 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
   if (!hasFeature(vcpu, feature) || (e & ATTR_PROTECTED && !(mode & MODE_PROTECTED)) || (pfx & PFX_LOCK && (!(e & ATTR_LOCK) || pfx & PFX_REG)))
     return invalid(rec, p - start);
 
-  let imm: u32 = b;
+  // without an immediate: opcode and ModRM, for the x87 opcode register and for handlers that share an operation
+  let imm: u32 = b | (modrm << 8);
   const left = end - p;
   switch ((e >> ATTR_IMM_SHIFT) & ATTR_IMM_MASK) {
     case IMM_B:

@@ -2,11 +2,104 @@
 import { REC_OP } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
 
-/** Makes one operation of the record at `first` and the conditional jump behind it at `second`, where there is one. */
-export function fuse(first: i32, second: i32): void {
+/** Makes one operation of the records at `first` and `second` where there is one for the pair. True if it did. */
+export function fuse(first: i32, second: i32): bool {
   const cc = <u32>load<u16>(second, REC_OP) - <u32>Op.H_JO;
-  if (cc > 15) return;
   let fused: u32 = 0;
+  if (cc > 15) {
+    switch (<u32>load<u16>(first, REC_OP)) {
+    case Op.H_MOV_BR32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_MOV_RB32: fused = Op.H2_MOV_BR32_MOV_RB32; break;
+        case Op.H_MOV_BR32: fused = Op.H2_MOV_BR32_MOV_BR32; break;
+        case Op.H_MOV_RR32: fused = Op.H2_MOV_BR32_MOV_RR32; break;
+        case Op.H_XOR_RR32: fused = Op.H2_MOV_BR32_XOR_RR32; break;
+        case Op.H_ADD_RR32: fused = Op.H2_MOV_BR32_ADD_RR32; break;
+        default: break;
+      }
+      break;
+    case Op.H_MOV_RB32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_MOV_RB32: fused = Op.H2_MOV_RB32_MOV_RB32; break;
+        case Op.H_MOV_BR32: fused = Op.H2_MOV_RB32_MOV_BR32; break;
+        case Op.H_ADD_RR32: fused = Op.H2_MOV_RB32_ADD_RR32; break;
+        case Op.H_XOR_RR32: fused = Op.H2_MOV_RB32_XOR_RR32; break;
+        case Op.H_MOV_RR32: fused = Op.H2_MOV_RB32_MOV_RR32; break;
+        case Op.H_ROR_RI32: fused = Op.H2_MOV_RB32_ROR_RI32; break;
+        case Op.H_ROL_RI32: fused = Op.H2_MOV_RB32_ROL_RI32; break;
+        default: break;
+      }
+      break;
+    case Op.H_MOV_RR32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_MOV_RB32: fused = Op.H2_MOV_RR32_MOV_RB32; break;
+        case Op.H_MOV_BR32: fused = Op.H2_MOV_RR32_MOV_BR32; break;
+        case Op.H_MOV_RR32: fused = Op.H2_MOV_RR32_MOV_RR32; break;
+        case Op.H_SHR_RI32: fused = Op.H2_MOV_RR32_SHR_RI32; break;
+        default: break;
+      }
+      break;
+    case Op.H_ADD_RR32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_XOR_RR32: fused = Op.H2_ADD_RR32_XOR_RR32; break;
+        case Op.H_MOV_RB32: fused = Op.H2_ADD_RR32_MOV_RB32; break;
+        case Op.H_MOV_BR32: fused = Op.H2_ADD_RR32_MOV_BR32; break;
+        case Op.H_MOV_RR32: fused = Op.H2_ADD_RR32_MOV_RR32; break;
+        case Op.H_ADD_RR32: fused = Op.H2_ADD_RR32_ADD_RR32; break;
+        default: break;
+      }
+      break;
+    case Op.H_XOR_RR32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_MOV_BR32: fused = Op.H2_XOR_RR32_MOV_BR32; break;
+        case Op.H_MOV_RB32: fused = Op.H2_XOR_RR32_MOV_RB32; break;
+        case Op.H_MOV_RR32: fused = Op.H2_XOR_RR32_MOV_RR32; break;
+        case Op.H_ROR_RI32: fused = Op.H2_XOR_RR32_ROR_RI32; break;
+        default: break;
+      }
+      break;
+    case Op.H_ROR_RI32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_ADD_RR32: fused = Op.H2_ROR_RI32_ADD_RR32; break;
+        default: break;
+      }
+      break;
+    case Op.H_ROL_RI32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_ADD_RR32: fused = Op.H2_ROL_RI32_ADD_RR32; break;
+        default: break;
+      }
+      break;
+    case Op.H_LEA:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_MOV_RB32: fused = Op.H2_LEA_MOV_RB32; break;
+        default: break;
+      }
+      break;
+    case Op.H_IMUL_RR32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_IMUL_RR32: fused = Op.H2_IMUL_RR32_IMUL_RR32; break;
+        default: break;
+      }
+      break;
+    case Op.H_POP_R32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_POP_R32: fused = Op.H2_POP_R32_POP_R32; break;
+        default: break;
+      }
+      break;
+    case Op.H_PUSH_R32:
+      switch (<u32>load<u16>(second, REC_OP)) {
+        case Op.H_PUSH_R32: fused = Op.H2_PUSH_R32_PUSH_R32; break;
+        case Op.H_MOV_RR32: fused = Op.H2_PUSH_R32_MOV_RR32; break;
+        default: break;
+      }
+      break;
+      default: break;
+    }
+    if (fused != 0) store<u16>(first, fused, REC_OP);
+    return fused != 0;
+  }
   switch (<u32>load<u16>(first, REC_OP)) {
     case Op.H_CMP_RR32:
       switch (cc) {
@@ -112,4 +205,5 @@ export function fuse(first: i32, second: i32): void {
     default: break;
   }
   if (fused != 0) store<u16>(first, fused, REC_OP);
+  return fused != 0;
 }

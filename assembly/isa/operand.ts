@@ -3,6 +3,7 @@ import {
   EA_CHECKED, EA_INDEX, EA_ADDR16, EA_SCALE, EA_SEG, EA_SEG_SHIFT, PFX_REG, REC_BASE, REC_DISP, REC_EA, REC_INDEX, REC_PFX,
   REC_REG, SEG, SEG_BASE, SEG_STRIDE,
 } from "../../spec/layout";
+import { faulted } from "../cpu/fault";
 import { checkSegment } from "../cpu/segment";
 import { Mem } from "../mmu/access";
 
@@ -49,7 +50,8 @@ export function readOperand<T>(vcpu: i32, rec: i32, extra: u32 = 0): T {
 /** Writes the memory operand at its offset plus `extra`. */
 export function writeOperand<T>(vcpu: i32, rec: i32, value: T, extra: u32 = 0): void {
   const lin = linearAddress(vcpu, rec, extra, sizeof<T>(), true);
-  Mem.write<T>(vcpu, lin, value);
+  // A failed segment check gives address 0, which the TLB may hold.
+  if (!faulted(vcpu)) Mem.write<T>(vcpu, lin, value);
 }
 
 /** E operand of a general-register instruction: register or memory. */

@@ -3,7 +3,7 @@
 import { Op } from "../../spec/op.gen";
 import {
   EAX, MODE_FLAT_CODE, MODE_FLAT_DATA, MODE_SS32, PFX_ADDR16, PFX_LOCK, PFX_OP16, PFX_REG, REC_BASE, REC_IMM, REC_OP, REC_PFX, REC_REG,
-  EA_CHECKED, REC_EA,
+  EA_ADDR16, EA_CHECKED, REC_EA,
 } from "../../spec/layout";
 
 const ALU_FORMS = 6; // EG8 EGV GE8 GEV EI8 EIV
@@ -18,6 +18,13 @@ function swapRegisters(rec: i32): void {
   const g = load<u8>(rec, REC_REG);
   store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG);
   store<u8>(rec, g, REC_BASE);
+}
+
+/** Chooses by addressing form: flat base + displacement, the same with an index, anything else. */
+function memoryForm(rec: i32, plain: u32, indexed: u32, other: u32): u32 {
+  const ea = <u32>load<u8>(rec, REC_EA);
+  if (ea == 0) return plain;
+  return ea & (EA_CHECKED | EA_ADDR16) ? other : indexed;
 }
 
 function specialiseAlu(rec: i32, op: u32, reg: bool, op16: bool): void {
@@ -71,7 +78,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
       set(rec, reg ? Op.H_MOV_RI8 : Op.H_MOV_MI8);
       return;
     case Op.SETCC:
-      if (reg) { store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG); set(rec, <u32>Op.H_SETO + (opcode & 15)); }
+      if (reg) { store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG); set(rec, Op.H_SET_R8); }
       return;
     case Op.NOP: set(rec, Op.H_NOP); return;
     case Op.JCC:
@@ -88,9 +95,9 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
   const flatStack = (mode & (MODE_SS32 | MODE_FLAT_DATA)) == (MODE_SS32 | MODE_FLAT_DATA);
   switch (op) {
     case Op.MOV_EGV:
-      if (reg) { swapRegisters(rec); set(rec, Op.H_MOV_RR32); } else set(rec, load<u8>(rec, REC_EA) == 0 ? Op.H_MOV_BR32 : Op.H_MOV_MR32);
+      if (reg) { swapRegisters(rec); set(rec, Op.H_MOV_RR32); } else set(rec, memoryForm(rec, Op.H_MOV_BR32, Op.H_MOV_XR32, Op.H_MOV_MR32));
       break;
-    case Op.MOV_GEV: set(rec, reg ? Op.H_MOV_RR32 : load<u8>(rec, REC_EA) == 0 ? Op.H_MOV_RB32 : Op.H_MOV_RM32); break;
+    case Op.MOV_GEV: set(rec, reg ? Op.H_MOV_RR32 : memoryForm(rec, Op.H_MOV_RB32, Op.H_MOV_RX32, Op.H_MOV_RM32)); break;
     case Op.MOV_EIV:
       if (reg) store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG);
       set(rec, reg ? Op.H_MOV_RI32 : Op.H_MOV_MI32);
@@ -132,7 +139,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
     case Op.SHL_ECV: if (reg) set(rec, Op.H_SHL_RC32); break;
     case Op.SHR_ECV: if (reg) set(rec, Op.H_SHR_RC32); break;
     case Op.SAR_ECV: if (reg) set(rec, Op.H_SAR_RC32); break;
-    case Op.CMOVCC: set(rec, reg ? <u32>Op.H_CMOVO_RR32 + (opcode & 15) : <u32>Op.H_CMOV_RM32); break;
+    case Op.CMOVCC: set(rec, reg ? Op.H_CMOV_RR32 : Op.H_CMOV_RM32); break;
     case Op.JMP_J: if (mode & MODE_FLAT_CODE) set(rec, Op.H_JMP); break;
     case Op.JMP_E: if (mode & MODE_FLAT_CODE) set(rec, reg ? Op.H_JMP_R : Op.H_JMP_M); break;
     default:

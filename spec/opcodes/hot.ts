@@ -35,6 +35,9 @@ export const hotOps: readonly string[] = [
   // base + displacement in a flat segment
   "H_MOV_RB32",
   "H_MOV_BR32",
+  // with an index too
+  "H_MOV_RX32",
+  "H_MOV_XR32",
   "H_MOV_RM16",
   "H_MOV_MR16",
   "H_LEA",
@@ -82,8 +85,8 @@ export const hotOps: readonly string[] = [
   "H_RET_I",
   // sixteen conditions each, in encoding order
   ...CC.map((c) => `H_J${c}`),
-  ...CC.map((c) => `H_SET${c}`),
-  ...CC.map((c) => `H_CMOV${c}_RR32`),
+  "H_SET_R8",
+  "H_CMOV_RR32",
   "H_CMOV_RM32",
   ...fusedOps,
 ];

@@ -126,6 +126,14 @@ describe("chipset: anything a guest does", () => {
 });
 
 describe("chipset: power-on state", () => {
+  test("the rise of OUT0 at reset goes nowhere", () => {
+    const c = new Chipset();
+    c.out(0x43, 0x30);
+    c.redirect(2, 0x400);
+    c.core.chipsetReset!(c.vcpu(0));
+    expect(c.get(0, L.NMI_PENDING)).toBe(0);
+    expect(c.pending()).toBe(false);
+  });
   test("a reset leaves nothing pending, whatever was going on", () => {
     fc.assert(
       fc.property(fc.array(action, { maxLength: 80 }), (actions) => {

@@ -65,6 +65,26 @@ describe("I/O APIC", () => {
     eoi();
     expect([entry(20), c.pending()]).toEqual([LEVEL | 0x50, false]);
   });
+  test("a level that falls and rises in service is not sent again before EOI", () => {
+    c.redirect(20, LEVEL | 0x50);
+    c.irq(20, 1);
+    expect(c.ack()).toBe(0x50);
+    c.irq(20, 0);
+    c.irq(20, 1);
+    expect(c.apic(C.APIC_IRR + 0x20)).toBe(0);
+    eoi();
+    expect(c.ack()).toBe(0x50);
+  });
+  test("a vector that was level-triggered is edge-triggered again when an edge brings it", () => {
+    c.redirect(20, LEVEL | 0x50);
+    c.irq(20, 1);
+    c.ack();
+    c.irq(20, 0);
+    eoi();
+    expect(c.apic(C.APIC_TMR + 0x20)).toBe(1 << 16);
+    c.setApic(C.APIC_ICR_LOW, 0x40000 | 0x50);
+    expect(c.apic(C.APIC_TMR + 0x20)).toBe(0);
+  });
   test("a masked level is not lost; masking in service and switching to edge clears remote IRR", () => {
     c.redirect(20, MASKED | LEVEL | 0x50);
     c.irq(20, 1);

@@ -105,6 +105,13 @@ describe("8259A where QEMU leaves the datasheet, and the INTA cycle", () => {
     expect(inta()).toBe(0x28);
     c.irq(1, 1);
     expect(inta()).toBe(0x21);
+    for (const port of [0xa0, 0xa0, 0x20, 0x20]) c.out(port, 0x20);
+    // OUT0 of the idle 8254 is high.
+    c.irq(0, 0);
+    c.irq(0, 1);
+    expect(inta()).toBe(0x20);
+    // The slave, whose IR5 still asks, waits for the higher input of the master.
+    expect(intr()).toBe(false);
   });
 
   test("a non-specific EOI in special mask mode leaves masked levels in service", () => {

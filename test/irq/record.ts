@@ -19,4 +19,4 @@ for (const [name, script] of Object.entries(IOAPIC_SCRIPTS)) {
 for (const [name, script] of Object.entries(ALL)) {
   recordings[name] = { script: digest(script), answers: recordReplay(script) };
 }
-writeFileSync(new URL("qemu-answers.json", import.meta.url), `${JSON.stringify(recordings, null, 1)}\n`);
+writeFileSync(new URL("qemu-answers.json", import.meta.url), `${JSON.stringify(recordings, null, 2)}\n`);

@@ -1,16 +1,38 @@
 // The core under test in the oracle's world: one vCPU at CPL 3, PAE paging with the same pages mapped as on the
 // recording machine, the same GDT and LDT entries, every exception an exit.
 import { readFileSync } from "node:fs";
-import * as L from "../../spec/layout.ts";
 import { Exit } from "../../spec/exits.ts";
+import * as L from "../../spec/layout.ts";
 import * as R from "../../spec/registers.ts";
 import {
-  CASE_ADDRESS, CASE_CODE, CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_FLAGS, CASE_PATCH_COUNT, CASE_REGS, CASE_REPEAT,
-  CASE_SELECTORS, CASE_SEQUENCE, NO_VECTOR, patchesOffset,
+  CASE_ADDRESS,
+  CASE_CODE,
+  CASE_CODE_LENGTH,
+  CASE_EFLAGS,
+  CASE_EIP,
+  CASE_FLAGS,
+  CASE_PATCH_COUNT,
+  CASE_REGS,
+  CASE_REPEAT,
+  CASE_SELECTORS,
+  CASE_SEQUENCE,
+  NO_VECTOR,
+  patchesOffset,
 } from "../../tools/oracle/format.ts";
 import type { Result } from "../../tools/oracle/result.ts";
 import {
-  CODE, CODE_SIZE, descriptorBytes, fillByte, KERNEL_DS, LDT, ldtSelector, PROT_WRITE, REGIONS, USER_CS, USER_DS, WORLD_BASE,
+  CODE,
+  CODE_SIZE,
+  descriptorBytes,
+  fillByte,
+  KERNEL_DS,
+  LDT,
+  ldtSelector,
+  PROT_WRITE,
+  REGIONS,
+  USER_CS,
+  USER_DS,
+  WORLD_BASE,
 } from "../../tools/oracle/world.ts";
 
 const CORE = new URL("../../build/paravane.wasm", import.meta.url);
@@ -91,10 +113,22 @@ export class CoreMachine {
     const instance = new WebAssembly.Instance(module, imports);
     this.core = instance.exports as unknown as CoreExports;
     const vm: readonly (readonly [number, number])[] = [
-      [L.VM_FORMAT, 1], [L.VM_VCPU_COUNT, 1], [L.VM_RAM_BASE, this.#ram], [L.VM_RAM_SIZE, RAM_SIZE], [L.VM_SLOT_COUNT, 1],
-      [L.VM_A20_MASK, 0xffffffff], [L.VM_PAGE_FLAGS, pageFlags], [L.VM_CODE_BITS, codeBits], [L.VM_CLOCK_MODE, L.CLOCK_VIRTUAL],
-      [L.VM_TSC_KHZ, 1_000_000], [L.VM_PS_PER_INSTRUCTION, 1000], [L.VM_BLOCK_MAP, blockMap], [L.VM_ARENA_BASE, arena],
-      [L.VM_ARENA_END, arenaEnd], [L.VM_ARENA_NEXT, arena], [L.VM_PAGE_BLOCKS, pageBlocks],
+      [L.VM_FORMAT, 1],
+      [L.VM_VCPU_COUNT, 1],
+      [L.VM_RAM_BASE, this.#ram],
+      [L.VM_RAM_SIZE, RAM_SIZE],
+      [L.VM_SLOT_COUNT, 1],
+      [L.VM_A20_MASK, 0xffffffff],
+      [L.VM_PAGE_FLAGS, pageFlags],
+      [L.VM_CODE_BITS, codeBits],
+      [L.VM_CLOCK_MODE, L.CLOCK_VIRTUAL],
+      [L.VM_TSC_KHZ, 1_000_000],
+      [L.VM_PS_PER_INSTRUCTION, 1000],
+      [L.VM_BLOCK_MAP, blockMap],
+      [L.VM_ARENA_BASE, arena],
+      [L.VM_ARENA_END, arenaEnd],
+      [L.VM_ARENA_NEXT, arena],
+      [L.VM_PAGE_BLOCKS, pageBlocks],
     ];
     for (const [offset, value] of vm) this.#view.setUint32(L.VM_BASE + offset, value, true);
     this.#view.setBigInt64(L.VM_BASE + L.VM_HOST_DEADLINE_NS, 0x7fffffffffffffffn, true);
@@ -141,7 +175,10 @@ export class CoreMachine {
     for (const r of REGIONS) {
       for (let at = r.address; at < r.address + r.size; at += PAGE) {
         const writable = r.prot & PROT_WRITE ? 0x42n : 0n;
-        entry(WORLD_TABLE + ((at >>> 12) & 511) * 8, BigInt(WORLD_PHYSICAL + at - WORLD_BASE) | 4n | writable | PRESENT_ACCESSED);
+        entry(
+          WORLD_TABLE + ((at >>> 12) & 511) * 8,
+          BigInt(WORLD_PHYSICAL + at - WORLD_BASE) | 4n | writable | PRESENT_ACCESSED,
+        );
       }
       if (!r.filled) continue;
       const live = Buffer.from(this.memory.buffer, this.#host(r.address), r.size);
@@ -156,6 +193,9 @@ export class CoreMachine {
     gdt(KERNEL_DS, Uint8Array.of(0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0));
     const userCode = Uint8Array.of(0xff, 0xff, 0, 0, 0, 0xfb, 0xcf, 0);
     const userData = Uint8Array.of(0xff, 0xff, 0, 0, 0, 0xf3, 0xcf, 0);
+    gdt(0x30, Uint8Array.of(0xff, 0xff, 0, 0, 0, 0xfb, 0xaf, 0));
+    // Its processor number: a read-only, expand-down data segment.
+    gdt(0x78, Uint8Array.of(0, 0, 0, 0, 0, 0xf5, 0x40, 0));
     gdt(USER_CS, userCode);
     gdt(USER_DS, userData);
     this.#segments.set(0, NULL_SEGMENT);
@@ -225,7 +265,12 @@ export class CoreMachine {
     const pf = (0x9669 >> (parity & 15)) & 1;
     const sf = (res >>> 31) ^ ((aux >>> 16) & 1);
     return (
-      this.get(L.EFLAGS_SYS) | (aux >>> 31) | (pf << 2) | (((aux >>> 3) & 1) << 4) | ((res === 0 ? 1 : 0) << 6) | (sf << 7) |
+      this.get(L.EFLAGS_SYS) |
+      (aux >>> 31) |
+      (pf << 2) |
+      (((aux >>> 3) & 1) << 4) |
+      ((res === 0 ? 1 : 0) << 6) |
+      (sf << 7) |
       (((aux ^ (aux << 1)) >>> 31) << 11)
     );
   }
@@ -234,13 +279,14 @@ export class CoreMachine {
   run(cases: DataView, at: number, r: Result): void {
     const view = this.#view;
     const patchCount = cases.getUint8(at + CASE_PATCH_COUNT);
-        const length = cases.getUint8(at + CASE_CODE_LENGTH);
+    const length = cases.getUint8(at + CASE_CODE_LENGTH);
     const patchBase = at + patchesOffset(length);
     this.#patch(cases, patchBase, patchCount, true);
     const code = cases.getUint32(at + CASE_ADDRESS, true) - CODE;
     for (let i = 0; i < length; i++) this.#codePage[code + i] = cases.getUint8(at + CASE_CODE + i);
     this.core.guestWritten(WORLD_PHYSICAL + (CODE - WORLD_BASE) + code, length);
-    for (let i = 0; i < 8; i++) view.setUint32(this.vcpu + L.GPR + i * L.GPR_STRIDE, cases.getUint32(at + CASE_REGS + i * 4, true), true);
+    for (let i = 0; i < 8; i++)
+      view.setUint32(this.vcpu + L.GPR + i * L.GPR_STRIDE, cases.getUint32(at + CASE_REGS + i * 4, true), true);
     for (let i = 0; i < 6; i++) {
       const selector = cases.getUint16(at + CASE_SELECTORS + i * 2, true);
       const c = this.#segments.get(selector);
@@ -323,4 +369,3 @@ export class CoreMachine {
     }
   }
 }
-

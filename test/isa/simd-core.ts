@@ -30,6 +30,7 @@ export const DATA = 0x4000;
 const CODE = 0x8000;
 
 const PTE_PRESENT_WRITE_USER = 0x67;
+const FLAT_USER = L.MODE_CS32 | L.MODE_SS32 | L.MODE_FLAT_DATA | L.MODE_FLAT_CODE | L.MODE_PROTECTED;
 
 export class SimdCore {
   readonly view: DataView;
@@ -137,16 +138,25 @@ export class SimdCore {
     this.view.setUint32(this.vcpu + offset, value, true);
   }
 
-  /** Decodes the instruction and returns its Op. */
-  decode(
-    code: ArrayLike<number>,
-    mode = L.MODE_CS32 | L.MODE_SS32 | L.MODE_FLAT_DATA | L.MODE_FLAT_CODE | L.MODE_PROTECTED,
-  ): number {
-    this.bytes.fill(0x90, RAM + CODE, RAM + CODE + 16);
-    this.bytes.set(code, RAM + CODE);
-    const length = this.#exports.decode?.(this.vcpu, RECORD, RAM + CODE, RAM + CODE + 16, mode) as number;
-    if ((length & 0xff) !== code.length) throw new Error(`decoded ${length & 0xff} of ${code.length} bytes`);
+  /** Decodes the instruction, which must be as long as `code`, and returns its Op. */
+  decode(code: ArrayLike<number>, mode = FLAT_USER): number {
+    const length = this.#decode(code, mode);
+    if (length !== code.length) throw new Error(`decoded ${length} of ${code.length} bytes`);
     return this.view.getUint16(RECORD + L.REC_OP, true);
+  }
+
+  /** The Op of the instruction that begins with `code` (zeros follow). */
+  decodes(code: ArrayLike<number>): number {
+    this.#decode(code, FLAT_USER);
+    return this.view.getUint16(RECORD + L.REC_OP, true);
+  }
+
+  #decode(code: ArrayLike<number>, mode: number): number {
+    this.bytes.fill(0, RAM + CODE, RAM + CODE + 16);
+    this.bytes.set(code, RAM + CODE);
+    const decode = this.#exports.decode as (...args: number[]) => number;
+    // Bit 8 says that the instruction ends its block.
+    return decode(this.vcpu, RECORD, RAM + CODE, RAM + CODE + 16, mode) & 0xff;
   }
 
   /** Executes the decoded record; returns the exception vector, or 0. */

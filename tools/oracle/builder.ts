@@ -1,12 +1,32 @@
 // Builds one case: registers, prefixes, opcode, ModRM and SIB, displacement, immediates and memory patches. Addresses
 // are solved backwards: first where the access shall go, then registers that lead there, so that a case never touches
 // anything outside the test world, whatever its registers hold.
-import type { Form } from "./forms.ts";
+
 import { CASE_INT3, type TestCase } from "./format.ts";
+import type { Form } from "./forms.ts";
 import type { Random } from "./random.ts";
 import {
-  CODE, CODE_SIZE, CS, DATA, DATA_SIZE, DS, ES, fillByte, FS, GS, ldtSelector, REGIONS, RODATA, segmentOf, SS, STACK,
-  STACK_SIZE, USER_CS, USER_DS, WORLD_BASE, type Segment,
+  CODE,
+  CODE_SIZE,
+  CS,
+  DATA,
+  DATA_SIZE,
+  DS,
+  ES,
+  FS,
+  fillByte,
+  GS,
+  ldtSelector,
+  REGIONS,
+  RODATA,
+  type Segment,
+  SS,
+  STACK,
+  STACK_SIZE,
+  segmentOf,
+  USER_CS,
+  USER_DS,
+  WORLD_BASE,
 } from "./world.ts";
 
 export const EAX = 0;
@@ -274,7 +294,9 @@ export class Builder {
     const usesBp = rm === 2 || rm === 3 || (rm === 6 && !direct);
     const segment = this.override >= 0 ? this.override : usesBp ? SS : DS;
     const offset = this.#offset(linear, segment) & 0xffff;
-    const bases = direct ? [] : [[EBX, ESI], [EBX, EDI], [EBP, ESI], [EBP, EDI], [ESI], [EDI], [EBP], [EBX]][rm] as number[];
+    const bases = direct
+      ? []
+      : ([[EBX, ESI], [EBX, EDI], [EBP, ESI], [EBP, EDI], [ESI], [EDI], [EBP], [EBX]][rm] as number[]);
     const free = bases.find((b) => !this.isPinned(b));
     if (!direct && free === undefined) mod = 2;
     let disp = 0;
@@ -340,8 +362,12 @@ export class Builder {
         const inverse = factor === 3 ? 0xaaaaaaab : factor === 5 ? 0xcccccccd : 0x38e38e39;
         this.c.regs[base] = Math.imul(offset - disp, inverse) >>> 0;
       }
-    } else if (indexFree && shift === 0) {
-      this.c.regs[index] = (offset - disp - this.reg(base)) >>> 0;
+    } else if (indexFree) {
+      // The nearest address that the scale can reach; the index bits that the scale loses are free.
+      const fixed = this.reg(base) + disp;
+      const lost = shift === 0 ? 0 : (rnd.u32() << (32 - shift)) >>> 0;
+      this.c.regs[index] = (((offset - fixed) >>> shift) | lost) >>> 0;
+      target = (fixed + indexValue() + this.segment(segment).base) >>> 0;
     } else if (mod === 2) {
       disp = (offset - this.reg(base) - indexValue()) | 0;
     } else if (base === ESP && !hasIndex && segment === SS) {
@@ -401,7 +427,8 @@ export class Builder {
     for (const p of prefixes) if (p) code.push(p);
     const text = form.row.code;
     // More than 15 bytes are #GP(0), however they come about.
-    if (!this.illegal && rnd.chance(0.6)) this.#lengthen(prefixes.length + 1 + this.tail.length + text.split(" ").length);
+    if (!this.illegal && rnd.chance(0.6))
+      this.#lengthen(prefixes.length + 1 + this.tail.length + text.split(" ").length);
     const bytes = text.replace("+", "").split(" ");
     for (const b of bytes) code.push(Number.parseInt(b, 16));
     if (text.endsWith("+")) (code[code.length - 1] as number) += opcodeRegister;

@@ -4,9 +4,7 @@
 // File: "PVOR", u32 length of a JSON header, the header, then the sections' data. A section is raw deflate of its
 // planes: each kind of field has its own, because neighbours of one kind compress well.
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
-import {
-  CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_REGS, CASE_SELECTORS, NO_VECTOR,
-} from "./format.ts";
+import { CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_REGS, CASE_SELECTORS, NO_VECTOR } from "./format.ts";
 import { comparedFlags, Result } from "./result.ts";
 import { WORLD_BASE } from "./world.ts";
 
@@ -93,7 +91,12 @@ function nearest(cases: DataView, at: number, address: number): { index: number;
 }
 
 /** Encodes normalised results of `count` cases. */
-export function encodeSection(key: string, cases: DataView, offsets: readonly number[], results: readonly Result[]): Section {
+export function encodeSection(
+  key: string,
+  cases: DataView,
+  offsets: readonly number[],
+  results: readonly Result[],
+): Section {
   const planes = new Planes();
   results.forEach((r, n) => {
     const at = offsets[n] as number;
@@ -110,7 +113,8 @@ export function encodeSection(key: string, cases: DataView, offsets: readonly nu
     for (let b = 0; b < 3; b++) planes.put(Plane.Flags0 + b, flags >>> (8 * b));
     planes.number(Plane.Eip, (r.eip - predictedEip(cases, at, r.vector)) | 0);
     let selectorMask = 0;
-    for (let i = 0; i < 6; i++) if (r.selectors[i] !== cases.getUint16(at + CASE_SELECTORS + i * 2, true)) selectorMask |= 1 << i;
+    for (let i = 0; i < 6; i++)
+      if (r.selectors[i] !== cases.getUint16(at + CASE_SELECTORS + i * 2, true)) selectorMask |= 1 << i;
     planes.put(Plane.Selectors, selectorMask);
     for (let i = 0; i < 6; i++) {
       if (!(selectorMask & (1 << i))) continue;
@@ -162,7 +166,12 @@ function predictedEip(cases: DataView, at: number, vector: number): number {
 }
 
 /** Calls `each` with every result of the section, in order; the same Result object is used again. */
-export function decodeSection(section: Section, cases: DataView, offsets: readonly number[], each: (r: Result, n: number) => void): void {
+export function decodeSection(
+  section: Section,
+  cases: DataView,
+  offsets: readonly number[],
+  each: (r: Result, n: number) => void,
+): void {
   const raw = inflateRawSync(section.data);
   const ends: number[] = [];
   const position: number[] = [];

@@ -14,8 +14,32 @@ export interface Form {
 
 /** Without v, z or p operands, but still with an operand size: stack, far transfers, conversions. */
 const SIZED = new Set([
-  "pushf", "pushfd", "popf", "popfd", "pusha", "pushad", "popa", "popad", "iret", "ret", "retf", "leave", "enter",
-  "cbw", "cwd", "cwde", "cdq", "push", "pop", "call", "jmp", "retn", "ins", "outs", "in", "out",
+  "pushf",
+  "pushfd",
+  "popf",
+  "popfd",
+  "pusha",
+  "pushad",
+  "popa",
+  "popad",
+  "iret",
+  "ret",
+  "retf",
+  "leave",
+  "enter",
+  "cbw",
+  "cwd",
+  "cwde",
+  "cdq",
+  "push",
+  "pop",
+  "call",
+  "jmp",
+  "retn",
+  "ins",
+  "outs",
+  "in",
+  "out",
 ]);
 const RELATIVE = /^J/;
 
@@ -46,7 +70,10 @@ export function formsOf(rows: readonly OpcodeRow[]): Form[] {
     for (const operandSize of sizes) {
       for (const rm of kinds) {
         const place = `${row.prefix && row.prefix !== "none" ? `${row.prefix} ` : ""}${row.code}${row.ext === undefined ? "" : `/${row.ext}`}${row.rm === undefined ? "" : `.${row.rm}`}`;
-        const key = `${place} ${row.mnemonic} ${row.operands}`.trim() + (sizes.length > 1 ? ` o${operandSize}` : "") + (rm === "none" ? "" : ` ${rm}`);
+        const key =
+          `${place} ${row.mnemonic} ${row.operands}`.trim() +
+          (sizes.length > 1 ? ` o${operandSize}` : "") +
+          (rm === "none" ? "" : ` ${rm}`);
         if (seen.has(key)) throw new Error(`two opcode rows make the form ${key}`);
         seen.add(key);
         forms.push({ key, row, operands, operandSize, rm });

@@ -1,14 +1,22 @@
 // Cases for a form: chooses operands for its notation (SDM 2D appendix A), lets shape.ts make them interesting, and
 // encodes. The same form and seed always give the same case.
 import { Builder } from "./builder.ts";
+import type { TestCase } from "./format.ts";
 import type { Form } from "./forms.ts";
 import { hasModrm } from "./forms.ts";
-import type { TestCase } from "./format.ts";
 import { hashText, Random } from "./random.ts";
-import {
-  BRANCHES, NEEDS_INT3, NOT_RECORDED, type Placed, shapeAfter, shapeBefore, shapeFarImmediate, shapeImmediate, shapeRegisters,
-} from "./shape.ts";
 import { buildSequence } from "./sequence.ts";
+import {
+  BRANCHES,
+  NEEDS_INT3,
+  NOT_RECORDED,
+  type Placed,
+  shapeAfter,
+  shapeBefore,
+  shapeFarImmediate,
+  shapeImmediate,
+  shapeRegisters,
+} from "./shape.ts";
 import { flagBits } from "./undefined.ts";
 
 /** True when the oracle can say what the form does. */
@@ -82,12 +90,16 @@ export function build(b: Builder, form: Form): void {
   } else if (p.rm >= 0 && operands[0] === "Zb") {
     p.bits = 8;
   }
+  const emit = (value: number, bytes: number): void => {
+    immediate = value;
+    b.immediate(value, bytes);
+  };
   for (const o of operands) {
-    if (o === "Ib" || o === "sIb") b.immediate((immediate = shapeImmediate(b, o)), 1);
-    else if (o === "Iw") b.immediate((immediate = shapeImmediate(b, o)), 2);
-    else if (o === "Iz" || o === "Iv") b.immediate((immediate = shapeImmediate(b, o)), form.operandSize / 8);
-    else if (o === "Jb") b.immediate(rnd.below(256), 1);
-    else if (o === "Jz") b.immediate((immediate = rnd.chance(85) ? rnd.below(0x1000) : rnd.value(32)), form.operandSize / 8);
+    if (o === "Ib" || o === "sIb") emit(shapeImmediate(b, o), 1);
+    else if (o === "Iw") emit(shapeImmediate(b, o), 2);
+    else if (o === "Iz" || o === "Iv") emit(shapeImmediate(b, o), form.operandSize / 8);
+    else if (o === "Jb") emit(rnd.below(256), 1);
+    else if (o === "Jz") emit(rnd.chance(85) ? rnd.below(0x1000) : rnd.value(32), form.operandSize / 8);
     else if (o === "Ob" || o === "Ov") {
       p.bits = o === "Ob" ? 8 : form.operandSize;
       p.linear = b.moffs(b.target(p.bits / 8)).linear;
@@ -96,7 +108,7 @@ export function build(b: Builder, form: Form): void {
   c.undefinedFlags = flagBits(row.undefinedFlags);
   shapeAfter(b, p, immediate);
   const relative = operands[0] === "Jb" || operands[0] === "Jz";
-  b.encode(p.rm < 0 ? 0 : p.rm);
+  b.encode(Math.max(p.rm, 0));
   if (relative) aim(b, operands[0] as string, form.operandSize);
   else if (!BRANCHES.has(row.mnemonic) || NEEDS_INT3.has(row.mnemonic)) b.stopAtInt3();
   if (!b.illegal && rnd.chance(0.7)) {
@@ -110,7 +122,8 @@ function chooseLock(b: Builder): void {
   const { row, operands, rm } = b.form;
   const allowed = row.lock === true && rm === "mem";
   // AMD: LOCK MOV CR0 means CR8, and LOCK VERR and VERW are let through.
-  const strange = /^[CD]d$/.test(operands[0] ?? "") || /^[CD]d$/.test(operands[1] ?? "") || row.mnemonic.startsWith("ver");
+  const strange =
+    /^[CD]d$/.test(operands[0] ?? "") || /^[CD]d$/.test(operands[1] ?? "") || row.mnemonic.startsWith("ver");
   if (allowed) b.lock = b.rnd.chance(14);
   else if (!strange) b.lock = b.rnd.chance(1.5);
   b.illegal = row.op === "UD" || row.mnemonic === "(invalid)" || (b.lock && !allowed);
@@ -133,7 +146,11 @@ function aim(b: Builder, operand: string, operandSize: number): void {
 export class Generator {
   readonly #builder: Builder;
 
-  constructor(form: Form, seed: number, readonly testCase: TestCase) {
+  constructor(
+    form: Form,
+    seed: number,
+    readonly testCase: TestCase,
+  ) {
     this.#builder = new Builder(new Random(hashText(form.key), seed), testCase);
     this.form = form;
   }
@@ -145,4 +162,3 @@ export class Generator {
     return this.testCase;
   }
 }
-

@@ -1,11 +1,11 @@
 // The integer and system forms that the oracle covers, and their fixture.
 import { fileURLToPath } from "node:url";
 import { allRows } from "../../spec/opcodes/table.ts";
+import { type Batch, TestCase } from "./format.ts";
 import { type Form, formsOf } from "./forms.ts";
-import { TestCase, type Batch } from "./format.ts";
 import { Generator, recordable } from "./generate.ts";
-import { sequenceForms } from "./sequence.ts";
 import { invalidRows } from "./invalid.ts";
+import { sequenceForms } from "./sequence.ts";
 
 const FAMILIES = new Set(["hot", "int", "flow", "system"]);
 

@@ -30,7 +30,20 @@ export const invalidRows: readonly OpcodeRow[] = [
   hole("0F C7", { ext: 0, mod: "mem" }),
   hole("0F C7", { ext: 2, mod: "mem" }),
   hole("0F B8", { prefix: "none" }, "Gv,Ev"),
-  ...["0F 04", "0F 0A", "0F 0C", "0F 25", "0F 27", "0F 36", "0F 39", "0F 3B", "0F 3C", "0F 3D", "0F 3E", "0F 3F", "0F A6", "0F A7"].map(
-    (code) => hole(code),
-  ),
+  ...[
+    "0F 04",
+    "0F 0A",
+    "0F 0C",
+    "0F 25",
+    "0F 27",
+    "0F 36",
+    "0F 39",
+    "0F 3B",
+    "0F 3C",
+    "0F 3D",
+    "0F 3E",
+    "0F 3F",
+    "0F A6",
+    "0F A7",
+  ].map((code) => hole(code)),
 ];

@@ -1,11 +1,12 @@
 // npm run oracle:record: runs the fixture's cases on this machine's CPU and writes test/isa/fixtures/integer.bin.
+// npm run oracle:record -- --check: runs them and reports where this CPU differs from the recorded one.
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
-import { encodeSection, type Section, writeFixture } from "./fixture.ts";
+import { decodeSection, digestOf, encodeSection, readFixture, type Section, writeFixture } from "./fixture.ts";
 import { Batch } from "./format.ts";
 import { buildHarness, runOnHardware } from "./hardware.ts";
-import { fillBatch, FIXTURE_CASES, FIXTURE_SEED, INTEGER_FIXTURE, integerForms, viewOf } from "./integer.ts";
-import { normalise, readResult, Result } from "./result.ts";
+import { FIXTURE_CASES, FIXTURE_SEED, fillBatch, INTEGER_FIXTURE, integerForms, viewOf } from "./integer.ts";
+import { agree, compareResults, describeCase, normalise, Result, readResult } from "./result.ts";
 
 function cpuModel(): string {
   const info = readFileSync("/proc/cpuinfo", "latin1");
@@ -13,9 +14,12 @@ function cpuModel(): string {
   return `${field("vendor_id")} family ${field("cpu family")} model ${field("model")} stepping ${field("stepping")}`;
 }
 
+const check = process.argv.includes("--check");
 const harness = buildHarness();
 const batch = new Batch();
 const sections: Section[] = [];
+const recorded = check ? readFixture(readFileSync(INTEGER_FIXTURE)) : undefined;
+let differences = 0;
 for (const form of integerForms()) {
   const offsets = fillBatch(batch, form, FIXTURE_SEED, FIXTURE_CASES);
   const cases = viewOf(batch.cases);
@@ -28,9 +32,36 @@ for (const form of integerForms()) {
     normalise(cases, at, r);
     results.push(r);
   }
-  sections.push(encodeSection(form.key, cases, offsets, results));
+  if (recorded === undefined) {
+    sections.push(encodeSection(form.key, cases, offsets, results));
+    continue;
+  }
+  const section = recorded.sections.get(form.key);
+  if (section === undefined || section.digest !== digestOf(batch.cases)) {
+    console.log(`${form.key}: not recorded, or for other cases`);
+    differences++;
+    continue;
+  }
+  decodeSection(section, cases, offsets, (expected, n) => {
+    const got = results[n] as Result;
+    if (agree(expected, got)) return;
+    differences++;
+    console.log(
+      [`${form.key} #${n}`, ...describeCase(cases, offsets[n] as number), ...compareResults(expected, got)].join(
+        "\n    ",
+      ),
+    );
+  });
+}
+if (check) {
+  console.log(
+    `this CPU (${cpuModel()}) differs from the recorded one (${recorded?.header.cpu}) in ${differences} cases`,
+  );
+  process.exit(differences > 0 ? 1 : 0);
 }
 const file = writeFixture({ command: "npm run oracle:record", cpu: cpuModel(), seed: FIXTURE_SEED }, sections);
 mkdirSync(dirname(INTEGER_FIXTURE), { recursive: true });
 writeFileSync(INTEGER_FIXTURE, file);
-console.log(`${sections.length} forms, ${sections.length * FIXTURE_CASES} vectors, ${file.length} bytes: ${INTEGER_FIXTURE}`);
+console.log(
+  `${sections.length} forms, ${sections.length * FIXTURE_CASES} vectors, ${file.length} bytes: ${INTEGER_FIXTURE}`,
+);

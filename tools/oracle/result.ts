@@ -1,8 +1,33 @@
 // What an instruction did: the harness reports it, a fixture stores it, the core under test produces it.
 import {
-  CASE_ADDRESS, CASE_ANY_FAULT_ADDRESS, CASE_CODE, CASE_CODE_LENGTH, CASE_EFLAGS, CASE_EIP, CASE_FLAGS, CASE_INT3, CASE_PATCH_COUNT, CASE_REGS,
-  CASE_SELECTORS, CASE_UNDEFINED, CASE_UNDEFINED_ADDRESS, CASE_UNDEFINED_LENGTH, CASE_UNDEFINED_ON_FAULT, CASE_UNDEFINED_REGS, FLAGS_COMPARED, NO_VECTOR, patchesOffset,
-  RESULT_CR2, RESULT_DIFF_COUNT, RESULT_DIFFS, RESULT_EFLAGS, RESULT_EIP, RESULT_ERROR, RESULT_REGS, RESULT_SELECTORS, RESULT_VECTOR,
+  CASE_ADDRESS,
+  CASE_ANY_FAULT_ADDRESS,
+  CASE_CODE,
+  CASE_CODE_LENGTH,
+  CASE_EFLAGS,
+  CASE_EIP,
+  CASE_FLAGS,
+  CASE_INT3,
+  CASE_PATCH_COUNT,
+  CASE_REGS,
+  CASE_SELECTORS,
+  CASE_UNDEFINED,
+  CASE_UNDEFINED_ADDRESS,
+  CASE_UNDEFINED_LENGTH,
+  CASE_UNDEFINED_ON_FAULT,
+  CASE_UNDEFINED_REGS,
+  FLAGS_COMPARED,
+  NO_VECTOR,
+  patchesOffset,
+  RESULT_CR2,
+  RESULT_DIFF_COUNT,
+  RESULT_DIFFS,
+  RESULT_EFLAGS,
+  RESULT_EIP,
+  RESULT_ERROR,
+  RESULT_REGS,
+  RESULT_SELECTORS,
+  RESULT_VECTOR,
 } from "./format.ts";
 
 export interface MemoryChange {
@@ -56,7 +81,9 @@ export function comparedFlags(cases: DataView, at: number): number {
 
 /** True when EIP is no longer at the case's instruction. */
 function wentElsewhere(cases: DataView, at: number, r: Result): boolean {
-  return r.eip !== cases.getUint32(at + CASE_EIP, true) || r.selectors[1] !== cases.getUint16(at + CASE_SELECTORS + 2, true);
+  return (
+    r.eip !== cases.getUint32(at + CASE_EIP, true) || r.selectors[1] !== cases.getUint16(at + CASE_SELECTORS + 2, true)
+  );
 }
 
 /**
@@ -79,6 +106,8 @@ export function normalise(cases: DataView, at: number, r: Result): void {
   const undefinedNow = (r.vector === NO_VECTOR) === ((flags & CASE_UNDEFINED_ON_FAULT) === 0);
   if (regs && undefinedNow) for (let i = 0; i < 8; i++) if (regs & (1 << i)) r.regs[i] = 0;
   if (r.vector !== 14) r.cr2 = 0;
+  // A null selector other than 0 becomes 0 when an interrupt happens to return to CPL 3 (SDM 2A IRET).
+  for (let i = 0; i < 6; i++) if ((r.selectors[i] as number) <= 3) r.selectors[i] = 0;
   const length = cases.getUint8(at + CASE_UNDEFINED_LENGTH);
   if (length === 0 || r.changes.length === 0) return;
   if (r.vector === NO_VECTOR && flags & CASE_UNDEFINED_ON_FAULT) return;
@@ -104,8 +133,17 @@ const REGISTER_NAMES = ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"] 
 const SEGMENT_NAMES = ["es", "cs", "ss", "ds", "fs", "gs"] as const;
 const VECTORS = "#DE #DB NMI #BP #OF #BR #UD #NM #DF CSO #TS #NP #SS #GP #PF 15 #MF #AC #MC #XM".split(" ");
 const FLAG_NAMES: readonly (readonly [number, string])[] = [
-  [0x800, "O"], [0x80, "S"], [0x40, "Z"], [0x10, "A"], [0x4, "P"], [0x1, "C"], [0x400, "D"], [0x100, "T"], [0x4000, "NT"],
-  [0x40000, "AC"], [0x200000, "ID"],
+  [0x800, "O"],
+  [0x80, "S"],
+  [0x40, "Z"],
+  [0x10, "A"],
+  [0x4, "P"],
+  [0x1, "C"],
+  [0x400, "D"],
+  [0x100, "T"],
+  [0x4000, "NT"],
+  [0x40000, "AC"],
+  [0x200000, "ID"],
 ];
 
 export function flagText(f: number): string {
@@ -125,7 +163,8 @@ export function compareResults(expected: Result, got: Result): string[] {
     out.push(`${name}: expected ${e}, got ${g}`);
   };
   if (expected.vector !== got.vector) differ("outcome", vectorText(expected.vector), vectorText(got.vector));
-  else if (expected.error !== got.error) differ(`${vectorText(expected.vector)} error code`, hex(expected.error), hex(got.error));
+  else if (expected.error !== got.error)
+    differ(`${vectorText(expected.vector)} error code`, hex(expected.error), hex(got.error));
   if (expected.vector === got.vector && expected.cr2 !== got.cr2) differ("cr2", hex(expected.cr2), hex(got.cr2));
   for (let i = 0; i < 8; i++) {
     if (expected.regs[i] !== got.regs[i])
@@ -137,7 +176,8 @@ export function compareResults(expected: Result, got: Result): string[] {
     if (expected.selectors[i] !== got.selectors[i])
       differ(SEGMENT_NAMES[i] as string, hex(expected.selectors[i] as number, 4), hex(got.selectors[i] as number, 4));
   }
-  const text = (r: Result): string => r.changes.map((c) => `[${hex(c.address)}]=${bytesText(c.bytes)}`).join(" ") || "unchanged";
+  const text = (r: Result): string =>
+    r.changes.map((c) => `[${hex(c.address)}]=${bytesText(c.bytes)}`).join(" ") || "unchanged";
   if (!sameChanges(expected, got)) differ("memory", text(expected), text(got));
   return out;
 }
@@ -155,7 +195,8 @@ function sameChanges(a: Result, b: Result): boolean {
 
 /** True when two normalised results agree; the fast path of compareResults. */
 export function agree(a: Result, b: Result): boolean {
-  if (a.vector !== b.vector || a.error !== b.error || a.cr2 !== b.cr2 || a.eip !== b.eip || a.eflags !== b.eflags) return false;
+  if (a.vector !== b.vector || a.error !== b.error || a.cr2 !== b.cr2 || a.eip !== b.eip || a.eflags !== b.eflags)
+    return false;
   for (let i = 0; i < 8; i++) if (a.regs[i] !== b.regs[i]) return false;
   for (let i = 0; i < 6; i++) if (a.selectors[i] !== b.selectors[i]) return false;
   return sameChanges(a, b);
@@ -177,7 +218,9 @@ export function describeCase(cases: DataView, at: number): string[] {
   const patches: string[] = [];
   for (let n = cases.getUint8(at + CASE_PATCH_COUNT); n > 0; n--) {
     const length = cases.getUint32(p + 4, true);
-    patches.push(`[${hex(cases.getUint32(p, true))}]=${bytesText(new Uint8Array(cases.buffer, cases.byteOffset + p + 8, length))}`);
+    patches.push(
+      `[${hex(cases.getUint32(p, true))}]=${bytesText(new Uint8Array(cases.buffer, cases.byteOffset + p + 8, length))}`,
+    );
     p += 8 + ((length + 3) & ~3);
   }
   if (patches.length) out.push(`memory ${patches.join(" ")}`);

@@ -12,12 +12,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { CoreMachine } from "../../test/isa/machine.ts";
-import type { Form } from "./forms.ts";
 import { Batch, CASE_CODE, CASE_CODE_LENGTH, CASE_SELECTORS, TestCase } from "./format.ts";
+import type { Form } from "./forms.ts";
 import { Generator } from "./generate.ts";
 import { buildHarness, runOnHardware } from "./hardware.ts";
 import { integerForms, viewOf } from "./integer.ts";
-import { agree, compareResults, describeCase, normalise, readResult, Result } from "./result.ts";
+import { agree, compareResults, describeCase, normalise, Result, readResult } from "./result.ts";
 import { CS, segmentOf } from "./world.ts";
 
 const { values } = parseArgs({
@@ -41,7 +41,9 @@ const seed = values.seed === undefined ? Date.now() >>> 0 : number("seed", value
 const show = number("show", values.show);
 const index = values.index === undefined ? -1 : number("index", values.index);
 const wanted = values.op ?? [];
-const forms = integerForms().filter((f) => wanted.length === 0 || wanted.some((w) => f.key.toLowerCase().includes(w.toLowerCase())));
+const forms = integerForms().filter(
+  (f) => wanted.length === 0 || wanted.some((w) => f.key.toLowerCase().includes(w.toLowerCase())),
+);
 if (forms.length === 0) {
   console.error(`no form's key contains ${wanted.join(" or ")}`);
   process.exit(2);
@@ -57,8 +59,23 @@ function disassemble(cases: DataView, at: number): string {
   const path = join(tmpdir(), `paravane-oracle-${process.pid}.bin`);
   writeFileSync(path, code);
   const big = segmentOf(cases.getUint16(at + CASE_SELECTORS + CS * 2, true)).big;
-  const text = execFileSync("objdump", ["-D", "-b", "binary", "-m", big ? "i386" : "i8086", "-M", "intel", path]).toString();
-  return text.split("\n").filter((l) => /^\s+[0-9a-f]+:\t/.test(l)).map((l) => l.split("\t")[2] ?? "").join("; ").replace(/\s+/g, " ").trim();
+  const text = execFileSync("objdump", [
+    "-D",
+    "-b",
+    "binary",
+    "-m",
+    big ? "i386" : "i8086",
+    "-M",
+    "intel",
+    path,
+  ]).toString();
+  return text
+    .split("\n")
+    .filter((l) => /^\s+[0-9a-f]+:\t/.test(l))
+    .map((l) => l.split("\t")[2] ?? "")
+    .join("; ")
+    .replace(/\s+/g, " ")
+    .trim();
 }
 
 interface Tally {
@@ -103,7 +120,11 @@ function flush(): void {
     tally.kinds.set(kind, (tally.kinds.get(kind) ?? 0) + 1);
     if (tally.examples.length < show) {
       tally.examples.push(
-        [`#${n}  ${disassemble(cases, offset)}`, ...describeCase(cases, offset), ...differences.map((d) => `* ${d}`)].join("\n      "),
+        [
+          `#${n}  ${disassemble(cases, offset)}`,
+          ...describeCase(cases, offset),
+          ...differences.map((d) => `* ${d}`),
+        ].join("\n      "),
       );
     }
   }
@@ -128,14 +149,24 @@ flush();
 
 const bad = tallies.filter((t) => t.wrong > 0 || index >= 0).sort((a, b) => b.wrong / b.cases - a.wrong / a.cases);
 for (const t of bad) {
-  const kinds = [...t.kinds].sort((a, b) => b[1] - a[1]).slice(0, 5).map(([k, n]) => `${n} x ${k || "agree"}`).join("; ");
+  const kinds = [...t.kinds]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 5)
+    .map(([k, n]) => `${n} x ${k || "agree"}`)
+    .join("; ");
   console.log(`${t.form.key}: ${t.wrong} of ${t.cases} disagree (${kinds})  op ${t.form.row.op}`);
   for (const e of t.examples) console.log(`    ${e}`);
 }
 const wrong = tallies.reduce((n, t) => n + t.wrong, 0);
 const byOp = new Map<string, number>();
 for (const t of bad) byOp.set(t.form.row.op, (byOp.get(t.form.row.op) ?? 0) + t.wrong);
-if (byOp.size) console.log(`\nby op: ${[...byOp].sort((a, b) => b[1] - a[1]).map(([op, n]) => `${op} ${n}`).join(", ")}`);
+if (byOp.size)
+  console.log(
+    `\nby op: ${[...byOp]
+      .sort((a, b) => b[1] - a[1])
+      .map(([op, n]) => `${op} ${n}`)
+      .join(", ")}`,
+  );
 const seconds = (performance.now() - started) / 1000;
 console.log(
   `${total} cases of ${forms.length} forms, seed ${seed}: ${wrong} disagree in ${bad.length} forms. ` +

@@ -2,16 +2,23 @@
 // compare-and-branch, blocks that are linked, left in the middle or run again, calls, and code that changes the code
 // behind it. Every flag that is read is defined, by the SDM; what is undefined at the end is not compared.
 // A program ends at UD2, on the CPU as in the core.
-import { type Builder, EAX, EBP, EBX, ECX, EDI, EDX, ESI } from "./builder.ts";
-import type { Form } from "./forms.ts";
-import { CASE_INT3, CASE_SEQUENCE } from "./format.ts";
+
 import type { OpcodeRow } from "../../spec/opcodes/row.ts";
+import { type Builder, EAX, EBP, EBX, ECX, EDI, EDX, ESI } from "./builder.ts";
+import { CASE_INT3, CASE_SEQUENCE } from "./format.ts";
+import type { Form } from "./forms.ts";
 import { AF, CF, OF, PF, SF, undefinedAfterShift, ZF } from "./undefined.ts";
 import { CODE, CODE_SIZE, CS, DATA, DS, ES, ldtSelector, SS, USER_CS, USER_DS, WORLD_BASE } from "./world.ts";
 
 const ALL = OF | SF | ZF | AF | PF | CF;
 const SEQUENCE_ROW: OpcodeRow = { code: "", mnemonic: "(sequence)", operands: "", op: "SEQUENCE", family: "flow" };
-const kind = (key: string): Form => ({ key: `(sequence) ${key}`, row: SEQUENCE_ROW, operands: [], operandSize: 32, rm: "none" });
+const kind = (key: string): Form => ({
+  key: `(sequence) ${key}`,
+  row: SEQUENCE_ROW,
+  operands: [],
+  operandSize: 32,
+  rm: "none",
+});
 const STRAIGHT = kind("straight");
 const LOOPS = kind("loop");
 const STRAIGHT16 = kind("straight, 16-bit code");
@@ -80,7 +87,11 @@ class Program {
 
   #imm(size: Size): number[] {
     const v = this.#rnd.value(size);
-    return size === 8 ? [v] : size === 16 ? [v & 0xff, v >>> 8] : [v & 0xff, (v >>> 8) & 0xff, (v >>> 16) & 0xff, v >>> 24];
+    return size === 8
+      ? [v]
+      : size === 16
+        ? [v & 0xff, v >>> 8]
+        : [v & 0xff, (v >>> 8) & 0xff, (v >>> 16) & 0xff, v >>> 24];
   }
 
   /** ModRM of [EBX + disp] or, in 16-bit code, [BX + disp]. */
@@ -106,7 +117,10 @@ class Program {
 
   /** A move of an immediate that a store may rewrite. */
   victim(): Step {
-    return { bytes: [...this.#prefix(32), 0xb8 + this.#reg(), ...this.#imm(32)], immediateAt: this.#prefix(32).length + 1 };
+    return {
+      bytes: [...this.#prefix(32), 0xb8 + this.#reg(), ...this.#imm(32)],
+      immediateAt: this.#prefix(32).length + 1,
+    };
   }
 
   step(): Step {
@@ -115,16 +129,21 @@ class Program {
     const p = this.#prefix(size);
     const w = size === 8 ? 0 : 1;
     switch (rnd.below(30)) {
-      case 0: case 1: case 2: case 3: {
+      case 0:
+      case 1:
+      case 2:
+      case 3: {
         const op = rnd.below(8);
         const form = rnd.below(4);
         const flags = { reads: op === 2 || op === 3 ? CF : 0, ...aluFlags(op) };
         if (form === 0) return { bytes: [...p, (op << 3) | w, ...this.#rm(this.#source(size), size)], ...flags };
-        if (form === 1) return { bytes: [...p, (op << 3) | 2 | w, ...this.#rmSource(this.#sized(size), size)], ...flags };
+        if (form === 1)
+          return { bytes: [...p, (op << 3) | 2 | w, ...this.#rmSource(this.#sized(size), size)], ...flags };
         if (form === 2) return { bytes: [...p, 0x80 | w, ...this.#rm(op, size), ...this.#imm(size)], ...flags };
         return { bytes: [...p, w ? 0x83 : 0x80, ...this.#rm(op, size), ...this.#imm(8)], ...flags };
       }
-      case 4: case 5: {
+      case 4:
+      case 5: {
         // Compare or test, and right after it something that reads the flags: what interpreters like to fuse.
         const cmp = rnd.chance(60);
         return {
@@ -137,27 +156,32 @@ class Program {
       case 7:
         return { bytes: [...p, 0x8a | w, ...this.#rmSource(this.#sized(size), size)] };
       case 8: {
-        const bytes = size === 8 ? [0xb0 + this.#sized(8), ...this.#imm(8)] : [...p, 0xb8 + this.#reg(), ...this.#imm(size)];
+        const bytes =
+          size === 8 ? [0xb0 + this.#sized(8), ...this.#imm(8)] : [...p, 0xb8 + this.#reg(), ...this.#imm(size)];
         return { bytes, immediateAt: size === 8 ? 1 : p.length + 1 };
       }
       case 9:
         return { bytes: [...p, 0xc6 | w, ...this.#memory(0), ...this.#imm(size)] };
-      case 10: case 11: {
+      case 10:
+      case 11: {
         const dec = rnd.below(2);
         const flags = { writes: ALL & ~CF };
         if (size !== 8 && rnd.chance(60)) return { bytes: [...p, (dec ? 0x48 : 0x40) + this.#reg()], ...flags };
         return { bytes: [...p, 0xfe | w, ...this.#rm(dec, size)], ...flags };
       }
-      case 12: case 13: {
+      case 12:
+      case 13: {
         const op = rnd.pick([0, 1, 2, 3, 4, 5, 7]);
         const name = ["rol", "ror", "rcl", "rcr", "shl", "shr", "", "sar"][op] as string;
         const reads = op === 2 || op === 3 ? CF : 0;
         const written = op < 4 ? OF | CF : ALL;
         const how = rnd.below(3);
-        if (how === 2) return { bytes: [...p, 0xd2 | w, ...this.#rm(op, size)], reads, undefines: OF | AF | CF, maybe: true };
+        if (how === 2)
+          return { bytes: [...p, 0xd2 | w, ...this.#rm(op, size)], reads, undefines: OF | AF | CF, maybe: true };
         const count = how === 0 ? 1 : rnd.chance(80) ? rnd.below(32) : rnd.below(256);
         const undefines = undefinedAfterShift(name, count, size);
-        const bytes = how === 0 ? [...p, 0xd0 | w, ...this.#rm(op, size)] : [...p, 0xc0 | w, ...this.#rm(op, size), count];
+        const bytes =
+          how === 0 ? [...p, 0xd0 | w, ...this.#rm(op, size)] : [...p, 0xc0 | w, ...this.#rm(op, size), count];
         return (count & 31) === 0 ? { bytes, reads } : { bytes, reads, undefines, writes: written & ~undefines };
       }
       case 14: {
@@ -234,7 +258,8 @@ class Program {
         const op = 4 + rnd.below(4);
         return {
           bytes: [...q, 0x0f, 0xba, 0xc0 | (op << 3) | this.#reg(), rnd.below(40)],
-          writes: CF, undefines: OF | SF | AF | PF,
+          writes: CF,
+          undefines: OF | SF | AF | PF,
         };
       }
       case 26: {

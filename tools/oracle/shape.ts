@@ -22,18 +22,71 @@ export interface Placed {
 const L = ldtSelector;
 /** Selectors that instructions load. Nothing that could enter 64-bit code. */
 const SELECTORS = [
-  0, 0, 1, 3, USER_DS, USER_DS, USER_CS, L(1), L(2), L(2), L(3), L(3), L(4), L(5), L(6), L(7), L(8), L(9), L(10), L(11), L(12),
-  L(13), L(14), L(16), L(17), L(2) & ~3, (L(3) & ~3) | 1, L(19), L(40), L(0x1fff), KERNEL_DS, KERNEL_DS | 3, USER_DS & ~3,
+  0,
+  0,
+  1,
+  3,
+  USER_DS,
+  USER_DS,
+  USER_CS,
+  L(1),
+  L(2),
+  L(2),
+  L(3),
+  L(3),
+  L(4),
+  L(5),
+  L(6),
+  L(7),
+  L(8),
+  L(9),
+  L(10),
+  L(11),
+  L(12),
+  L(13),
+  L(14),
+  L(16),
+  L(17),
+  L(2) & ~3,
+  (L(3) & ~3) | 1,
+  L(19),
+  L(40),
+  L(0x1fff),
+  KERNEL_DS,
+  KERNEL_DS | 3,
+  USER_DS & ~3,
 ] as const;
 const STACK_SELECTORS = [USER_DS, L(2), L(3), L(13), L(14), L(7), L(11), L(8), 0, L(2) & ~3, KERNEL_DS, L(16)] as const;
 const CODE_SELECTORS = [
-  USER_CS, USER_CS, USER_CS, L(1), L(1), L(8), L(8), L(9), L(15), L(18), L(10), L(12), L(2), 0, 2, L(8) & ~3, (L(8) & ~3) | 1,
-  USER_CS & ~3, L(19), KERNEL_DS,
+  USER_CS,
+  USER_CS,
+  USER_CS,
+  L(1),
+  L(1),
+  L(8),
+  L(8),
+  L(9),
+  L(15),
+  L(18),
+  L(10),
+  L(12),
+  L(2),
+  0,
+  2,
+  L(8) & ~3,
+  (L(8) & ~3) | 1,
+  USER_CS & ~3,
+  L(19),
+  KERNEL_DS,
 ] as const;
 
 function shiftCount(b: Builder): number {
   const { rnd } = b;
-  return rnd.chance(75) ? rnd.below(34) : rnd.chance(50) ? rnd.pick([1, 7, 8, 15, 16, 31, 32, 33, 0x80, 0xff]) : rnd.below(256);
+  return rnd.chance(75)
+    ? rnd.below(34)
+    : rnd.chance(50)
+      ? rnd.pick([1, 7, 8, 15, 16, 31, 32, 33, 0x80, 0xff])
+      : rnd.below(256);
 }
 
 /** Bits of the accumulator of an E operand. */
@@ -56,10 +109,19 @@ function roomToPop(b: Builder, bytes: number): void {
 function ebpOnStack(b: Builder): void {
   const { rnd } = b;
   const ss = b.segment(SS);
-  const at = rnd.chance(85) ? 64 + rnd.below(STACK_SIZE - 128) : rnd.chance(50) ? rnd.below(20) : STACK_SIZE - rnd.below(12);
+  const at = rnd.chance(85)
+    ? 64 + rnd.below(STACK_SIZE - 128)
+    : rnd.chance(50)
+      ? rnd.below(20)
+      : STACK_SIZE - rnd.below(12);
   let ebp = (STACK + at - ss.base) >>> 0;
   if (!ss.big && rnd.chance(60)) ebp = ((rnd.u32() & 0xffff0000) | (ebp & 0xffff)) >>> 0;
   b.setReg(EBP, ebp);
+}
+
+/** Where some pushes leave the segment and others the mapped pages, the order of the pushes would show. */
+function noWrap(b: Builder): void {
+  if (!b.segment(SS).big && (b.reg(ESP) & 0xffff) < 64) b.easyStack();
 }
 
 type Shaper = (b: Builder) => void;
@@ -182,16 +244,34 @@ function popSelector(b: Builder, selectors: readonly number[]): void {
 const before: Record<string, Shaper> = {
   div: divide,
   idiv: divide,
-  loop, loope: loop, loopne: loop, jcxz: loop,
-  movsb: string, movs: string, cmpsb: string, cmps: string, stosb: string, stos: string, lodsb: string, lods: string,
-  scasb: string, scas: string, insb: string, ins: string, outsb: string, outs: string,
+  loop,
+  loope: loop,
+  loopne: loop,
+  jcxz: loop,
+  movsb: string,
+  movs: string,
+  cmpsb: string,
+  cmps: string,
+  stosb: string,
+  stos: string,
+  lodsb: string,
+  lods: string,
+  scasb: string,
+  scas: string,
+  insb: string,
+  ins: string,
+  outsb: string,
+  outs: string,
   xlat: (b) => {
     const linear = b.target(1);
     if (b.rnd.chance(25)) b.override = b.rnd.below(6);
     const al = b.reg(EAX) & 0xff;
     b.pointReg(EBX, b.override >= 0 ? b.override : DS, linear - al);
   },
-  enter: ebpOnStack,
+  enter: (b) => {
+    noWrap(b);
+    ebpOnStack(b);
+  },
   leave: ebpOnStack,
   ret: (b) => {
     roomToPop(b, 8);
@@ -209,11 +289,15 @@ const before: Record<string, Shaper> = {
   popf: popFlags,
   pop: (b) => {
     const operand = b.form.operands[0] as string;
-    if (/^[A-Z]S$/.test(operand)) popSelector(b, operand === "SS" ? STACK_SELECTORS : SELECTORS);
-    else roomToPop(b, 4);
-    if (operand === "SS") b.stopAtInt3();
+    if (/^[A-Z]S$/.test(operand)) {
+      popSelector(b, operand === "SS" ? STACK_SELECTORS : SELECTORS);
+      if (operand === "SS") b.stopAtInt3();
+      return;
+    }
+    roomToPop(b, 4);
     if (b.rnd.chance(50)) b.patchValue(b.stackLinear(), b.rnd.value(32), 4);
   },
+  pusha: noWrap,
   popa: (b) => {
     roomToPop(b, 32);
     // A fault may come after some registers are loaded; ESP is what makes it restartable.
@@ -222,6 +306,7 @@ const before: Record<string, Shaper> = {
   },
   callf: (b) => {
     if (b.rnd.chance(60)) b.easyStack();
+    else noWrap(b);
   },
   call: (b) => {
     // A target beyond the limit and a full stack at once: #GP first by the SDM, #SS first on AMD.
@@ -243,7 +328,16 @@ export function shapeBefore(b: Builder): void {
 export function shapeImmediate(b: Builder, operand: string): number {
   const { rnd, form } = b;
   switch (form.row.mnemonic) {
-    case "rol": case "ror": case "rcl": case "rcr": case "shl": case "shr": case "sal": case "sar": case "shld": case "shrd":
+    case "rol":
+    case "ror":
+    case "rcl":
+    case "rcr":
+    case "shl":
+    case "shr":
+    case "sal":
+    case "sar":
+    case "shld":
+    case "shrd":
       return shiftCount(b);
     case "enter":
       if (operand === "Iw") return rnd.chance(85) ? rnd.below(0x180) : rnd.value(16);
@@ -267,25 +361,32 @@ export function shapeImmediate(b: Builder, operand: string): number {
 export function shapeRegisters(b: Builder, p: Placed): void {
   const { rnd, form } = b;
   switch (form.row.mnemonic) {
-    case "bt": case "bts": case "btr": case "btc":
+    case "bt":
+    case "bts":
+    case "btr":
+    case "btc":
       if (form.operands[1] === "Gv" && form.rm === "mem") {
         // The bit offset moves the access; small enough to stay in the world.
         const range = form.operandSize === 16 ? 0x8000 : 0x10000;
         if (p.reg !== ESP) b.setPart(p.reg, form.operandSize, rnd.below(range) - range / 2);
       }
       return;
-    case "lar": case "lsl":
+    case "lar":
+    case "lsl":
       if (p.rm >= 0) b.setPart(p.rm, 16, rnd.pick(SELECTORS));
       return;
-    case "verr": case "verw":
+    case "verr":
+    case "verw":
       if (p.rm >= 0) b.setPart(p.rm, 16, rnd.pick(SELECTORS));
       return;
     case "mov":
-      if (form.operands[0] === "Sw" && p.rm >= 0) b.setPart(p.rm, 16, rnd.pick(p.reg === SS ? STACK_SELECTORS : SELECTORS));
+      if (form.operands[0] === "Sw" && p.rm >= 0)
+        b.setPart(p.rm, 16, rnd.pick(p.reg === SS ? STACK_SELECTORS : SELECTORS));
       return;
     case "bound":
       return;
-    case "call": case "jmp":
+    case "call":
+    case "jmp":
       if (p.rm >= 0 && p.rm !== ESP && form.operands[0]?.startsWith("E")) {
         b.setPart(p.rm, form.operandSize, b.codeTarget());
       }
@@ -316,10 +417,18 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
       b.patchValue(p.linear + 4, rnd.value(32), bytes - 4);
     }
   }
-  const value = (): number =>
-    p.linear >= 0 ? b.peek(p.linear, bytes) : b.getPart(p.rm, p.bits);
+  const value = (): number => (p.linear >= 0 ? b.peek(p.linear, bytes) : b.getPart(p.rm, p.bits));
   switch (m) {
-    case "rol": case "ror": case "rcl": case "rcr": case "shl": case "shr": case "sal": case "sar": case "shld": case "shrd": {
+    case "rol":
+    case "ror":
+    case "rcl":
+    case "rcr":
+    case "shl":
+    case "shr":
+    case "sal":
+    case "sar":
+    case "shld":
+    case "shrd": {
       const count = form.operands.includes("CL") ? b.reg(ECX) & 0xff : form.operands.includes("1") ? 1 : immediate;
       c.undefinedFlags = undefinedAfterShift(m, count, p.bits);
       if (m.length === 4 && m !== "sal" && (count & 31) > p.bits) {
@@ -329,7 +438,8 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
       }
       return;
     }
-    case "bsf": case "bsr":
+    case "bsf":
+    case "bsr":
       if (value() === 0) c.undefinedRegs |= 1 << p.reg;
       return;
     case "cmpxchg":
@@ -350,7 +460,11 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
       }
       return;
     }
-    case "les": case "lds": case "lss": case "lfs": case "lgs": {
+    case "les":
+    case "lds":
+    case "lss":
+    case "lfs":
+    case "lgs": {
       const t = offsetAndSelector(b, m === "lss" ? STACK_SELECTORS : SELECTORS);
       const n = form.operandSize / 8;
       // What cannot be patched must still not be an arbitrary selector: it may name 64-bit code, but as data.
@@ -359,7 +473,10 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
       if (m === "lss") b.stopAtInt3();
       return;
     }
-    case "lar": case "lsl": case "verr": case "verw":
+    case "lar":
+    case "lsl":
+    case "verr":
+    case "verw":
       if (p.linear >= 0 && rnd.chance(95)) b.patchValue(p.linear, rnd.pick(SELECTORS), 2);
       return;
     case "mov":
@@ -376,17 +493,20 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
         c.eflags &= ~0x40000;
       }
       return;
-    case "call": case "jmp": {
+    case "call":
+    case "jmp": {
       if (m === "call") halfPushed(b, 4);
       if (!form.operands[0]?.startsWith("E")) return;
       if (p.linear >= 0) b.patchValue(p.linear, b.codeTarget(), bytes);
       if (b.trapsAt(value())) b.stopAtInt3();
       return;
     }
-    case "enter": case "pusha":
+    case "enter":
+    case "pusha":
       halfPushed(b, m === "pusha" ? 32 : 128);
       return;
-    case "callf": case "jmpf": {
+    case "callf":
+    case "jmpf": {
       if (m === "callf") halfPushed(b, 8);
       if (p.linear < 0) return;
       const t = farTarget(b);
@@ -406,7 +526,7 @@ export function shapeFarImmediate(b: Builder): void {
 }
 
 /** Mnemonics whose case cannot stop by single step: TF would be seen, changed or held off. */
-export const NEEDS_INT3 = new Set(["pushf", "popf", "iret", "int1"]);
+export const NEEDS_INT3 = new Set(["pushf", "popf", "iret"]);
 /** Mnemonics that leave for an address which is not the next instruction. */
 export const BRANCHES = new Set(["call", "jmp", "ret", "retf", "iret", "callf", "jmpf", "int", "int3", "into"]);
 
@@ -415,10 +535,20 @@ export const BRANCHES = new Set(["call", "jmp", "ret", "retf", "iret", "callf", 
  * place: they have their own tests.
  */
 export const NOT_RECORDED: Record<string, string> = {
+  int1: "the hypervisor of the recording machine gives its own EIP",
   cpuid: "the CPU model's own answer",
-  rdtsc: "time", rdtscp: "time", rdpmc: "time",
-  sgdt: "UMIP: emulated by the kernel", sidt: "UMIP: emulated by the kernel", sldt: "UMIP: emulated by the kernel",
-  str: "UMIP: emulated by the kernel", smsw: "UMIP: emulated by the kernel",
-  sysenter: "enters the kernel", syscall: "enters the kernel", vmcall: "leaves for the hypervisor", vmmcall: "leaves for the hypervisor",
-  monitor: "depends on the hypervisor", mwait: "depends on the hypervisor",
+  rdtsc: "time",
+  rdtscp: "time",
+  rdpmc: "time",
+  sgdt: "UMIP: emulated by the kernel",
+  sidt: "UMIP: emulated by the kernel",
+  sldt: "UMIP: emulated by the kernel",
+  str: "UMIP: emulated by the kernel",
+  smsw: "UMIP: emulated by the kernel",
+  sysenter: "enters the kernel",
+  syscall: "enters the kernel",
+  vmcall: "leaves for the hypervisor",
+  vmmcall: "leaves for the hypervisor",
+  monitor: "depends on the hypervisor",
+  mwait: "depends on the hypervisor",
 };

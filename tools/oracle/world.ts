@@ -107,7 +107,11 @@ export interface Segment {
 
 const NULL_SEGMENT: Segment = { base: 0, low: 1, high: 0, big: false, readable: false, writable: false };
 const FLAT: Segment = { base: 0, low: 0, high: 0xffffffff, big: true, readable: true, writable: true };
-const segments = new Map<number, Segment>([[USER_CS, { ...FLAT, writable: false }], [USER_DS, FLAT], [0, NULL_SEGMENT]]);
+const segments = new Map<number, Segment>([
+  [USER_CS, { ...FLAT, writable: false }],
+  [USER_DS, FLAT],
+  [0, NULL_SEGMENT],
+]);
 for (const d of LDT) {
   const limit = d.pages ? d.limit * 4096 + 4095 : d.limit;
   const down = d.kind === "expandDown";
@@ -131,24 +135,25 @@ export function segmentOf(selector: number): Segment {
 /** The `bits` word of Linux's struct user_desc. */
 export function userDescBits(d: Descriptor): number {
   const contents = { data: 0, expandDown: 1, code: 2, conforming: 3 }[d.kind];
-  return (
-    (d.big ? 1 : 0) | (contents << 1) | (d.restricted ? 8 : 0) | (d.pages ? 16 : 0) | (d.absent ? 32 : 0) | 64
-  );
+  return (d.big ? 1 : 0) | (contents << 1) | (d.restricted ? 8 : 0) | (d.pages ? 16 : 0) | (d.absent ? 32 : 0) | 64;
 }
 
 /** The eight bytes of the descriptor, as modify_ldt makes it (accessed, DPL 3). */
 export function descriptorBytes(d: Descriptor): Uint8Array {
   const code = d.kind === "code" || d.kind === "conforming";
   const type =
-    1 |
-    (code ? 8 : 0) |
-    (d.kind === "expandDown" || d.kind === "conforming" ? 4 : 0) |
-    (d.restricted ? 0 : 2);
+    1 | (code ? 8 : 0) | (d.kind === "expandDown" || d.kind === "conforming" ? 4 : 0) | (d.restricted ? 0 : 2);
   const access = type | 0x10 | 0x60 | (d.absent ? 0 : 0x80);
   // AVL is what user_desc calls `useable`.
   const flags = (d.big ? 0x40 : 0) | (d.pages ? 0x80 : 0) | 0x10;
   return Uint8Array.of(
-    d.limit & 0xff, (d.limit >> 8) & 0xff, d.base & 0xff, (d.base >> 8) & 0xff, (d.base >> 16) & 0xff,
-    access, flags | ((d.limit >> 16) & 15), d.base >>> 24,
+    d.limit & 0xff,
+    (d.limit >> 8) & 0xff,
+    d.base & 0xff,
+    (d.base >> 8) & 0xff,
+    (d.base >> 16) & 0xff,
+    access,
+    flags | ((d.limit >> 16) & 15),
+    d.base >>> 24,
   );
 }

@@ -182,6 +182,7 @@ static void images(int count) {
 static ten stack[8];
 static uint16_t control;
 static uint32_t eflags_in;
+static uint32_t environment[7];
 
 int main(int argc, char **argv) {
   if (argc > 3 && !strcmp(argv[1], "images")) {
@@ -215,8 +216,9 @@ int main(int argc, char **argv) {
       else if (r <= 3) depth = 8;
       // Every rounding and precision; mostly masked, sometimes some or all exceptions unmasked.
       control = (rnd() & 3) << 10;
-      static const uint16_t precision[8] = {0x300, 0x300, 0x300, 0x300, 0x200, 0x200, 0, 0};
-      control |= precision[rnd() & 7];
+      static const uint16_t precision[16] = {0x300, 0x300, 0x300, 0x300, 0x300, 0x300, 0x300, 0x300, 0x200, 0x200, 0x200, 0x200,
+        0, 0, 0, 0x100};
+      control |= precision[rnd() & 15];
       switch (rnd() & 7) {
         case 0: break;
         case 1: control |= rnd() & 0x3f; break;
@@ -234,6 +236,10 @@ int main(int argc, char **argv) {
       stack[0] = reals[idx[0]];
       stack[1] = reals[idx[1]];
       eflags_in = (rnd() & 0x8d5) | 2;
+      // Status before: any condition codes and any flags whose exceptions are masked.
+      uint16_t status = rnd() & 0x4740 & rnd();
+      status |= rnd() & rnd() & control & 0x3f;
+      unsigned turns = rnd() & 1 ? rnd() & 7 : 0;               // where the stack begins
       memset(operand, 0xcc, sizeof operand);
       if (takes) memcpy(operand, mems[input - kinds][idx[2]].b, 10);
       unsigned m = modrm;
@@ -241,10 +247,18 @@ int main(int argc, char **argv) {
 
       code = page;
       emit((uint8_t[]){0x53, 0x9c, 0xdb, 0xe3}, 4);             // push ebx; pushf; fninit
+      for (unsigned i = 0; i < turns; i++) emit((uint8_t[]){0xd9, 0xf7}, 2); // fincstp
       for (int i = depth - 1; i >= 0; i--) {
         emit((uint8_t[]){0xdb, 0x2d}, 2);                       // fld tbyte [stack + i]
         emit32(&stack[i]);
       }
+      emit((uint8_t[]){0xd9, 0x35}, 2);                         // fnstenv [environment]
+      emit32(environment);
+      emit((uint8_t[]){0x66, 0x81, 0x0d}, 3);                   // or word [environment + 4], status
+      emit32((uint8_t *)environment + 4);
+      emit((uint8_t *)&status, 2);
+      emit((uint8_t[]){0xd9, 0x25}, 2);                         // fldenv [environment]
+      emit32(environment);
       emit((uint8_t[]){0xd9, 0x2d}, 2);                         // fldcw [control]
       emit32(&control);
       emit((uint8_t[]){0xff, 0x35}, 2);                         // push [eflags_in]; popf
@@ -264,13 +278,13 @@ int main(int argc, char **argv) {
       emit((uint8_t[]){0x9d, 0x5b, 0xc3}, 3);                   // popf; pop ebx; ret
       ((void (*)(void))page)();
 
-      // Record: opcode, control, operands, depth, EFLAGS in; then FSW, tags, EFLAGS, AX, FCW, ST(0), ST(1), memory.
+      // Record: opcode, operand kind, depth and turns, control, operands, EFLAGS and FSW before; then FSW, tags, EFLAGS, AX, FCW, ST(0), ST(1), memory.
       struct __attribute__((packed)) {
         uint8_t b0, modrm, kind, depth;
-        uint16_t fcw, idx[3], eflags_in;
+        uint16_t fcw, idx[3], eflags_in, fsw_in;
         uint16_t fsw, ftw, eflags, ax, fcw_out;
         ten st0, st1;
-      } rec = {b0, m, kind, depth, control, {idx[0], idx[1], idx[2]}, eflags_in, out.fsw, out.ftw, eflags & 0x8d5, eax,
+      } rec = {b0, m, kind, depth | turns << 4, control, {idx[0], idx[1], idx[2]}, eflags_in, status, out.fsw, out.ftw, eflags & 0x8d5, eax,
         out.fcw, out.st[0], out.st[1]};
       fwrite(&rec, sizeof rec, 1, stdout);
       if (kind >= 'A' && kind <= 'Z') fwrite(operand, 10, 1, stdout);

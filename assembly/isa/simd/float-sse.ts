@@ -6,11 +6,12 @@ import { faulted } from "../../cpu/fault";
 import { setArithFlags } from "../../cpu/flags";
 import { isRegForm, readE, writeG } from "../operand";
 import { noPending } from "../x87/status";
-import { Arith, arith32, arithPs, sqrt32, sqrtPs } from "./arithmetic";
+import { add32, div32, mul32, sqrt32, sub32 } from "./arithmetic";
 import { compare, compareFlags, minMax } from "./compare";
 import { int32ToF32, reciprocal, reciprocalRoot, toInt32 } from "./convert";
 import { begin, commit } from "./mxcsr";
 import { readQ, readW, readW32, readW64, regV } from "./operand";
+import { addPs, cmpPs, divPs, maxPs, minPs, mulPs, sqrtPs, subPs } from "./packed-float";
 import { enterMmx, writeMmx } from "./usable";
 
 export function execSseFloat(vcpu: i32, rec: i32, op: i32): void {
@@ -79,10 +80,10 @@ export function execSseFloat(vcpu: i32, rec: i32, op: i32): void {
 
 function scalar(vcpu: i32, rec: i32, op: i32, a: u32, b: u32): u32 {
   switch (op) {
-    case Op.Addss: return arith32(vcpu, Arith.Add, a, b);
-    case Op.Subss: return arith32(vcpu, Arith.Sub, a, b);
-    case Op.Mulss: return arith32(vcpu, Arith.Mul, a, b);
-    case Op.Divss: return arith32(vcpu, Arith.Div, a, b);
+    case Op.Addss: return add32(vcpu, a, b);
+    case Op.Subss: return sub32(vcpu, a, b);
+    case Op.Mulss: return mul32(vcpu, a, b);
+    case Op.Divss: return div32(vcpu, a, b);
     case Op.Minss: return <u32>minMax<f32>(vcpu, false, a, b);
     case Op.Maxss: return <u32>minMax<f32>(vcpu, true, a, b);
     case Op.Sqrtss: return sqrt32(vcpu, b);
@@ -94,29 +95,26 @@ function scalar(vcpu: i32, rec: i32, op: i32, a: u32, b: u32): u32 {
 
 function packed(vcpu: i32, rec: i32, op: i32, a: v128, b: v128): v128 {
   switch (op) {
-    case Op.Addps: return arithPs(vcpu, Arith.Add, a, b);
-    case Op.Subps: return arithPs(vcpu, Arith.Sub, a, b);
-    case Op.Mulps: return arithPs(vcpu, Arith.Mul, a, b);
-    case Op.Divps: return arithPs(vcpu, Arith.Div, a, b);
+    case Op.Addps: return addPs(vcpu, a, b);
+    case Op.Subps: return subPs(vcpu, a, b);
+    case Op.Mulps: return mulPs(vcpu, a, b);
+    case Op.Divps: return divPs(vcpu, a, b);
     case Op.Sqrtps: return sqrtPs(vcpu, b);
-    default: {
-      const scalarOp = scalarOf(op);
-      let r = i32x4.splat(scalar(vcpu, rec, scalarOp, i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0)));
-      r = i32x4.replace_lane(r, 1, scalar(vcpu, rec, scalarOp, i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1)));
-      r = i32x4.replace_lane(r, 2, scalar(vcpu, rec, scalarOp, i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2)));
-      return i32x4.replace_lane(r, 3, scalar(vcpu, rec, scalarOp, i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3)));
+    case Op.Minps: return minPs(vcpu, a, b);
+    case Op.Maxps: return maxPs(vcpu, a, b);
+    case Op.Cmpps: return cmpPs(vcpu, load<u8>(rec, REC_IMM), a, b);
+    case Op.Rcpps: {
+      let r = i32x4.splat(reciprocal(i32x4.extract_lane(b, 0)));
+      r = i32x4.replace_lane(r, 1, reciprocal(i32x4.extract_lane(b, 1)));
+      r = i32x4.replace_lane(r, 2, reciprocal(i32x4.extract_lane(b, 2)));
+      return i32x4.replace_lane(r, 3, reciprocal(i32x4.extract_lane(b, 3)));
     }
-  }
-}
-
-/** The scalar instruction that does on one lane what `op` does on four. */
-function scalarOf(op: i32): i32 {
-  switch (op) {
-    case Op.Minps: return Op.Minss;
-    case Op.Maxps: return Op.Maxss;
-    case Op.Rcpps: return Op.Rcpss;
-    case Op.Rsqrtps: return Op.Rsqrtss;
-    case Op.Cmpps: return Op.Cmpss;
+    case Op.Rsqrtps: {
+      let r = i32x4.splat(reciprocalRoot(i32x4.extract_lane(b, 0)));
+      r = i32x4.replace_lane(r, 1, reciprocalRoot(i32x4.extract_lane(b, 1)));
+      r = i32x4.replace_lane(r, 2, reciprocalRoot(i32x4.extract_lane(b, 2)));
+      return i32x4.replace_lane(r, 3, reciprocalRoot(i32x4.extract_lane(b, 3)));
+    }
     default: return unreachable();
   }
 }

@@ -5,12 +5,15 @@ import { faulted } from "../../cpu/fault";
 import { setArithFlags } from "../../cpu/flags";
 import { isRegForm, readE, readOperand, writeG } from "../operand";
 import { noPending } from "../x87/status";
-import { Arith, arith32, arith64, arithPd, arithPs, sqrt64, sqrtPd } from "./arithmetic";
+import { add32, add64, div64, mul64, sqrt64, sub32, sub64 } from "./arithmetic";
 import { compare, compareFlags, minMax } from "./compare";
-import { f32ToF64, f64ToF32, int32ToF32, int32ToF64, toInt32 } from "./convert";
+import { f32ToF64, f64ToF32, int32ToF64, toInt32 } from "./convert";
 import { evenDwords, oddDwords } from "./lanes";
 import { begin, commit } from "./mxcsr";
 import { readW, readW32, readW64, regV, rmV } from "./operand";
+import {
+  addPd, addPs, cmpPd, convertDq2ps, convertPs2dq, divPd, maxPd, minPd, mulPd, sqrtPd, subPd, subPs,
+} from "./packed-float";
 import { enterMmx, writeMmx } from "./usable";
 
 export function execSse2Float(vcpu: i32, rec: i32, op: i32): void {
@@ -114,10 +117,10 @@ function pair(low: u64, high: u64): v128 {
 
 function scalar(vcpu: i32, rec: i32, op: i32, a: u64, b: u64): u64 {
   switch (op) {
-    case Op.Addsd: return arith64(vcpu, Arith.Add, a, b);
-    case Op.Subsd: return arith64(vcpu, Arith.Sub, a, b);
-    case Op.Mulsd: return arith64(vcpu, Arith.Mul, a, b);
-    case Op.Divsd: return arith64(vcpu, Arith.Div, a, b);
+    case Op.Addsd: return add64(vcpu, a, b);
+    case Op.Subsd: return sub64(vcpu, a, b);
+    case Op.Mulsd: return mul64(vcpu, a, b);
+    case Op.Divsd: return div64(vcpu, a, b);
     case Op.Minsd: return minMax<f64>(vcpu, false, a, b);
     case Op.Maxsd: return minMax<f64>(vcpu, true, a, b);
     case Op.Sqrtsd: return sqrt64(vcpu, b);
@@ -134,27 +137,27 @@ function toInt32Pair(vcpu: i32, b: v128, truncate: bool): u64 {
 
 function packed(vcpu: i32, rec: i32, op: i32, a: v128, b: v128): v128 {
   switch (op) {
-    case Op.Addpd: return arithPd(vcpu, Arith.Add, a, b);
-    case Op.Subpd: return arithPd(vcpu, Arith.Sub, a, b);
-    case Op.Mulpd: return arithPd(vcpu, Arith.Mul, a, b);
-    case Op.Divpd: return arithPd(vcpu, Arith.Div, a, b);
+    case Op.Addpd: return addPd(vcpu, a, b);
+    case Op.Subpd: return subPd(vcpu, a, b);
+    case Op.Mulpd: return mulPd(vcpu, a, b);
+    case Op.Divpd: return divPd(vcpu, a, b);
     case Op.Sqrtpd: return sqrtPd(vcpu, b);
-    case Op.Minpd: return lanes64(vcpu, rec, Op.Minsd, a, b);
-    case Op.Maxpd: return lanes64(vcpu, rec, Op.Maxsd, a, b);
-    case Op.Cmppd: return lanes64(vcpu, rec, Op.Cmpsd, a, b);
-    case Op.Haddps: return arithPs(vcpu, Arith.Add, evenDwords(a, b), oddDwords(a, b));
-    case Op.Hsubps: return arithPs(vcpu, Arith.Sub, evenDwords(a, b), oddDwords(a, b));
-    case Op.Haddpd: return arithPd(vcpu, Arith.Add, v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
-    case Op.Hsubpd: return arithPd(vcpu, Arith.Sub, v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
+    case Op.Minpd: return minPd(vcpu, a, b);
+    case Op.Maxpd: return maxPd(vcpu, a, b);
+    case Op.Cmppd: return cmpPd(vcpu, load<u8>(rec, REC_IMM), a, b);
+    case Op.Haddps: return addPs(vcpu, evenDwords(a, b), oddDwords(a, b));
+    case Op.Hsubps: return subPs(vcpu, evenDwords(a, b), oddDwords(a, b));
+    case Op.Haddpd: return addPd(vcpu, v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
+    case Op.Hsubpd: return subPd(vcpu, v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
     case Op.Addsubpd: {
-      const low = arith64(vcpu, Arith.Sub, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0));
-      return pair(low, arith64(vcpu, Arith.Add, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1)));
+      const low = sub64(vcpu, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0));
+      return pair(low, add64(vcpu, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1)));
     }
     case Op.Addsubps: {
-      let r = i32x4.splat(arith32(vcpu, Arith.Sub, i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0)));
-      r = i32x4.replace_lane(r, 1, arith32(vcpu, Arith.Add, i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1)));
-      r = i32x4.replace_lane(r, 2, arith32(vcpu, Arith.Sub, i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2)));
-      return i32x4.replace_lane(r, 3, arith32(vcpu, Arith.Add, i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3)));
+      let r = i32x4.splat(sub32(vcpu, i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0)));
+      r = i32x4.replace_lane(r, 1, add32(vcpu, i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1)));
+      r = i32x4.replace_lane(r, 2, sub32(vcpu, i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2)));
+      return i32x4.replace_lane(r, 3, add32(vcpu, i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3)));
     }
     case Op.Cvtpd2ps: {
       const low = f64ToF32(vcpu, i64x2.extract_lane(b, 0));
@@ -162,24 +165,9 @@ function packed(vcpu: i32, rec: i32, op: i32, a: v128, b: v128): v128 {
     }
     case Op.Cvtpd2dq: return pair(toInt32Pair(vcpu, b, false), 0);
     case Op.Cvttpd2dq: return pair(toInt32Pair(vcpu, b, true), 0);
-    case Op.Cvtdq2ps: {
-      let r = i32x4.splat(int32ToF32(vcpu, i32x4.extract_lane(b, 0)));
-      r = i32x4.replace_lane(r, 1, int32ToF32(vcpu, i32x4.extract_lane(b, 1)));
-      r = i32x4.replace_lane(r, 2, int32ToF32(vcpu, i32x4.extract_lane(b, 2)));
-      return i32x4.replace_lane(r, 3, int32ToF32(vcpu, i32x4.extract_lane(b, 3)));
-    }
-    case Op.Cvtps2dq: case Op.Cvttps2dq: {
-      const truncate = op == Op.Cvttps2dq;
-      let r = i32x4.splat(toInt32<f32>(vcpu, <u32>i32x4.extract_lane(b, 0), truncate));
-      r = i32x4.replace_lane(r, 1, toInt32<f32>(vcpu, <u32>i32x4.extract_lane(b, 1), truncate));
-      r = i32x4.replace_lane(r, 2, toInt32<f32>(vcpu, <u32>i32x4.extract_lane(b, 2), truncate));
-      return i32x4.replace_lane(r, 3, toInt32<f32>(vcpu, <u32>i32x4.extract_lane(b, 3), truncate));
-    }
+    case Op.Cvtdq2ps: return convertDq2ps(vcpu, b);
+    case Op.Cvtps2dq: return convertPs2dq(vcpu, b, false);
+    case Op.Cvttps2dq: return convertPs2dq(vcpu, b, true);
     default: return unreachable();
   }
-}
-
-function lanes64(vcpu: i32, rec: i32, scalarOp: i32, a: v128, b: v128): v128 {
-  const low = scalar(vcpu, rec, scalarOp, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0));
-  return pair(low, scalar(vcpu, rec, scalarOp, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1)));
 }

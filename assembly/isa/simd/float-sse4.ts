@@ -2,7 +2,7 @@
 import { MXCSR, REC_IMM, XMM } from "../../../spec/layout";
 import { Op } from "../../../spec/op.gen";
 import { faulted } from "../../cpu/fault";
-import { Arith, arith32, arith64 } from "./arithmetic";
+import { add32, add64, mul32, mul64 } from "./arithmetic";
 import { roundTo } from "./convert";
 import { begin, commit, MX_IE, MX_PE, MX_RC, MX_RC_SHIFT, signal } from "./mxcsr";
 import { readW, readW32, readW64, regV } from "./operand";
@@ -77,23 +77,23 @@ function packed(vcpu: i32, op: i32, a: v128, b: v128, imm: u32): v128 {
       return i64x2.replace_lane(i64x2.splat(low), 1, round<f64>(vcpu, i64x2.extract_lane(b, 1), imm));
     }
     case Op.Dpps: {
-      const p0 = imm & 0x10 ? arith32(vcpu, Arith.Mul, i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0)) : 0;
-      const p1 = imm & 0x20 ? arith32(vcpu, Arith.Mul, i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1)) : 0;
-      const p2 = imm & 0x40 ? arith32(vcpu, Arith.Mul, i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2)) : 0;
-      const p3 = imm & 0x80 ? arith32(vcpu, Arith.Mul, i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3)) : 0;
+      const p0 = imm & 0x10 ? mul32(vcpu, i32x4.extract_lane(a, 0), i32x4.extract_lane(b, 0)) : 0;
+      const p1 = imm & 0x20 ? mul32(vcpu, i32x4.extract_lane(a, 1), i32x4.extract_lane(b, 1)) : 0;
+      const p2 = imm & 0x40 ? mul32(vcpu, i32x4.extract_lane(a, 2), i32x4.extract_lane(b, 2)) : 0;
+      const p3 = imm & 0x80 ? mul32(vcpu, i32x4.extract_lane(a, 3), i32x4.extract_lane(b, 3)) : 0;
       if (!stage(vcpu)) return b;
-      const low = arith32(vcpu, Arith.Add, p0, p1);
-      const high = arith32(vcpu, Arith.Add, p2, p3);
+      const low = add32(vcpu, p0, p1);
+      const high = add32(vcpu, p2, p3);
       if (!stage(vcpu)) return b;
-      const sum = arith32(vcpu, Arith.Add, low, high);
+      const sum = add32(vcpu, low, high);
       const lanes = i32x4.ne(v128.and(i32x4.splat(imm), i32x4(1, 2, 4, 8)), i32x4.splat(0));
       return v128.and(i32x4.splat(sum), lanes);
     }
     default: {
-      const p0 = imm & 0x10 ? arith64(vcpu, Arith.Mul, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0)) : 0;
-      const p1 = imm & 0x20 ? arith64(vcpu, Arith.Mul, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1)) : 0;
+      const p0 = imm & 0x10 ? mul64(vcpu, i64x2.extract_lane(a, 0), i64x2.extract_lane(b, 0)) : 0;
+      const p1 = imm & 0x20 ? mul64(vcpu, i64x2.extract_lane(a, 1), i64x2.extract_lane(b, 1)) : 0;
       if (!stage(vcpu)) return b;
-      const sum = arith64(vcpu, Arith.Add, p0, p1);
+      const sum = add64(vcpu, p0, p1);
       const lanes = i64x2.ne(v128.and(i64x2.splat(imm), i64x2(1, 2)), i64x2.splat(0));
       return v128.and(i64x2.splat(sum), lanes);
     }

@@ -4,7 +4,7 @@ import { MXCSR, REC_IMM, REC_OP, XMM } from "../../../spec/layout";
 import { Op } from "../../../spec/op.gen";
 import { faulted, raiseGP } from "../../cpu/fault";
 import { isRegForm, linearAddress, readOperand, writeG } from "../operand";
-import { Mem } from "../../mmu/access";
+import { probeRead } from "../../mmu/slow";
 import { execSseFloat } from "./float-sse";
 import { dwordSelector } from "./lanes";
 import { MXCSR_MASK } from "./mxcsr";
@@ -16,9 +16,8 @@ export function execSse(vcpu: i32, rec: i32): void {
   // Hints and orderings: every access of this core is in program order already.
   if (op == Op.Fence || op == Op.Prefetch) return;
   if (op == Op.Clflush) {
-    // Faults as a byte load does.
-    const lin = linearAddress(vcpu, rec, 0, 1, false);
-    Mem.read<u8>(vcpu, lin);
+    // Faults as a byte load does, without being one for a device.
+    probeRead(vcpu, linearAddress(vcpu, rec, 0, 1, false), 1);
     return;
   }
   if (!sseUsable(vcpu)) return;

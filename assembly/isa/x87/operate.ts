@@ -11,7 +11,7 @@ import { quickArithmetic } from "./quick";
 import { J_BIT } from "./nan";
 import { extract, remainder, scale } from "./remainder";
 import {
-  begin, beginMemory, C0, C1, C2, C3, commit, PC_FIELD, SE_DENORMAL, W_AUX, W_MEM_SE, W_MEM_SIG, W_SE, W_SE2, W_SIG,
+  begin, beginMemory, C0, C1, C2, C3, commit, IE, masked, PC_FIELD, SE_DENORMAL, W_AUX, W_EXC, W_MEM_SE, W_MEM_SIG, W_SE, W_SE2, W_SIG,
   W_SIG2, waiting,
 } from "./status";
 import {
@@ -133,9 +133,13 @@ export function arithmeticMemory(vcpu: i32, rec: i32, op: i32, kind: i32): void 
   finish(vcpu, rec, 0);
 }
 
-/** Commits and sets C3 C2 C0. Hardware sets them even when an unmasked exception keeps the operands on the stack. */
+/**
+ * Commits and sets C3 C2 C0, but not under an unmasked #I (SDM 2A, FCOM). An unmasked #D sets them, and like #I keeps
+ * the operands on the stack: returns false.
+ */
 function setCodes(vcpu: i32, rec: i32, codes: u32): bool {
   const pops = commit(vcpu, rec);
+  if (!pops && !masked(vcpu, load<u32>(vcpu, W_EXC) & IE)) return false;
   store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~(C0 | C2 | C3)) | codes), FPU_FSW);
   return pops;
 }
@@ -166,6 +170,7 @@ export function compareToEflags(vcpu: i32, rec: i32, i: u32, quiet: bool, pops: 
   begin(vcpu, rec);
   const codes = relation(vcpu, i, quiet);
   const completed = commit(vcpu, rec);
+  if (!completed && !masked(vcpu, load<u32>(vcpu, W_EXC) & IE)) return;
   let flags: u32 = 0;
   if (codes == UNORDERED) flags = FLAG_ZF | FLAG_PF | FLAG_CF;
   else if (codes == LESS) flags = FLAG_CF;
@@ -238,15 +243,23 @@ export function fprem(vcpu: i32, rec: i32, nearest: bool): void {
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
   let codes: u32 = 0;
+  // Without a quotient only C2 is cleared.
+  let written = C2;
   if (isEmpty(vcpu, 0) || isEmpty(vcpu, 1)) stackUnderflow(vcpu);
   else {
     const a = st(vcpu, 0);
     const b = st(vcpu, 1);
-    remainder(vcpu, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8), nearest);
-    codes = load<u32>(vcpu, W_AUX);
+    const reduced = remainder(vcpu, load<u64>(a), <u32>load<u16>(a, 8), load<u64>(b), <u32>load<u16>(b, 8), nearest);
+    if (reduced) {
+      codes = load<u32>(vcpu, W_AUX);
+      written = C0 | C1 | C2 | C3;
+    }
   }
-  if (!finish(vcpu, rec, 0)) return;
-  store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~(C0 | C1 | C2 | C3)) | codes), FPU_FSW);
+  if (!finish(vcpu, rec, 0)) {
+    codes = 0;
+    written = C2;
+  }
+  store<u16>(vcpu, <u16>((<u32>load<u16>(vcpu, FPU_FSW) & ~written) | codes), FPU_FSW);
 }
 
 export function fxtract(vcpu: i32, rec: i32): void {
@@ -280,12 +293,14 @@ export function replaceAndPush(vcpu: i32, rec: i32): void {
 export function conditionalMove(vcpu: i32, rec: i32, i: u32, cc: u32): void {
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
-  if (isEmpty(vcpu, 0) || isEmpty(vcpu, i)) stackUnderflow(vcpu);
-  else {
-    const from = st(vcpu, condition(vcpu, cc) ? i : 0);
-    setResult(vcpu, load<u64>(from), <u32>load<u16>(from, 8));
+  if (isEmpty(vcpu, 0) || isEmpty(vcpu, i)) {
+    stackUnderflow(vcpu);
+    finish(vcpu, rec, 0);
+  } else if (condition(vcpu, cc)) {
+    // C1 belongs to the stack fault only and stays.
+    const from = st(vcpu, i);
+    setSt(vcpu, 0, load<u64>(from), <u32>load<u16>(from, 8));
   }
-  finish(vcpu, rec, 0);
 }
 
 export function exchange(vcpu: i32, rec: i32, i: u32): void {

@@ -9,21 +9,21 @@ import { quotient128 } from "./words";
 
 /**
  * Remainder of a by b, truncating (FPREM) or to the nearest quotient (FPREM1). The condition codes go to W_AUX: C2 when
- * the reduction is incomplete, else the low three quotient bits in C0, C3, C1.
+ * the reduction is incomplete, else the low three quotient bits in C0, C3, C1. False when there is no quotient.
  */
-export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, nearest: bool): void {
+export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, nearest: bool): bool {
   store<u32>(vcpu, 0, W_AUX);
-  if (nanResult2(vcpu, aSig, aSe, bSig, bSe)) return;
+  if (nanResult2(vcpu, aSig, aSe, bSig, bSe)) return false;
   if (isInfinity(aSig, aSe) || isZero(bSig, bSe)) {
     invalid(vcpu);
-    return;
+    return false;
   }
   noteDenormal(vcpu, aSig, aSe);
   noteDenormal(vcpu, bSig, bSe);
   let sign = aSe & 0x8000;
   if (isZero(aSig, aSe)) {
     setResult(vcpu, 0, sign);
-    return;
+    return true;
   }
   let exp = normalExp(aSig, aSe);
   let rem = normalSig(aSig);
@@ -61,10 +61,11 @@ export function remainder(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, n
   }
   if (!rem) {
     setResult(vcpu, 0, aSe & 0x8000);
-    return;
+    return true;
   }
   const n = clz(rem);
   roundPack(vcpu, sign, exp - <i32>n, rem << n, 0, PC_64);
+  return true;
 }
 
 /** a * 2^trunc(b). */

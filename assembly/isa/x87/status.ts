@@ -4,7 +4,7 @@
 // A handler calls `waiting` (or `available`), fetches its memory operands, then `begin`, computes with W_EXC collecting
 // exception bits, and ends with `commit`, which says whether the result may be stored.
 import {
-  CR0, EIP, FPU_FCS, FPU_FCW, FPU_FDP, FPU_FDS, FPU_FERR, FPU_FIP, FPU_FOP, FPU_FSW, FPU_WORK, EBP, ESP, PFX_SEG,
+  CR0, EIP, FERR_ASSERTED, FERR_IGNNE, FPU_FCS, FPU_FCW, FPU_FDP, FPU_FDS, FPU_FERR, FPU_FIP, FPU_FOP, FPU_FSW, FPU_WORK, EBP, ESP, PFX_SEG,
   REC_BASE, REC_EA, REC_IMM, REC_END, REC_STRIDE, REC_PFX, PFX_REG, REC_DISP, SEG, SEG_CS, SEG_DS, SEG_SELECTOR, SEG_SS, SEG_STRIDE,
 } from "../../../spec/layout";
 import { CR0_EM, CR0_MP, CR0_NE, CR0_TS } from "../../../spec/registers";
@@ -96,7 +96,7 @@ export function available(vcpu: i32): bool {
 
 /**
  * Reports an unmasked exception left by an earlier instruction: #MF with CR0.NE = 1, else FERR# and an exit so that
- * the host can raise IRQ 13, unless it answered with IGNNE# (bit 1 of FPU_FERR). Returns false when there is one.
+ * the host can raise IRQ 13, unless it answered with IGNNE#. Returns false when there is one.
  */
 export function noPending(vcpu: i32): bool {
   if (!(<u32>load<u16>(vcpu, FPU_FSW) & ES)) return true;
@@ -110,10 +110,6 @@ export function noPending(vcpu: i32): bool {
   exitBefore(vcpu, Exit.Ferr);
   return false;
 }
-
-/** FPU_FERR bits: the processor's FERR# output, and its IGNNE# input (port F0h on a PC sets it). */
-export const FERR_ASSERTED: u32 = 1;
-export const FERR_IGNNE: u32 = 2;
 
 /** Start of a waiting instruction. */
 // @ts-ignore: decorator

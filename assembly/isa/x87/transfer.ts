@@ -295,6 +295,7 @@ export function storeBcd(vcpu: i32, rec: i32): void {
 export function freeRegister(vcpu: i32, rec: i32, i: u32, pops: bool): void {
   if (!waiting(vcpu)) return;
   begin(vcpu, rec);
+  commit(vcpu, rec);
   free(vcpu, i);
   if (pops) pop(vcpu);
 }

@@ -8,9 +8,14 @@ export interface Vector {
   readonly modrm: number;
   /** Operand kind; an upper-case letter means that `memory` is what the instruction stored. */
   readonly kind: string;
+  /** Registers in use. */
   readonly depth: number;
+  /** FINCSTPs before they were loaded. */
+  readonly turns: number;
   readonly fcw: number;
   readonly eflags: number;
+  /** Condition codes and flags before. */
+  readonly fsw: number;
   /** ST(0)..ST(7) before, 10 bytes each; only the first `depth` are loaded. */
   readonly stack: readonly Uint8Array[];
   readonly operand: Uint8Array;
@@ -48,22 +53,24 @@ export function* vectors(path: string | URL): Generator<Vector> {
       opcode: file[p] as number,
       modrm: file[p + 1] as number,
       kind,
-      depth: file[p + 3] as number,
+      depth: (file[p + 3] as number) & 15,
+      turns: (file[p + 3] as number) >> 4,
       fcw: u16(4),
       eflags: u16(12),
+      fsw: u16(14),
       stack: Array.from({ length: 8 }, (_, i) => (i === 1 ? real(u16(8)) : real(first + 7 * i))),
       operand: memKind >= 0 ? ten(8 + 10 * (reals + memKind * mems + u16(10))) : UNTOUCHED,
       out: {
-        fsw: u16(14),
-        ftw: u16(16),
-        eflags: u16(18),
-        ax: u16(20),
-        fcw: u16(22),
-        st0: ten(p + 24),
-        st1: ten(p + 34),
-        memory: stores ? ten(p + 44) : undefined,
+        fsw: u16(16),
+        ftw: u16(18),
+        eflags: u16(20),
+        ax: u16(22),
+        fcw: u16(24),
+        st0: ten(p + 26),
+        st1: ten(p + 36),
+        memory: stores ? ten(p + 46) : undefined,
       },
     };
-    p += stores ? 54 : 44;
+    p += stores ? 56 : 46;
   }
 }

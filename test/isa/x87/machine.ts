@@ -100,11 +100,11 @@ export class X87Machine {
     return this.bytes.subarray(VCPU + L.FPU_R + index * L.FPU_R_STRIDE, VCPU + L.FPU_R + index * L.FPU_R_STRIDE + 10);
   }
 
-  /** FNINIT, then `depth` values pushed so that stack[0] is ST(0). */
-  reset(fcw: number, stack: readonly Uint8Array[], depth: number): void {
+  /** FNINIT, `turns` times FINCSTP, then `depth` values pushed so that stack[0] is ST(0); `fsw` is added to the status. */
+  reset(fcw: number, stack: readonly Uint8Array[], depth: number, turns = 0, fsw = 0): void {
     this.set16(L.FPU_FCW, fcw);
-    const top = (8 - depth) & 7;
-    this.set16(L.FPU_FSW, top << 11);
+    const top = (turns + 8 - depth) & 7;
+    this.set16(L.FPU_FSW, (top << 11) | fsw);
     let tags = 0;
     for (let i = 0; i < depth; i++) {
       this.register((top + i) & 7).set(stack[i] as Uint8Array);
