@@ -39,6 +39,9 @@ const SLEEP_ENABLE = 0x2000;
 
 // ---- PCI configuration of the function
 const PMBASE = 0x40;
+/** Device activity B: bit 25, SMIs by port B2h are on. There is no SMM here, so firmware finds its setup already done. */
+const DEVACTB_HIGH = 0x5b;
+const APMC_ENABLE = 0x02;
 const PMREGMISC = 0x80;
 const PMREGMISC_ENABLE = 1;
 
@@ -100,6 +103,7 @@ export class AcpiPm implements Device {
     this.pci.set(PCI_STATUS, 2, 0x0280);
     this.pci.set(PMBASE, 4, PM_BASE | 1);
     this.pci.allowWrites(PMBASE, 4, 0xffc0);
+    this.pci.set(DEVACTB_HIGH, 1, APMC_ENABLE);
     this.pci.set(PMREGMISC, 1, PMREGMISC_ENABLE);
     this.pci.allowWrites(PMREGMISC, 1, 0x0f);
     this.#remap();

@@ -6,9 +6,7 @@
 import type { IoRange } from "./device.ts";
 import { VmError } from "./error.ts";
 
-export interface BusObserver {
-  (write: boolean, address: number, size: number, value: number, known: boolean): void;
-}
+export type BusObserver = (write: boolean, address: number, size: number, value: number, known: boolean) => void;
 
 /** A mapping that can be taken back (PCI BARs move). */
 export interface Mapping {

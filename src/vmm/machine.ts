@@ -3,7 +3,7 @@
 import {
   CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CTRLF_HLT, CTRLF_MSR_BITMAP, DEBUG_BREAK, DEBUG_BREAK_COUNT, FPU_FERR, MSR_BITMAP,
 } from "../../spec/layout.ts";
-import type { BootMachine } from "../boot/machine.ts";
+import { type BootMachine, E820_RAM } from "../boot/machine.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
 import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
@@ -16,7 +16,7 @@ import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./
 import { VmClock } from "./clock.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
-import { memoryMapFor } from "./e820.ts";
+import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
@@ -96,7 +96,7 @@ export class Machine implements ExitContext {
       debugExit: (code) => this.end({ kind: "guest-exit", code }),
       a20: (enabled) => core.setA20(enabled ? 1 : 0),
       // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
-      ioDelay: config.clock === "virtual" ? () => core.advanceClock(this.vcpu.address, ISA_ACCESS_NS) : () => {},
+      ioDelay: () => this.ioDelay(),
       ignne: () => this.vcpu.setU32(FPU_FERR, 0),
     });
     this.setTrace(config.trace);
@@ -128,6 +128,7 @@ export class Machine implements ExitContext {
     core.resetVcpu(vcpu.address);
     vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
     this.#applyControls(true);
+    board.fwCfg.addFile("etc/e820", e820File([{ base: 0, size: this.config.memoryBytes, type: E820_RAM }]));
     let acpiRsdp = 0;
     if (this.config.boot.kind !== "firmware") {
       // No firmware runs: do what it would have left behind.
@@ -180,6 +181,10 @@ export class Machine implements ExitContext {
   get requested(): boolean {
     const { end, reset, debug } = this.requests;
     return end !== undefined || reset !== undefined || debug !== undefined;
+  }
+
+  ioDelay(): void {
+    if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
   }
 
   assertFerr(): void {
@@ -245,7 +250,7 @@ export class Machine implements ExitContext {
     vcpu.setU32(CTRL_EXCEPTIONS, on ? exceptions : 0);
     const breakpoints = on ? this.#breakpoints : [];
     vcpu.setU32(DEBUG_BREAK_COUNT, breakpoints.length);
-    breakpoints.forEach((address, i) => vcpu.setU32(DEBUG_BREAK + i * 4, address));
+    for (const [i, address] of breakpoints.entries()) vcpu.setU32(DEBUG_BREAK + i * 4, address);
     const bitmap = vcpu.bytes(MSR_BITMAP, 4096).fill(0);
     for (const msr of on ? this.#breaks.msrs : []) {
       const half = msr >= 0xc0000000 ? 1024 : 0;

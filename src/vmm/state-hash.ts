@@ -27,8 +27,10 @@ export async function hashState(
   for (let at = 0; at < map.ramBytes; at += PIECE) {
     const piece = bytes.subarray(map.ramBase + at, map.ramBase + Math.min(at + PIECE, map.ramBytes));
     // Most of a guest's RAM was never touched; one digest stands for all whole pieces of zeros.
-    if (piece.length === PIECE && isZero(piece)) parts.push((zeroDigest ??= await sha256(piece)));
-    else parts.push(await sha256(piece));
+    const zero = piece.length === PIECE && isZero(piece);
+    const digest = zero && zeroDigest !== undefined ? zeroDigest : await sha256(piece);
+    if (zero) zeroDigest = digest;
+    parts.push(digest);
   }
   return hex(await sha256(concatenate(parts)));
 }

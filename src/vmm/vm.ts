@@ -63,7 +63,7 @@ export class Vm implements AsyncDisposable {
     );
     this.#loop.onTurn = () => outputs.flush();
     hooks.wake = () => this.#loop.wake();
-    machine.board.uarts.forEach((uart, n) => outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes)));
+    for (const [n, uart] of machine.board.uarts.entries()) outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
     this.#onAbort = () => void this.stop(config.signal?.reason);
     config.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -262,7 +262,10 @@ export class Vm implements AsyncDisposable {
     this.#hostNs += this.platform.monotonicNs() - this.#runningSince;
     this.#pauseRequested = false;
     this.#driving = undefined;
-    if (end !== undefined) return this.#end(end);
+    if (end !== undefined) {
+      this.#end(end);
+      return;
+    }
     this.#setState("paused");
     const stop = this.#machine.requests.debug;
     this.#machine.requests.debug = undefined;

@@ -11,7 +11,7 @@ export const PCI_MEMORY_WINDOW = 0xe0000000;
 export const PCI_MEMORY_WINDOW_END = 0xfec00000;
 
 export function configurePci(host: PciHost, bridge: Piix3): void {
-  LINK_IRQS.forEach((irq, link) => bridge.route(link, irq));
+  for (const [link, irq] of LINK_IRQS.entries()) bridge.route(link, irq);
   let io = IO_WINDOW;
   let memory = PCI_MEMORY_WINDOW;
   for (const { device, func } of host.functions()) {

@@ -138,7 +138,7 @@ export class PciFunction {
     this.config[at] = id;
     this.config[at + 1] = 0;
     this.config.set(body, at + 2);
-    writable.forEach((mask, i) => this.allowWrites(at + 2 + i, 1, mask));
+    for (const [i, mask] of writable.entries()) this.allowWrites(at + 2 + i, 1, mask);
     if (this.#lastCapability === 0) {
       this.set(PCI_CAPABILITIES, 1, at);
       this.set(PCI_STATUS, 2, this.get(PCI_STATUS, 2) | STATUS_CAPABILITIES);

@@ -74,7 +74,7 @@ export class Piix3 extends PciFunction {
       const irq = this.routedIrq(link);
       if (level && irq !== undefined) isa |= 1 << irq;
     }
-    this.isaLines.forEach((line, irq) => line.set(((isa >> irq) & 1) !== 0));
+    for (const [irq, line] of this.isaLines.entries()) line.set(((isa >> irq) & 1) !== 0);
   }
 }
 

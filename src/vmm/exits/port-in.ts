@@ -19,5 +19,6 @@ export function portIn(machine: ExitContext): Next {
       for (let b = 0; b < size; b++, value >>>= 8) bytes[at++] = value;
     }
   }
+  machine.ioDelay();
   return portBreak(machine, port, size);
 }
