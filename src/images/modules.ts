@@ -53,7 +53,7 @@ export function moduleEntries(
     directory = root.exec(module.path)?.[1];
     const inside = (path: string): string => path.replace(root, "");
     // modprobe loads from right to left: what others need comes last.
-    const needed = [...transitive(name, dependencies)].map((other) => inside(available.get(other)?.path ?? ""));
+    const needed = transitive(name, dependencies).map((other) => inside(available.get(other)?.path ?? ""));
     lines.push(`${inside(module.path)}: ${needed.join(" ")}`.trim());
   }
   if (directory !== undefined) {
@@ -62,17 +62,18 @@ export function moduleEntries(
   return { entries, missing };
 }
 
-/** All that a module depends on, each before what it depends on itself. */
-function transitive(name: string, dependencies: ReadonlyMap<string, readonly string[]>): Set<string> {
-  const found = new Set<string>();
+/** All that a module depends on, each before what it depends on itself (a depth-first walk's ends, reversed). */
+function transitive(name: string, dependencies: ReadonlyMap<string, readonly string[]>): string[] {
+  const seen = new Set([name]);
+  const ended: string[] = [];
   const visit = (module: string): void => {
     for (const dependency of dependencies.get(module) ?? []) {
-      // Seen again: it has to move behind its new user.
-      found.delete(dependency);
-      found.add(dependency);
+      if (seen.has(dependency)) continue;
+      seen.add(dependency);
       visit(dependency);
+      ended.push(dependency);
     }
   };
   visit(name);
-  return found;
+  return ended.reverse();
 }
