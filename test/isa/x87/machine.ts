@@ -1,6 +1,6 @@
 // A vCPU block with one page of guest memory, enough to execute single x87 instructions.
 import * as L from "../../../spec/layout.ts";
-import { Op } from "../../../spec/op.gen.ts";
+import * as opModule from "../../../spec/op.gen.ts";
 import type { OpcodeRow } from "../../../spec/opcodes/row.ts";
 import { x87Rows } from "../../../spec/opcodes/x87.ts";
 
@@ -118,7 +118,7 @@ export class X87Machine {
   /** Executes one instruction; `address` is the linear address of a memory operand. Returns the FAULT field. */
   run(row: OpcodeRow, modrm: number, address = PAGE, prefixes = 0): number {
     const v = this.view;
-    const op = (Op as unknown as Record<string, number>)[row.op];
+    const op = (opModule as unknown as { Op: Record<string, number> }).Op[row.op];
     if (op === undefined) throw new Error(`no Op.${row.op}`);
     v.setUint16(REC + L.REC_OP, op, true);
     v.setUint8(REC + L.REC_END, 2);
