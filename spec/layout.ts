@@ -284,6 +284,12 @@ export const TLB_JOURNAL_MAX = 6144;
  */
 export const JUMP_CACHE = 0xd000;
 export const JUMP_CACHE_ENTRIES = 1024;
+/**
+ * The page that each base register's last plain access hit: 16 bytes a register at twice its offset, laid out as a TLB
+ * entry. A copy of TLB entries that spares the hash; emptied whenever they or TLB_CURRENT change.
+ */
+export const BASE_CACHE = 0xc40;
+export const BASE_CACHE_SIZE = 0x110;
 export const JOURNAL_GLOBAL = 1;
 export const JOURNAL_LARGE = 2;
 export const TLB_JOURNAL_COUNT = 0x948; // u32

@@ -1,6 +1,7 @@
 // How an instruction stops: every function that can fault records it here and returns; its callers return as
 // soon as `faulted` holds, before they change any register. The run loop then delivers the exception.
 import {
+  BASE_CACHE, BASE_CACHE_SIZE,
   FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION, FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR,
   EXIT_REASON, EVENT, EVENT_RECHECK, EVENT_EXIT, TLB_CURRENT, TLB_NULL, CPL, TLB_USER, TLB_SUPER, CR0, EFLAGS_SYS,
 } from "../../spec/layout";
@@ -30,6 +31,12 @@ export function updateCurrentTlb(vcpu: i32): void {
     if (load<u32>(vcpu, CR0) & CR0_AM && load<u32>(vcpu, EFLAGS_SYS) & FLAG_AC) tlb = TLB_NULL;
   }
   store<u32>(vcpu, tlb, TLB_CURRENT);
+  flushBaseCache(vcpu);
+}
+
+/** Empties the copies of TLB entries that plain accesses look at first. */
+export function flushBaseCache(vcpu: i32): void {
+  memory.fill(vcpu + BASE_CACHE, 1, BASE_CACHE_SIZE);
 }
 
 /** Records an exception with an error code (ignored for vectors that push none). The first one of an instruction wins. */

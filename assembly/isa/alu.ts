@@ -99,9 +99,13 @@ export class Alu {
   @inline static shl<T>(vcpu: i32, a: u32, n: u32): u32 {
     const bits: u32 = sizeof<T>() * 8;
     const r = a << n;
-    let cf: u32;
-    if (sizeof<T>() == 4) cf = (a >> (32 - n)) & 1;
-    else cf = <u32>(((<u64>a << n) >> bits) & 1);
+    if (sizeof<T>() == 4) {
+      // the last bit shifted out arrives at bit 0 of the rotation
+      store<u32>(vcpu, r, FLAG_RES);
+      store<u32>(vcpu, (rotl<u32>(a, n) << 31) | ((r >> 1) & 0x40000000), FLAG_AUX);
+      return r;
+    }
+    const cf = <u32>(((<u64>a << n) >> bits) & 1);
     Flags.result<T>(vcpu, r, cf, ((r >> (bits - 1)) & 1) ^ cf);
     return r;
   }
@@ -109,12 +113,25 @@ export class Alu {
   @inline static shr<T>(vcpu: i32, a: u32, n: u32): u32 {
     const bits: u32 = sizeof<T>() * 8;
     const r = a >> n;
+    if (sizeof<T>() == 4) {
+      // the last bit shifted out arrives at bit 31 of the rotation
+      const t = rotr<u32>(a, n);
+      store<u32>(vcpu, r, FLAG_RES);
+      store<u32>(vcpu, (t & 0x80000000) | (((t >> 31) ^ (r >> 30)) << 30), FLAG_AUX);
+      return r;
+    }
     // OF: the two top bits of the result differ (for a count of 1 that is the old top bit)
     Flags.result<T>(vcpu, r, (a >> (n - 1)) & 1, ((r >> (bits - 1)) ^ (r >> (bits - 2))) & 1);
     return r;
   }
   // @ts-ignore: decorator
   @inline static sar<T>(vcpu: i32, a: u32, n: u32): u32 {
+    if (sizeof<T>() == 4) {
+      const t = rotr<u32>(a, n);
+      store<u32>(vcpu, <u32>(<i32>a >> n), FLAG_RES);
+      store<u32>(vcpu, (t & 0x80000000) | ((t >> 1) & 0x40000000), FLAG_AUX);
+      return <u32>(<i32>a >> n);
+    }
     let s: i32 = <i32>a;
     if (sizeof<T>() == 1) s = <i32>(<i8>a);
     else if (sizeof<T>() == 2) s = <i32>(<i16>a);

@@ -6,6 +6,7 @@ import {
   VM_BASE, VM_BLOCK_MAP, VM_CODE_BITS, VM_PAGE_BLOCKS, VM_PAGE_FLAGS, VM_VCPU_COUNT, BLOCK_MAP_ENTRIES, BLOCK_MODE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
+import { flushBaseCache } from "../cpu/fault";
 
 /** Bucket of the block map for a Wasm address. */
 export function blockBucket(addr: u32): i32 {
@@ -38,6 +39,7 @@ export function dropWriteTags(page: u32): void {
   const vcpus = load<i32>(VM_BASE, VM_VCPU_COUNT);
   for (let v = 0; v < vcpus; v++) {
     const vcpu = VCPU_BASE + v * VCPU_STRIDE;
+    flushBaseCache(vcpu);
     const n = load<i32>(vcpu, TLB_JOURNAL_COUNT);
     for (let i = 0; i < n; i++) {
       const e = load<i32>(vcpu + TLB_JOURNAL + (i << 2)) & ~15;

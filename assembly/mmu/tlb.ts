@@ -4,14 +4,16 @@ import {
   COUNT_TLB_FLUSH, JOURNAL_GLOBAL, JOURNAL_LARGE, JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB_EXEC, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_JOURNAL_MAX, TLB_LARGE_COUNT,
   TLB_NULL, TLB_READ, TLB_SIZE, TLB_SUPER, TLB_USER, TLB_WRITE,
 } from "../../spec/layout";
+import { flushBaseCache } from "../cpu/fault";
 import { Mem } from "./access";
 
 /** A tag that no linear page has. */
 const NO_TAG: u32 = 1;
 
-/** Forgets where indirect transfers went. */
-export function flushJumpCache(vcpu: i32): void {
+/** Forgets what was derived from TLB entries: where indirect transfers went, and the pages of base registers. */
+export function flushDerived(vcpu: i32): void {
   memory.fill(vcpu + JUMP_CACHE, 0, JUMP_CACHE_ENTRIES << 3);
+  flushBaseCache(vcpu);
 }
 
 export function initTlbs(vcpu: i32): void {
@@ -27,7 +29,7 @@ function clearEntry(e: i32): void {
 
 /** Drops everything, global entries too (CR0.PG, CR4 paging bits, PAE, A20). */
 export function flushTlbAll(vcpu: i32): void {
-  flushJumpCache(vcpu);
+  flushDerived(vcpu);
   memory.fill(load<i32>(vcpu, TLB_USER), 1, TLB_SIZE);
   memory.fill(load<i32>(vcpu, TLB_SUPER), 1, TLB_SIZE);
   store<u32>(vcpu, 0, TLB_JOURNAL_COUNT);
@@ -37,7 +39,7 @@ export function flushTlbAll(vcpu: i32): void {
 
 /** Drops all but global entries (MOV CR3). */
 export function flushTlb(vcpu: i32): void {
-  flushJumpCache(vcpu);
+  flushDerived(vcpu);
   const n = load<i32>(vcpu, TLB_JOURNAL_COUNT);
   let kept = 0;
   let large: u32 = 0;
@@ -58,7 +60,7 @@ export function flushTlb(vcpu: i32): void {
 
 /** INVLPG: the page's entries, global or not; where it may be part of a large page, every entry of large pages. */
 export function invalidatePage(vcpu: i32, lin: u32): void {
-  flushJumpCache(vcpu);
+  flushDerived(vcpu);
   const page = lin & ~0xfff;
   for (let t = 0; t < 2; t++) {
     const e = Mem.entry(t == 0 ? load<i32>(vcpu, TLB_USER) : load<i32>(vcpu, TLB_SUPER), page);
