@@ -90,14 +90,25 @@ export class AcpiPm implements Device {
       { name: "acpi.gpe0", first: GPE0_BASE, count: GPE0_BYTES, handler: gpe },
       { name: "acpi.smi", first: SMI_COMMAND_PORT, count: 2, handler: smi },
     ];
-    this.#block = { read: (offset, size) => this.#read(offset, size), write: (offset, size, value) => this.#write(offset, size, value) };
+    this.#block = {
+      read: (offset, size) => this.#read(offset, size),
+      write: (offset, size, value) => this.#write(offset, size, value),
+    };
     this.#overflow = options.clock.timer("acpi-pm.overflow", () => this.#updateSci());
     const remap = (): void => this.#remap();
     this.pci = new (class extends PciFunction {
       protected override configWritten(): void {
         remap();
       }
-    })("piix4-pm", { vendor: 0x8086, device: 0x7113, revision: 3, classCode: 0x068000, interruptPin: 1, subsystemVendor: 0x1af4, subsystem: 0x1100 });
+    })("piix4-pm", {
+      vendor: 0x8086,
+      device: 0x7113,
+      revision: 3,
+      classCode: 0x068000,
+      interruptPin: 1,
+      subsystemVendor: 0x1af4,
+      subsystem: 0x1100,
+    });
     this.pci.wiredIrq = SCI_IRQ;
     this.pci.set(PCI_COMMAND, 2, 0);
     this.pci.set(PCI_STATUS, 2, 0x0280);
@@ -250,7 +261,14 @@ export class AcpiPm implements Device {
     this.#mapping?.unmap();
     this.#mapping = undefined;
     this.#mappedAt = wanted;
-    if (wanted >= 0) this.#mapping = this.options.mapPorts({ name: "acpi.pm", first: wanted, count: PM_BYTES, width: 4, handler: this.#block });
+    if (wanted >= 0)
+      this.#mapping = this.options.mapPorts({
+        name: "acpi.pm",
+        first: wanted,
+        count: PM_BYTES,
+        width: 4,
+        handler: this.#block,
+      });
   }
 
   // ---- save and load
@@ -258,8 +276,14 @@ export class AcpiPm implements Device {
   save(): DeviceState {
     this.#accountTimer();
     return {
-      status: this.#status, enable: this.#enable, control: this.#control, gpeStatus: this.#gpeStatus, gpeEnable: this.#gpeEnable,
-      smiCommand: this.#smiCommand, smiStatus: this.#smiStatus, seenHalf: this.#seenHalf,
+      status: this.#status,
+      enable: this.#enable,
+      control: this.#control,
+      gpeStatus: this.#gpeStatus,
+      gpeEnable: this.#gpeEnable,
+      smiCommand: this.#smiCommand,
+      smiStatus: this.#smiStatus,
+      seenHalf: this.#seenHalf,
     };
   }
 

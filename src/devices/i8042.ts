@@ -227,7 +227,8 @@ export class I8042 implements Device {
 
   #outputPort(): number {
     return (
-      OUTPUT_NOT_RESET | OUTPUT_LINES |
+      OUTPUT_NOT_RESET |
+      OUTPUT_LINES |
       (this.options.a20.enabled ? OUTPUT_A20 : 0) |
       (this.#source === KEYBOARD || this.#source === CONTROLLER ? OUTPUT_KEYBOARD_FULL : 0) |
       (this.#source === MOUSE ? OUTPUT_MOUSE_FULL : 0)
@@ -289,8 +290,16 @@ export class I8042 implements Device {
 
   save(): DeviceState {
     return {
-      mode: this.#mode, tested: this.#tested, lastWasCommand: this.#lastWasCommand, awaiting: this.#awaiting, output: this.#output, source: this.#source,
-      releasing: this.#releasing, ram: this.#ram.slice(), keyboard: this.keyboard.save(), mouse: this.mouse.save(),
+      mode: this.#mode,
+      tested: this.#tested,
+      lastWasCommand: this.#lastWasCommand,
+      awaiting: this.#awaiting,
+      output: this.#output,
+      source: this.#source,
+      releasing: this.#releasing,
+      ram: this.#ram.slice(),
+      keyboard: this.keyboard.save(),
+      mouse: this.mouse.save(),
     };
   }
 

@@ -157,7 +157,11 @@ export class Ps2Keyboard {
 
   save(): DeviceState {
     return {
-      queue: Uint8Array.from(this.#queue), enabled: this.#enabled, set: this.#set, leds: this.#leds, typematic: this.#typematic,
+      queue: Uint8Array.from(this.#queue),
+      enabled: this.#enabled,
+      set: this.#set,
+      leds: this.#leds,
+      typematic: this.#typematic,
       awaiting: this.#awaiting,
     };
   }

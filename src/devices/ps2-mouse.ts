@@ -139,8 +139,19 @@ export class Ps2Mouse {
   }
 
   #status(): number {
-    const { left, right, middle } = { left: this.#buttons & 1, right: (this.#buttons >> 1) & 1, middle: (this.#buttons >> 2) & 1 };
-    return (this.#remote ? 0x40 : 0) | (this.#reporting ? 0x20 : 0) | (this.#scaling21 ? 0x10 : 0) | (left << 2) | (middle << 1) | right;
+    const { left, right, middle } = {
+      left: this.#buttons & 1,
+      right: (this.#buttons >> 1) & 1,
+      middle: (this.#buttons >> 2) & 1,
+    };
+    return (
+      (this.#remote ? 0x40 : 0) |
+      (this.#reporting ? 0x20 : 0) |
+      (this.#scaling21 ? 0x10 : 0) |
+      (left << 2) |
+      (middle << 1) |
+      right
+    );
   }
 
   #packet(): void {
@@ -162,9 +173,20 @@ export class Ps2Mouse {
 
   save(): DeviceState {
     return {
-      queue: Uint8Array.from(this.#queue), reporting: this.#reporting, remote: this.#remote, wrap: this.#wrap, scaling21: this.#scaling21,
-      resolution: this.#resolution, rate: this.#rate, id: this.#id, knock: Uint8Array.from(this.#knock), awaiting: this.#awaiting,
-      buttons: this.#buttons, dx: this.#dx, dy: this.#dy, dz: this.#dz,
+      queue: Uint8Array.from(this.#queue),
+      reporting: this.#reporting,
+      remote: this.#remote,
+      wrap: this.#wrap,
+      scaling21: this.#scaling21,
+      resolution: this.#resolution,
+      rate: this.#rate,
+      id: this.#id,
+      knock: Uint8Array.from(this.#knock),
+      awaiting: this.#awaiting,
+      buttons: this.#buttons,
+      dx: this.#dx,
+      dy: this.#dy,
+      dz: this.#dz,
     };
   }
   load(state: DeviceState): void {

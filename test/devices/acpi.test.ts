@@ -1,15 +1,21 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { AcpiPm, ACPI_ENABLE, PM_BASE, PM_TIMER_HZ } from "../../src/devices/acpi-pm.ts";
 import { eisaId, pack, string } from "../../src/devices/acpi/aml.ts";
 import { buildAcpiTables } from "../../src/devices/acpi/tables.ts";
+import { ACPI_ENABLE, AcpiPm, PM_BASE, PM_TIMER_HZ } from "../../src/devices/acpi-pm.ts";
 import { PortBus } from "../../src/vmm/bus.ts";
 import { TestClock, TestLine } from "./bench-machine.ts";
 
 const tables = buildAcpiTables({ apic: true, cpuCount: 1, pmBase: PM_BASE, serialPorts: [{ base: 0x3f8, irq: 4 }] });
 const view = new DataView(tables.image.buffer);
 const at = (address: number): number => address - tables.base;
-const sum = (address: number, size: number): number => tables.image.subarray(at(address), at(address) + size).reduce((a, b) => (a + b) & 0xff, 0);
-const signature = (address: number, length = 4): string => String.fromCharCode(...tables.image.subarray(at(address), at(address) + length));
+const sum = (address: number, size: number): number =>
+  tables.image.subarray(at(address), at(address) + size).reduce((a, b) => (a + b) & 0xff, 0);
+const signature = (address: number, length = 4): string =>
+  String.fromCharCode(...tables.image.subarray(at(address), at(address) + length));
 
 describe("ACPI tables", () => {
   it("have an RSDP with two good checksums on a 16-byte boundary (ACPI 6.5, 5.2.5)", () => {
@@ -48,6 +54,27 @@ describe("ACPI tables", () => {
     // A package longer than 63 bytes has a two-byte length: low nibble first.
     expect(pack(...Array.from({ length: 70 }, () => [0x01])).slice(0, 4)).toEqual([0x12, 0x49, 0x04, 70]);
   });
+});
+
+/** Intel's compiler (package acpica-tools). */
+const iasl = spawnSync("iasl", ["-v"]).error === undefined;
+
+describe.skipIf(!iasl)("iasl", () => {
+  it.each(["DSDT", "FACP", "APIC", "FACS"])(
+    "takes %s apart, and the DSDT compiles again without a complaint",
+    (name) => {
+      const folder = mkdtempSync(join(tmpdir(), "paravane-acpi-"));
+      const { address = 0, size = 0 } = tables.directory[name] ?? {};
+      writeFileSync(join(folder, `${name}.dat`), tables.image.subarray(at(address), at(address) + size));
+      const run = (...args: string[]): string => {
+        const { stdout, stderr } = spawnSync("iasl", args, { cwd: folder, encoding: "utf8" });
+        return stdout + stderr;
+      };
+      expect(run("-d", `${name}.dat`)).not.toMatch(/error|warning|invalid|checksum/i);
+      if (name === "DSDT") expect(run(`${name}.dsl`)).toMatch(/0 Errors, 0 Warnings/);
+      rmSync(folder, { recursive: true });
+    },
+  );
 });
 
 describe("ACPI power management", () => {

@@ -67,7 +67,8 @@ describe("fw_cfg", () => {
 
   it("survives any request a guest can make", () => {
     const { memory, ports, dma } = device();
-    for (let control = 0; control < 32; control++) for (const address of [0, 0xfffff, 0x100000, 0xfffffff0]) dma(control, 64, address);
+    for (let control = 0; control < 32; control++)
+      for (const address of [0, 0xfffff, 0x100000, 0xfffffff0]) dma(control, 64, address);
     ports.write(0x514, 4, 0xffffffff);
     ports.write(0x518, 4, 0xffffffff);
     ports.write(0x518, 1, 1);

@@ -1,6 +1,13 @@
 import { describe, expect, it } from "vitest";
 import { configurePci, LINK_IRQS } from "../../src/devices/pci/firmware-setup.ts";
-import { COMMAND_INTX_OFF, COMMAND_IO, COMMAND_MEMORY, PCI_BAR0, PCI_COMMAND, PciFunction } from "../../src/devices/pci/function.ts";
+import {
+  COMMAND_INTX_OFF,
+  COMMAND_IO,
+  COMMAND_MEMORY,
+  PCI_BAR0,
+  PCI_COMMAND,
+  PciFunction,
+} from "../../src/devices/pci/function.ts";
 import { PciHost } from "../../src/devices/pci/host.ts";
 import { linkOf, Piix3 } from "../../src/devices/pci/piix3.ts";
 import { ResetControl } from "../../src/devices/reset-control.ts";
@@ -38,7 +45,8 @@ function board() {
   device.addBar(0, { space: "io", sizeBytes: 32, handler: io });
   device.addBar(1, { space: "memory", sizeBytes: 4096, handler: memory });
   host.add(3, 0, device);
-  const select = (device: number, register: number): void => ports.write(0xcf8, 4, 0x80000000 + device * 0x800 + (register & 0xfc));
+  const select = (device: number, register: number): void =>
+    ports.write(0xcf8, 4, 0x80000000 + device * 0x800 + (register & 0xfc));
   const read = (device: number, register: number, size = 4): number => {
     select(device, register);
     return ports.read(0xcfc + (register & 3), size);

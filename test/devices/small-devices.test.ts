@@ -108,7 +108,12 @@ describe("keyboard controller", () => {
     const mouseIrq = new TestLine();
     let resets = 0;
     let a20 = true;
-    const device = new I8042({ keyboardIrq, mouseIrq, a20: new A20Gate((on) => (a20 = on)), requestReset: () => resets++ });
+    const device = new I8042({
+      keyboardIrq,
+      mouseIrq,
+      a20: new A20Gate((on) => (a20 = on)),
+      requestReset: () => resets++,
+    });
     const { ports } = plug(device);
     return { device, ports, keyboardIrq, mouseIrq, resets: () => resets, a20: () => a20 };
   }
@@ -235,7 +240,13 @@ describe("POST display", () => {
   it("reports changes and counts every microsecond of delay", () => {
     const codes: number[] = [];
     let delays = 0;
-    const { ports } = plug(new PostDisplay(0x80, (code) => codes.push(code), () => delays++));
+    const { ports } = plug(
+      new PostDisplay(
+        0x80,
+        (code) => codes.push(code),
+        () => delays++,
+      ),
+    );
     for (const code of [1, 1, 2, 0, 0]) ports.write(0x80, 1, code);
     expect(codes).toEqual([1, 2, 0]);
     expect(delays).toBe(5);

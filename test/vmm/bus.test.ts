@@ -7,7 +7,10 @@ import { VmError } from "../../src/vmm/error.ts";
 function spy(name: string, first: number, count: number, width?: 1 | 2 | 4) {
   const log: string[] = [];
   const range: IoRange = {
-    name, first, count, ...(width === undefined ? {} : { width }),
+    name,
+    first,
+    count,
+    ...(width === undefined ? {} : { width }),
     handler: {
       read: (offset, size) => {
         log.push(`r${size}+${offset}`);

@@ -16,8 +16,18 @@ const wrong = (config: unknown): VmError => {
 describe("configuration", () => {
   it("fills in the defaults", () => {
     expect(checkConfig({ boot })).toMatchObject({
-      memoryBytes: 128 << 20, cpu: "max", clock: "real", psPerInstruction: 1000, apic: true, acpi: true, serialPorts: 1, debugExitPort: 0xf4,
-      onReset: "reboot", onTripleFault: "exit", postPort: 0x80, timeoutMs: undefined,
+      memoryBytes: 128 << 20,
+      cpu: "max",
+      clock: "real",
+      psPerInstruction: 1000,
+      apic: true,
+      acpi: true,
+      serialPorts: 1,
+      debugExitPort: 0xf4,
+      onReset: "reboot",
+      onTripleFault: "exit",
+      postPort: 0x80,
+      timeoutMs: undefined,
     });
   });
 
@@ -29,7 +39,10 @@ describe("configuration", () => {
     [{ boot: { kind: "floppy" } }, "boot.kind"],
     [{ boot: { kind: "linux", kernel: "vmlinuz" } }, "boot.kernel"],
     [{ boot: { kind: "linux", kernel: Uint8Array.of(1), initrd: 5 } }, "boot.initrd"],
-    [{ boot: { kind: "multiboot", kernel: Uint8Array.of(1), modules: [{ image: 1, append: "" }] } }, "boot.modules[0].image"],
+    [
+      { boot: { kind: "multiboot", kernel: Uint8Array.of(1), modules: [{ image: 1, append: "" }] } },
+      "boot.modules[0].image",
+    ],
     [{ boot: { ...boot, address: -1 } }, "boot.address"],
     [{ boot: { ...boot, mode: "long" } }, "boot.mode"],
     [{ boot, memoryBytes: 1 }, "memoryBytes"],

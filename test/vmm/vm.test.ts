@@ -1,6 +1,6 @@
 // The VM with the real core: life cycle, exits, consoles, debugger, clocks. Guests are a few bytes of real-mode code.
 import { afterEach, describe, expect, it } from "vitest";
-import { Vm, type VmConfig, VmError } from "../../src/index.ts";
+import { MemoryBackend, Vm, type VmConfig, VmError } from "../../src/index.ts";
 
 const LOAD = 0x7c00;
 const open: Vm[] = [];
@@ -59,6 +59,23 @@ describe("how a VM ends", () => {
     expect(await vm.exited).toEqual({ kind: "timeout" });
   });
 
+  it("by a timeout while paused", async () => {
+    const vm = await make(spin, { timeoutMs: 100 });
+    vm.start();
+    await vm.pause();
+    expect(await vm.exited).toEqual({ kind: "timeout" });
+  });
+
+  it("by an NMI whose handler says so, even in HLT with interrupts off", async () => {
+    // vector 2 = 0:7c10; cli; hlt
+    const code = [0xc7, 0x06, 0x08, 0x00, 0x10, 0x7c, 0xc7, 0x06, 0x0a, 0x00, 0x00, 0x00, 0xfa, 0xf4, 0xf4, 0xf4];
+    const vm = await make([...code, ...exitWith(3)], { clock: "real" });
+    vm.start();
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    vm.sendNmi();
+    expect(await vm.exited).toEqual({ kind: "guest-exit", code: 7 });
+  });
+
   it("by stop, by an AbortSignal, by disposal", async () => {
     const stopped = await make(spin);
     stopped.start();
@@ -85,6 +102,14 @@ describe("how a VM ends", () => {
     expect(status.kind === "crashed" && status.error.code).toBe("guest-crash");
     expect(status.kind === "crashed" && status.error.message).toMatch(/0xb0000/);
     expect(vm.state).toBe("crashed");
+  });
+});
+
+describe("configuration", () => {
+  it("refuses ports that another device has, before anything starts", async () => {
+    await expect(make(hang, { debugExitPort: 0x60 })).rejects.toThrow(/debugExitPort 0x60 is a port of another device/);
+    await expect(make(hang, { postPort: 0x3f8 })).rejects.toThrow(/postPort 0x3f8/);
+    await expect(make(hang, { cpu: "z80" })).rejects.toThrow(VmError);
   });
 });
 
@@ -134,6 +159,7 @@ describe("life cycle", () => {
 
   it("resets to the same start, keeping RAM, and reports it", async () => {
     // Counts its starts in memory at 0x500 and asks for a reset until there were three.
+    // biome-ignore format: machine code, a line a step
     const code = [0xfe, 0x06, 0x00, 0x05, 0x80, 0x3e, 0x00, 0x05, 0x03, 0x74, 0x06, ...out(0x64, 0xfe), 0xa0, 0x00, 0x05, 0xe6, 0xf4, 0xf4];
     const vm = await make(code);
     const causes: string[] = [];
@@ -164,6 +190,7 @@ describe("life cycle", () => {
 
 describe("consoles", () => {
   // Echo: wait for LSR.DR, read, write back, exit when it was a newline.
+  // biome-ignore format: machine code, a line a step
   const echo = [0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xf8, 0xba, 0xf8, 0x03, 0xec, 0xee, 0x3c, 0x0a, 0x75, 0xef, ...exitWith(0)];
 
   it("carry bytes both ways as events and Web Streams, and end with the VM", async () => {
@@ -184,6 +211,17 @@ describe("consoles", () => {
     expect(await vm.exited).toEqual({ kind: "guest-exit", code: 1 });
   });
 
+  it("connect to backends", async () => {
+    const vm = await make(echo);
+    const backend = new MemoryBackend();
+    using attached = vm.attachSerial(0, backend);
+    expect(attached).toBeDefined();
+    vm.start();
+    backend.send(new TextEncoder().encode("to and fro\n"));
+    await vm.exited;
+    expect(backend.text()).toBe("to and fro\n");
+  });
+
   it("say which port does not exist", async () => {
     const vm = await make(hang, { serialPorts: 2 });
     expect(() => vm.serial(2)).toThrow(/2 serial ports/);
@@ -192,6 +230,7 @@ describe("consoles", () => {
 
 describe("clocks", () => {
   // Programs the PIT's channel 0 for 100 Hz, enables IRQ 0 and counts ten ticks in HLT; exits with BL.
+  // biome-ignore format: machine code, a line a step
   const ticking = [
     0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0xc7, 0x06, 0x20, 0x00, 0x38, 0x7c, 0xc7, 0x06, 0x22, 0x00, 0x00, 0x00, // vector 8 = 0:7c38
     0xb0, 0x11, 0xe6, 0x20, 0xb0, 0x08, 0xe6, 0x21, 0xb0, 0x04, 0xe6, 0x21, 0xb0, 0x01, 0xe6, 0x21, 0xb0, 0xfe, 0xe6, 0x21, // 8259
@@ -279,7 +318,14 @@ describe("debugger", () => {
     vm.vcpu().eflags = 0x8d7;
     expect(vm.vcpu().eflags).toBe(0x8d7);
     for (let bits = 0; bits < 64; bits++) {
-      const flags = 2 | (bits & 1) | ((bits & 2) << 1) | ((bits & 4) << 2) | ((bits & 8) << 3) | ((bits & 16) << 3) | ((bits & 32) << 6);
+      const flags =
+        2 |
+        (bits & 1) |
+        ((bits & 2) << 1) |
+        ((bits & 4) << 2) |
+        ((bits & 8) << 3) |
+        ((bits & 16) << 3) |
+        ((bits & 32) << 6);
       vm.vcpu().eflags = flags;
       expect(vm.vcpu().eflags).toBe(flags);
     }
@@ -305,7 +351,10 @@ describe("debugger", () => {
   });
 
   it("traces what it is asked to", async () => {
-    const vm = await make([0xe6, 0x99, 0xb9, 0x34, 0x12, 0x0f, 0x32, 0xf4], { trace: ["port", "msr"], cpu: "pentium3" });
+    const vm = await make([0xe6, 0x99, 0xb9, 0x34, 0x12, 0x0f, 0x32, 0xf4], {
+      trace: ["port", "msr"],
+      cpu: "pentium3",
+    });
     const seen: unknown[] = [];
     vm.on("trace", (event) => seen.push(event));
     await vm.step(3);

@@ -1,5 +1,13 @@
 // What PCI firmware leaves behind, for guests that start without any: interrupt routing, base addresses, decoding on.
-import { COMMAND_IO, COMMAND_MASTER, COMMAND_MEMORY, PCI_BAR0, PCI_COMMAND, PCI_INTERRUPT_LINE, PCI_INTERRUPT_PIN } from "./function.ts";
+import {
+  COMMAND_IO,
+  COMMAND_MASTER,
+  COMMAND_MEMORY,
+  PCI_BAR0,
+  PCI_COMMAND,
+  PCI_INTERRUPT_LINE,
+  PCI_INTERRUPT_PIN,
+} from "./function.ts";
 import type { PciHost } from "./host.ts";
 import { linkOf, type Piix3 } from "./piix3.ts";
 
