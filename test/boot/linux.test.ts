@@ -82,6 +82,13 @@ describe("starting Linux by the 32-bit boot protocol", () => {
     }
   });
 
+  it("accepts an image whose last paragraph is not padded, and none that is shorter", async () => {
+    const payload = Uint8Array.of(1, 2, 3, 4, 5, 6);
+    const whole = makeBzImage(payload);
+    expect((await boot({ kernel: whole.slice(0, -8) })).registers.eip).toBe(0x100000);
+    await expect(boot({ kernel: whole.slice(0, -16) })).rejects.toThrow(/incomplete/);
+  });
+
   it("starts a vmlinux without a setup header", async () => {
     const machine = await boot({ kernel: elf });
     expect(machine.registers.eip).toBe(0x1000000);

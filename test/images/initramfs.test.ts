@@ -107,6 +107,23 @@ describe("kernel modules", () => {
     expect(lines).toContain("kernel/lib/crc-16.ko:");
   });
 
+  it("come with what they want loaded before them, by alias, in its portable form", () => {
+    const text = (path: string, info: string) =>
+      ({
+        kind: "file",
+        path: `lib/modules/6.1/kernel/${path}.ko`,
+        data: encoder.encode(`\0${info.replaceAll(" | ", "\0")}\0`),
+      }) as const;
+    const fileSystem = text("fs", "depends= | softdep=pre: crypto-crc32c sha-x post: nothing");
+    const crypto = [
+      text("crc32c-intel", "alias=crypto-crc32c"),
+      text("crc32c_generic", "alias=crc32c | alias=crypto-crc32c"),
+    ];
+    const { entries, missing } = moduleEntries([fileSystem, ...crypto], ["fs"]);
+    expect(missing).toEqual([]);
+    expect(entries.map((entry) => entry.path.split("/").at(-1))).toEqual(["fs.ko", "crc32c_generic.ko", "modules.dep"]);
+  });
+
   it("that depend on each other do not loop", () => {
     const loop = [module("a", "b"), module("b", "a")];
     expect(moduleEntries(loop, ["a"]).entries).toHaveLength(3);
