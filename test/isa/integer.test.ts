@@ -30,7 +30,7 @@ describe("instructions do what a real CPU did", () => {
     let wrong = 0;
     decodeSection(section, cases, offsets, (expected, n) => {
       const at = offsets[n] as number;
-      machine.run(cases, at, got);
+      machine.run(cases, at, got, n);
       normalise(cases, at, got);
       if (agree(expected, got)) return;
       wrong++;

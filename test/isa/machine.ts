@@ -11,6 +11,9 @@ import {
   CASE_EFLAGS,
   CASE_EIP,
   CASE_FLAGS,
+  CASE_HOT,
+  CASE_INT3,
+  CASE_NO_STEP,
   CASE_PATCH_COUNT,
   CASE_REGS,
   CASE_REPEAT,
@@ -28,6 +31,7 @@ import {
   KERNEL_DS,
   LDT,
   ldtSelector,
+  PROT_EXEC,
   PROT_WRITE,
   REGIONS,
   USER_CS,
@@ -53,7 +57,10 @@ const GDT = SYSTEM_LINEAR;
 const IDT = SYSTEM_LINEAR + 0x400;
 const LDT_BASE = SYSTEM_LINEAR + 0x200;
 const TSS = SYSTEM_LINEAR + 0xe00;
+/** Where the gates lead, 16 bytes a vector; nothing is mapped there. */
+const HANDLERS = 0xf0000000;
 
+const HOT_BUDGETS = [1000000n, 1000n, 97n] as const;
 const BUDGETS = [1n, 2n, 3n, 5n, 8n, 1000n, 1000n] as const;
 
 /** What the tests use of assembly/index.ts. */
@@ -175,9 +182,10 @@ export class CoreMachine {
     for (const r of REGIONS) {
       for (let at = r.address; at < r.address + r.size; at += PAGE) {
         const writable = r.prot & PROT_WRITE ? 0x42n : 0n;
+        const noExecute = r.prot & PROT_EXEC ? 0n : 1n << 63n;
         entry(
           WORLD_TABLE + ((at >>> 12) & 511) * 8,
-          BigInt(WORLD_PHYSICAL + at - WORLD_BASE) | 4n | writable | PRESENT_ACCESSED,
+          BigInt(WORLD_PHYSICAL + at - WORLD_BASE) | 4n | writable | noExecute | PRESENT_ACCESSED,
         );
       }
       if (!r.filled) continue;
@@ -275,8 +283,12 @@ export class CoreMachine {
     );
   }
 
-  /** Runs the case at `at`; fills `r` as the hardware would report it. */
-  run(cases: DataView, at: number, r: Result): void {
+  /**
+   * Runs the case at `at`; fills `r` as the hardware would report it.
+   * `way` is a number that chooses how the core is made to stop behind the instruction: a budget of one instruction,
+   * the INT3 behind it (so that it runs as part of a decoded block), or EFLAGS.TF. All must come to the same.
+   */
+  run(cases: DataView, at: number, r: Result, way: number): void {
     const view = this.#view;
     const patchCount = cases.getUint8(at + CASE_PATCH_COUNT);
     const length = cases.getUint8(at + CASE_CODE_LENGTH);
@@ -304,10 +316,29 @@ export class CoreMachine {
     this.core.syncVcpu(this.vcpu);
     const flags = cases.getUint8(at + CASE_FLAGS);
     let reason: number = Exit.Budget;
+    let stopVector = NO_VECTOR;
     if (flags & CASE_SEQUENCE) {
       // Budgets of all kinds: stops between and inside blocks must not show.
-      const budget = BUDGETS[code % BUDGETS.length] as bigint;
+      const budget = flags & CASE_HOT ? (HOT_BUDGETS[way % 3] as bigint) : (BUDGETS[way % BUDGETS.length] as bigint);
       for (let i = 0; i < 4096 && reason === Exit.Budget; i++) reason = this.core.runVcpu(this.vcpu, budget);
+    } else if (way % 3 === 1 && flags & CASE_INT3) {
+      stopVector = 3;
+      for (let i = 0; i < 4096 && reason === Exit.Budget; i++) reason = this.core.runVcpu(this.vcpu, 100n);
+    } else if (way % 3 === 2 && !(flags & CASE_NO_STEP)) {
+      stopVector = 1;
+      this.set(L.EFLAGS_SYS, this.get(L.EFLAGS_SYS) | R.FLAG_TF);
+      do {
+        reason = this.core.runVcpu(this.vcpu, 1n);
+        // The trap is due before the next instruction: a budget of none is not enough to see it, one may be.
+        if (reason === Exit.Budget) reason = this.core.runVcpu(this.vcpu, 1n);
+        if (this.#returnFromGate(1)) reason = Exit.Exception;
+      } while (
+        flags & CASE_REPEAT &&
+        reason === Exit.Exception &&
+        this.get(L.EXIT_NR) === 1 &&
+        this.get(L.EIP) === eip
+      );
+      this.set(L.EFLAGS_SYS, this.get(L.EFLAGS_SYS) & ~R.FLAG_TF);
     } else {
       const repeat = flags & CASE_REPEAT ? 4096 : 1;
       for (let i = 0; i < repeat && reason === Exit.Budget; i++) {
@@ -325,14 +356,54 @@ export class CoreMachine {
     } else if (reason !== Exit.Budget) {
       r.vector = 100 + reason;
     }
+    if (stopVector !== NO_VECTOR) {
+      // Stopped as planned, or stopped too late: then the outcome is one that no CPU reports.
+      if (r.vector === stopVector) {
+        r.vector = NO_VECTOR;
+        r.error = 0;
+      } else if (r.vector === NO_VECTOR) r.vector = 99;
+    }
     for (let i = 0; i < 8; i++) r.regs[i] = view.getUint32(this.vcpu + L.GPR + i * L.GPR_STRIDE, true);
     r.eip = this.get(L.EIP);
+    if (stopVector === 3 && r.vector === NO_VECTOR) r.eip = (r.eip - 1) >>> 0;
     r.eflags = this.getEflags();
     for (let i = 0; i < 6; i++) r.selectors[i] = this.get(L.SEG + i * L.SEG_STRIDE + L.SEG_SELECTOR);
     this.#collect(r);
     this.#patch(cases, patchBase, patchCount, false);
     this.#codePage.fill(0xcc, code, code + length);
     this.core.guestWritten(WORLD_PHYSICAL + (CODE - WORLD_BASE) + code, length);
+  }
+
+  /**
+   * When the core has delivered `vector` through its gate, takes the frame off the kernel stack again, as IRET would,
+   * and reports it as an exit.
+   */
+  #returnFromGate(vector: number): boolean {
+    if (this.get(L.EIP) !== HANDLERS + vector * 16 || this.get(L.SEG + L.SEG_CS * L.SEG_STRIDE + L.SEG_SELECTOR) !== 8)
+      return false;
+    const frame = this.#ram + SYSTEM + (this.get(L.ESP) - SYSTEM_LINEAR);
+    const [eip, cs, eflags, esp, ss] = [0, 4, 8, 12, 16].map((k) => this.#view.getUint32(frame + k, true)) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    this.set(L.EIP, eip);
+    this.set(L.ESP, esp);
+    for (const [n, selector] of [
+      [L.SEG_CS, cs & 0xffff],
+      [L.SEG_SS, ss & 0xffff],
+    ] as const) {
+      const c = this.#segments.get(selector);
+      if (!c) return false;
+      this.#setSegment(n, selector, c);
+    }
+    this.set(L.CPL, 3);
+    this.setEflags(eflags);
+    this.core.syncVcpu(this.vcpu);
+    this.set(L.EXIT_NR, vector);
+    return true;
   }
 
   #patch(cases: DataView, base: number, count: number, apply: boolean): void {

@@ -2,7 +2,7 @@
 // are solved backwards: first where the access shall go, then registers that lead there, so that a case never touches
 // anything outside the test world, whatever its registers hold.
 
-import { CASE_INT3, type TestCase } from "./format.ts";
+import { CASE_INT3, CASE_NO_STEP, type TestCase } from "./format.ts";
 import type { Form } from "./forms.ts";
 import type { Random } from "./random.ts";
 import {
@@ -469,5 +469,10 @@ export class Builder {
   /** Stops at INT3 bytes; without it by single step. */
   stopAtInt3(): void {
     this.c.flags |= CASE_INT3;
+  }
+
+  /** For instructions to which EFLAGS.TF makes a difference. */
+  stopOnlyAtInt3(): void {
+    this.c.flags |= CASE_INT3 | CASE_NO_STEP;
   }
 }

@@ -12,6 +12,10 @@ export const CASE_REPEAT = 2;
 export const CASE_UNDEFINED_ON_FAULT = 4;
 /** Several accesses may fault, and the SDM does not say which one does first: CR2 and the error code are not compared. */
 export const CASE_ANY_FAULT_ADDRESS = 8;
+/** The instruction shows, changes or holds off EFLAGS.TF: single step would not be the same. */
+export const CASE_NO_STEP = 32;
+/** A sequence of thousands of instructions: no small budgets. */
+export const CASE_HOT = 64;
 /** Several instructions; the core runs until something stops it. */
 export const CASE_SEQUENCE = 16;
 

@@ -18,6 +18,7 @@ import {
   shapeRegisters,
 } from "./shape.ts";
 import { flagBits } from "./undefined.ts";
+import { CODE } from "./world.ts";
 
 /** True when the oracle can say what the form does. */
 export function recordable(form: Form): boolean {
@@ -82,7 +83,9 @@ export function build(b: Builder, form: Form): void {
       b.modrmReg(p.reg, p.rm);
     } else {
       shapeRegisters(b, p);
-      const wanted = row.mnemonic === "lea" ? rnd.value(32) : b.target(Math.max(1, p.bits / 8));
+      let wanted = row.mnemonic === "lea" ? rnd.value(32) : b.target(Math.max(1, p.bits / 8));
+      // A bit offset reaches 4 KiB further, and nothing may write the code region.
+      if (row.mnemonic.startsWith("bt") && wanted >= CODE - 0x1100) wanted = b.easyTarget();
       const m = b.modrmMemory(p.reg, wanted);
       p.linear = m.linear;
       p.segment = m.segment;
@@ -110,7 +113,8 @@ export function build(b: Builder, form: Form): void {
   const relative = operands[0] === "Jb" || operands[0] === "Jz";
   b.encode(Math.max(p.rm, 0));
   if (relative) aim(b, operands[0] as string, form.operandSize);
-  else if (!BRANCHES.has(row.mnemonic) || NEEDS_INT3.has(row.mnemonic)) b.stopAtInt3();
+  else if (NEEDS_INT3.has(row.mnemonic)) b.stopOnlyAtInt3();
+  else if (!BRANCHES.has(row.mnemonic)) b.stopAtInt3();
   if (!b.illegal && rnd.chance(0.7)) {
     b.placeAtEnd();
     b.stopAtInt3();

@@ -5,10 +5,10 @@
 
 import type { OpcodeRow } from "../../spec/opcodes/row.ts";
 import { type Builder, EAX, EBP, EBX, ECX, EDI, EDX, ESI } from "./builder.ts";
-import { CASE_INT3, CASE_SEQUENCE } from "./format.ts";
+import { CASE_HOT, CASE_INT3, CASE_SEQUENCE } from "./format.ts";
 import type { Form } from "./forms.ts";
 import { AF, CF, OF, PF, SF, undefinedAfterShift, ZF } from "./undefined.ts";
-import { CODE, CODE_SIZE, CS, DATA, DS, ES, ldtSelector, SS, USER_CS, USER_DS, WORLD_BASE } from "./world.ts";
+import { CODE, CODE_SIZE, CS, DATA, DS, ES, ldtSelector, RODATA, SS, USER_CS, USER_DS, WORLD_BASE } from "./world.ts";
 
 const ALL = OF | SF | ZF | AF | PF | CF;
 const SEQUENCE_ROW: OpcodeRow = { code: "", mnemonic: "(sequence)", operands: "", op: "SEQUENCE", family: "flow" };
@@ -24,8 +24,12 @@ const LOOPS = kind("loop");
 const STRAIGHT16 = kind("straight, 16-bit code");
 const LOOPS16 = kind("loop, 16-bit code");
 const MODIFYING = kind("self-modifying");
+/** Runs often enough for code to count as hot. */
+const HOT = kind("hot loop");
+/** With a division or a stray access in it, so that it may stop in the middle. */
+const FAULTING = kind("faulting");
 
-export const sequenceForms: readonly Form[] = [STRAIGHT, LOOPS, STRAIGHT16, LOOPS16, MODIFYING];
+export const sequenceForms: readonly Form[] = [STRAIGHT, LOOPS, STRAIGHT16, LOOPS16, MODIFYING, HOT, FAULTING];
 
 /** Flags that condition pairs read, by cc >> 1. */
 const READ_BY_CONDITION = [OF, CF, ZF, CF | ZF, SF, PF, SF | OF, ZF | SF | OF] as const;
@@ -44,6 +48,12 @@ interface Step {
   readonly skip?: number;
   /** Offset of an immediate byte that may be rewritten by code in front of it. */
   readonly immediateAt?: number;
+  /** Leaves the stack pointer elsewhere. */
+  readonly moves?: boolean;
+  /** May fault: what is undefined here may be so at the end. */
+  readonly faults?: boolean;
+  /** Offset of an immediate that must be the address behind the step. */
+  readonly nextAt?: number;
   /** A store into the code: offset of its address, to be filled in. */
   readonly storeAt?: number;
 }
@@ -128,7 +138,7 @@ class Program {
     const size = this.#size();
     const p = this.#prefix(size);
     const w = size === 8 ? 0 : 1;
-    switch (rnd.below(30)) {
+    switch (rnd.below(33)) {
       case 0:
       case 1:
       case 2:
@@ -233,10 +243,10 @@ class Program {
         const wide: Size = size === 8 ? 32 : size;
         const q = this.#prefix(wide);
         const which = rnd.below(4);
-        if (which === 0) return { bytes: [...q, 0x50 + this.#source(wide)] };
-        if (which === 1) return { bytes: [...q, 0x58 + this.#reg()] };
-        if (which === 2) return { bytes: [...q, 0x6a, ...this.#imm(8)] };
-        return { bytes: [...q, 0x9c], reads: ALL };
+        if (which === 0) return { bytes: [...q, 0x50 + this.#source(wide)], moves: true };
+        if (which === 1) return { bytes: [...q, 0x58 + this.#reg()], moves: true };
+        if (which === 2) return { bytes: [...q, 0x6a, ...this.#imm(8)], moves: true };
+        return { bytes: [...q, 0x9c], reads: ALL, moves: true };
       }
       case 23: {
         const which = rnd.below(5);
@@ -265,9 +275,36 @@ class Program {
       case 26: {
         // A call to the next instruction: the return address is on the stack.
         const near = this.cs16 ? [0xe8, 0, 0] : [0xe8, 0, 0, 0, 0];
-        return { bytes: near };
+        return { bytes: near, moves: true };
       }
-      case 27:
+      case 27: {
+        // Indirect ways to the next instruction: PUSH and RET, a register, a call through memory.
+        const wide = this.cs16 ? [0, 0] : [0, 0, 0, 0];
+        const r = this.#reg();
+        const way = rnd.below(3);
+        if (way === 0) return { bytes: [0x68, ...wide, 0xc3], nextAt: 1 };
+        if (way === 1) return { bytes: [0xb8 + r, ...wide, 0xff, 0xe0 + r], nextAt: 1 };
+        const m = this.#memory(0);
+        const call = [...m];
+        call[0] = (m[0] as number) | 0x10;
+        return { bytes: [0xc7, ...m, ...wide, 0xff, ...call], nextAt: 1 + m.length, moves: true };
+      }
+      case 28: {
+        // String instructions, their pointers set up first.
+        const point = (reg: number): number[] =>
+          this.cs16 ? [0x8d, 0x40 | (reg << 3) | 7, rnd.below(256)] : [0x8d, 0x43 | (reg << 3), rnd.below(256)];
+        if (!this.#targets.includes(ECX)) return { bytes: [...point(EDI), ...p, 0xaa | w] };
+        const rep = rnd.chance(60) ? [0xb9, rnd.below(9), 0, ...(this.cs16 ? [] : [0, 0]), 0xf3] : [];
+        if (rnd.chance(50)) return { bytes: [...point(EDI), ...rep, ...p, 0xaa | w] };
+        return { bytes: [...point(ESI), ...point(EDI), ...rep, ...p, 0xa4 | w] };
+      }
+      case 29: {
+        // CMPS, whose flags are those of a comparison.
+        const point = (reg: number): number[] =>
+          this.cs16 ? [0x8d, 0x40 | (reg << 3) | 7, rnd.below(256)] : [0x8d, 0x43 | (reg << 3), rnd.below(256)];
+        return { bytes: [...point(ESI), ...point(EDI), ...p, 0xa6 | w], writes: ALL };
+      }
+      case 30:
         return { bytes: [0xeb, 0], skip: 1 + rnd.below(2) };
       default: {
         const cc = rnd.below(16);
@@ -283,6 +320,24 @@ class Program {
 
   #memoryOrByte(reg: number): number[] {
     return this.#rnd.chance(50) ? this.#memory(reg) : [0xc0 | (reg << 3) | this.#rnd.below(4)];
+  }
+
+  /** A division of anything by anything, or an access to a page that is not there or may not be written. */
+  fault(): Step {
+    const rnd = this.#rnd;
+    if (rnd.chance(40)) {
+      const size = this.#size();
+      const bytes = [...this.#prefix(size), size === 8 ? 0xf6 : 0xf7, ...this.#rm(6 + rnd.below(2), size, 30)];
+      return { bytes, undefines: ALL, faults: true };
+    }
+    const at = rnd.pick([DATA + 0x1fff, DATA + 0x2000, DATA - 2, RODATA + 8, DATA + 0x1ffe, 0x1000]);
+    const op = rnd.pick([0x01, 0x03, 0x89, 0x8b, 0x87, 0x39]);
+    const flags = op < 0x80 ? { writes: ALL } : {};
+    return {
+      bytes: [op, (this.#reg() << 3) | 5, at & 0xff, (at >> 8) & 0xff, (at >> 16) & 0xff, at >>> 24],
+      faults: true,
+      ...flags,
+    };
   }
 
   /** A byte store whose address is filled in later. */
@@ -302,9 +357,9 @@ function aluFlags(op: number): { writes: number; undefines?: number } {
 export function buildSequence(b: Builder, form: Form): void {
   const { rnd, c } = b;
   const cs16 = form === STRAIGHT16 || form === LOOPS16;
-  const loop = form === LOOPS || form === LOOPS16 || (form === MODIFYING && rnd.chance(40));
+  const loop = form === HOT || form === LOOPS || form === LOOPS16 || (form === MODIFYING && rnd.chance(40));
   c.reset();
-  c.flags = CASE_SEQUENCE | CASE_INT3;
+  c.flags = CASE_SEQUENCE | CASE_INT3 | (form === HOT ? CASE_HOT : 0);
   const data = cs16 ? ldtSelector(2) : USER_DS;
   c.selectors.fill(data);
   c.selectors[CS] = cs16 ? ldtSelector(1) : USER_CS;
@@ -321,15 +376,20 @@ export function buildSequence(b: Builder, form: Form): void {
   const steps: Step[] = [];
   const merges: { at: number; undefined: number }[] = [];
   let unknown = loop ? ALL : 0;
-  const length = 3 + rnd.below(11);
+  let unknownAtFault = 0;
+  const length = form === HOT ? 2 + rnd.below(5) : 3 + rnd.below(11);
   let bytes = 0;
   while (steps.length < length && bytes < 150) {
     let s = program.step();
+    // Hundreds of rounds would walk off the stack.
+    if (form === HOT && s.moves) continue;
     if (form === MODIFYING && rnd.chance(45)) s = rnd.chance(50) ? program.store() : program.victim();
+    if (form === FAULTING && rnd.chance(20)) s = program.fault();
     if ((s.reads ?? 0) & unknown) continue;
     for (const m of merges) if (m.at === steps.length) unknown |= m.undefined;
     if ((s.reads ?? 0) & unknown) continue;
     steps.push(s);
+    if (s.faults) unknownAtFault |= unknown | (s.undefines ?? 0);
     bytes += s.bytes.length;
     if (s.skip) merges.push({ at: steps.length + s.skip, undefined: unknown });
     if (s.maybe) unknown |= s.undefines ?? 0;
@@ -338,7 +398,9 @@ export function buildSequence(b: Builder, form: Form): void {
   for (const m of merges) if (m.at >= steps.length) unknown |= m.undefined;
 
   const offsets: number[] = [];
-  const head = loop ? [0xb9, 1 + rnd.below(4), 0, ...(cs16 ? [] : [0, 0])] : [];
+  const head = loop
+    ? [0xb9, ...(form === HOT ? [rnd.below(256), 2 + rnd.below(3)] : [1 + rnd.below(4), 0]), ...(cs16 ? [] : [0, 0])]
+    : [];
   let at = head.length;
   for (const s of steps) {
     offsets.push(at);
@@ -362,6 +424,10 @@ export function buildSequence(b: Builder, form: Form): void {
         : (DATA + 0x700 - base) >>> 0;
       for (let k = 0; k < (cs16 ? 2 : 4); k++) out[s.storeAt + k] = (address >>> (8 * k)) & 0xff;
     }
+    if (s.nextAt !== undefined) {
+      const next = c.eip + (offsets[i + 1] as number);
+      for (let k = 0; k < (cs16 ? 2 : 4); k++) out[s.nextAt + k] = (next >>> (8 * k)) & 0xff;
+    }
     code.push(...out);
   });
   if (loop) {
@@ -378,5 +444,5 @@ export function buildSequence(b: Builder, form: Form): void {
   }
   code.push(0x0f, 0x0b);
   c.code.push(...code);
-  c.undefinedFlags = unknown;
+  c.undefinedFlags = unknown | unknownAtFault;
 }

@@ -4,7 +4,20 @@
 import { type Builder, EAX, EBP, EBX, ECX, EDI, EDX, ESI, ESP } from "./builder.ts";
 import { CASE_ANY_FAULT_ADDRESS, CASE_REPEAT, CASE_UNDEFINED_ON_FAULT } from "./format.ts";
 import { undefinedAfterShift } from "./undefined.ts";
-import { CS, DS, ES, KERNEL_DS, ldtSelector, SS, STACK, STACK_SIZE, USER_CS, USER_DS } from "./world.ts";
+import {
+  CODE,
+  CS,
+  DS,
+  ES,
+  KERNEL_DS,
+  ldtSelector,
+  SS,
+  STACK,
+  STACK_SIZE,
+  USER_CS,
+  USER_DS,
+  WORLD_BASE,
+} from "./world.ts";
 
 export interface Placed {
   /** Linear address of the memory operand, or -1. */
@@ -202,11 +215,16 @@ function farTarget(b: Builder): { offset: number; selector: number } {
   const { rnd } = b;
   const selector = rnd.pick(CODE_SELECTORS);
   const flat = selector >> 2 === USER_CS >> 2;
+  // Never the instruction itself: it would run again.
+  const inCode = (range: number): number => {
+    const k = rnd.below(range);
+    return (flat ? CODE : CODE - WORLD_BASE) + (Math.abs(CODE + k - b.c.address) < 20 ? k + 64 : k);
+  };
   // A target beyond the limit while the stack has no room: by the SDM #GP comes first, on AMD the push does.
   if (b.form.row.mnemonic === "callf" && !b.stackIsEasy) {
-    return { offset: (flat ? 0x2000c000 : 0xc000) + rnd.below(0xf00), selector };
+    return { offset: inCode(0xf00), selector };
   }
-  const offset = rnd.chance(85) ? (flat ? 0x2000c000 : 0xc000) + rnd.below(0x1f00) : rnd.value(32);
+  const offset = rnd.chance(85) ? inCode(0x1f00) : rnd.value(32);
   return { offset, selector };
 }
 
@@ -291,7 +309,7 @@ const before: Record<string, Shaper> = {
     const operand = b.form.operands[0] as string;
     if (/^[A-Z]S$/.test(operand)) {
       popSelector(b, operand === "SS" ? STACK_SELECTORS : SELECTORS);
-      if (operand === "SS") b.stopAtInt3();
+      if (operand === "SS") b.stopOnlyAtInt3();
       return;
     }
     roomToPop(b, 4);
@@ -368,7 +386,8 @@ export function shapeRegisters(b: Builder, p: Placed): void {
       if (form.operands[1] === "Gv" && form.rm === "mem") {
         // The bit offset moves the access; small enough to stay in the world.
         const range = form.operandSize === 16 ? 0x8000 : 0x10000;
-        if (p.reg !== ESP) b.setPart(p.reg, form.operandSize, rnd.below(range) - range / 2);
+        if (p.reg === ESP) p.reg = EDI;
+        b.setPart(p.reg, form.operandSize, rnd.below(range) - range / 2);
       }
       return;
     case "lar":
@@ -470,7 +489,7 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
       // What cannot be patched must still not be an arbitrary selector: it may name 64-bit code, but as data.
       b.patchValue(p.linear, t.offset, n);
       b.patchValue(p.linear + n, t.selector, 2);
-      if (m === "lss") b.stopAtInt3();
+      if (m === "lss") b.stopOnlyAtInt3();
       return;
     }
     case "lar":
@@ -482,7 +501,7 @@ export function shapeAfter(b: Builder, p: Placed, immediate: number): void {
     case "mov":
       if (form.operands[0] === "Sw") {
         if (p.linear >= 0) b.patchValue(p.linear, rnd.pick(p.reg === SS ? STACK_SELECTORS : SELECTORS), 2);
-        if (p.reg === SS) b.stopAtInt3();
+        if (p.reg === SS) b.stopOnlyAtInt3();
       }
       return;
     case "push":
