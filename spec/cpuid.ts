@@ -141,7 +141,7 @@ export const CPU_MODELS: readonly CpuModelSpec[] = [
     family: 6,
     model: 28,
     stepping: 10,
-    basicLeaves: 0x15,
+    basicLeaves: 0x16,
     extendedLeaves: 0x80000008,
     brand: "Paravane virtual processor",
     cacheDescriptors: [0x05b0b101, 0x005657f0, 0, 0x2cb43049],

@@ -113,7 +113,7 @@ export const RETIRED = 0xe0; // u64 instructions retired up to the current block
 export const BUDGET_END = 0xe8; // u64 RETIRED at which the block loop must stop
 export const PENDING_DB = 0xf0; // u32 DR6 bits of a debug trap due after the current instruction
 export const VCPU_ID = 0xf4; // u32
-export const BLOCK_LIMIT = 0xf8; // u32 at most so many instructions in the next block (0 = no limit)
+export const NEXT_LINK = 0xf8; // u32 Wasm address at which the next block's address may be kept, 0 = nowhere
 export const FLUSH_GEN = 0xfc; // u32 counts invalidations of decoded code // u32
 
 /** Segment registers: ES CS SS DS FS GS LDTR TR, SEG_STRIDE bytes each. */
@@ -274,6 +274,8 @@ export const CPUID_STRIDE = 32; // u32 leaf, subleaf, flags (1 = subleaf matters
 export const CPUID_MAX = 64;
 /** A block decoded for one use: single steps, the last instructions of a budget, code across a page border. */
 export const SCRATCH_BLOCK = 0x6800;
+/** The record of an instruction decoded again in its general form; the 16 bytes before it are zero. */
+export const GENERAL_RECORD = 0x6f20;
 export const SCRATCH_BYTES = 0x6e00; // instruction bytes put together across a page border
 /** Filled TLB entries, u32 each: Wasm address of the entry, plus JOURNAL_* in the low bits. */
 export const TLB_JOURNAL = 0x7000;

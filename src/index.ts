@@ -1,6 +1,7 @@
 // The public API of Paravane. Everything else is internal and may change.
-export type { ByteConsole } from "./backends/stream.ts";
+
 export { MemoryBackend } from "./backends/memory.ts";
+export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
 export type { BootSource, ClockKind, VmConfig } from "./vmm/config.ts";
@@ -9,6 +10,13 @@ export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
 export type { BreakConditions } from "./vmm/machine.ts";
 export type {
-  DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind, VmEvents, VmState, VmStatistics,
+  DebugStop,
+  ExitStatus,
+  ResetCause,
+  TraceEvent,
+  TraceKind,
+  VmEvents,
+  VmState,
+  VmStatistics,
 } from "./vmm/status.ts";
 export { Vm } from "./vmm/vm.ts";

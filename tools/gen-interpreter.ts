@@ -9,45 +9,28 @@ const G = "vcpu + <i32>load<u8>(r, REC_REG)";
 const E = "vcpu + <i32>load<u8>(r, REC_BASE)";
 const IMM = "load<u32>(r, REC_IMM)";
 const NEXT = "r += REC_STRIDE; continue;";
-/** Ends the first half of a pair early. */
-const NEXT_PAIR = "r += REC_STRIDE; continue;";
 /** EIP behind the instruction at \`r\`. */
 const EIP_NEXT = "load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)";
-/** Before anything that may fault, exit or look at the clock. */
-const SYNC = `store<u32>(vcpu, ${EIP_NEXT}, EIP); store<u32>(vcpu, r, CUR_REC);`;
+/** The TLB misses: whoever called the hot loop executes the instruction in its general form. */
+const SLOW = "store<u32>(vcpu, r, CUR_REC); return HOT_SLOW;";
 
-/** Address of the memory operand in `a`. Checked segments and 16-bit addresses take the call. */
-const ea = (size: number, write: boolean): string => `
+/** Address of the memory operand in `a`. Specialised operations have flat segments and 32-bit addresses only. */
+const ea = `
         let a = load<u32>(${E}) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
-        if (k != 0) {
-          if (k & (EA_CHECKED | EA_ADDR16)) {
-            ${SYNC}
-            a = linearAddress(vcpu, r, 0, ${size}, ${write});
-            if (faulted(vcpu)) break;
-          } else a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        }`;
+        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);`;
 
-/** Loads type \`t\` at \`a\` into \`v\`; a miss goes through the slow path, which may fault. */
-const read = (t: string, size: number, tag = "TLB_READ"): string => `
+/** Loads type \`t\` at \`a\` into \`v\`. */
+const read = (t: string, size: number): string => `
         const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        let v: u32;
-        if (((a + ${size - 1}) & ~0xfff) == load<u32>(e, ${tag})) v = <u32>load<${t}>(<i32>(a + load<u32>(e, TLB_DELTA)));
-        else {
-          ${SYNC}
-          v = <u32>${tag === "TLB_READ" ? "slowRead" : "slowReadForUpdate"}(vcpu, a, ${size});
-          if (faulted(vcpu)) break;
-        }`;
+        if (((a + ${size - 1}) & ~0xfff) != load<u32>(e, TLB_READ)) { ${SLOW} }
+        const v = <u32>load<${t}>(<i32>(a + load<u32>(e, TLB_DELTA)));`;
 
-/** Stores \`value\` at \`a\`. The slow path may invalidate code, fault, or exit. */
+/** Stores \`value\` at \`a\`. */
 const write = (t: string, size: number, value: string): string => `
         const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + ${size - 1}) & ~0xfff) == load<u32>(ew, TLB_WRITE)) store<${t}>(<i32>(a + load<u32>(ew, TLB_DELTA)), <${t}>(${value}));
-        else {
-          ${SYNC}
-          slowWrite(vcpu, a, ${size}, <u32>(${value}));
-          if (faulted(vcpu)) break;
-        }`;
+        if (((a + ${size - 1}) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { ${SLOW} }
+        store<${t}>(<i32>(a + load<u32>(ew, TLB_DELTA)), <${t}>(${value}));`;
 
 /** Address and base-cache entry of a plain operand: base + displacement in a flat segment. */
 const plain = `const base = <i32>load<u8>(r, REC_BASE);
@@ -56,33 +39,20 @@ const plain = `const base = <i32>load<u8>(r, REC_BASE);
         const page = (a + 3) & ~0xfff;`;
 /** The base register's page did not match: look into the TLB, and remember its entry. */
 const remember = (tag: string): string => `const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-          if (page == load<u32>(e, ${tag})) {
-            store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
-            store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
-            store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);`;
-const plainRead = `${plain}
-        let v: u32;
-        if (page == load<u32>(c, BASE_CACHE + TLB_READ)) v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
-        else {
+          if (page != load<u32>(e, ${tag})) { ${SLOW} }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);`;
+const plainLoad = `
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           ${remember("TLB_READ")}
-            v = load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
-          } else {
-            ${SYNC}
-            v = slowRead(vcpu, a, 4);
-            if (faulted(vcpu)) break;
-          }
-        }`;
-const plainWrite = (value: string): string => `${plain}
-        if (page == load<u32>(c, BASE_CACHE + TLB_WRITE)) store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), ${value});
-        else {
+        }
+        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));`;
+const plainStore = (value: string): string => `
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           ${remember("TLB_WRITE")}
-            store<u32>(<i32>(a + load<u32>(e, TLB_DELTA)), ${value});
-          } else {
-            ${SYNC}
-            slowWrite(vcpu, a, 4, ${value});
-            if (faulted(vcpu)) break;
-          }
-        }`;
+        }
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), ${value});`;
 
 const cases: string[] = [];
 const bodies = new Map<string, string>();
@@ -105,29 +75,23 @@ for (const name of ALU) {
     const g = `<u32>load<${t}>(${G})`;
     const imm = size === 4 ? IMM : `<u32>load<u8>(r, REC_IMM)`;
     put(`H_${name}_RR${s}`, `${toReg(op(g, `<u32>load<${t}>(${E})`))} ${NEXT}`);
-    put(`H_${name}_RM${s}`, `${ea(size, false)}${read(t, size)}\n        ${toReg(op(g, "v"))} ${NEXT}`);
+    put(`H_${name}_RM${s}`, `${ea}${read(t, size)}\n        ${toReg(op(g, "v"))} ${NEXT}`);
     put(`H_${name}_RI${s}`, `${toReg(op(g, imm))} ${NEXT}`);
     for (const [form, operand] of [
       [`MR${s}`, g],
       [`MI${s}`, imm],
     ] as const) {
       if (!keeps) {
-        put(`H_${name}_${form}`, `${ea(size, false)}${read(t, size)}\n        ${op("v", operand)}; ${NEXT}`);
+        put(`H_${name}_${form}`, `${ea}${read(t, size)}\n        ${op("v", operand)}; ${NEXT}`);
         continue;
       }
-      // The write cannot fault: readForUpdate made sure of it. Flags are stored after it all the same, because a device
-      // write exits and the instruction runs again.
       put(
         `H_${name}_${form}`,
-        `${ea(size, true)}
+        `${ea}
         const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + ${size - 1}) & ~0xfff) == load<u32>(e, TLB_WRITE)) {
-          const h = <i32>(a + load<u32>(e, TLB_DELTA));
-          store<${t}>(h, <${t}>${op(`<u32>load<${t}>(h)`, operand)}); ${NEXT}
-        }
-        ${SYNC}
-        execInt(vcpu, r, ${form.startsWith("MR") ? `Op.${name}_EG${size === 4 ? "V" : "8"}` : `Op.${name}_EI${size === 4 ? "V" : "8"}`});
-        if (faulted(vcpu)) break;
+        if (((a + ${size - 1}) & ~0xfff) != load<u32>(e, TLB_WRITE)) { ${SLOW} }
+        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        store<${t}>(h, <${t}>${op(`<u32>load<${t}>(h)`, operand)});
         ${NEXT}`,
       );
     }
@@ -139,24 +103,24 @@ for (const { t, s, size } of types) {
   const g = `<u32>load<${t}>(${G})`;
   put(`H_TEST_RR${s}`, `Alu.and<${t}>(vcpu, ${g}, <u32>load<${t}>(${E})); ${NEXT}`);
   put(`H_TEST_RI${s}`, `Alu.and<${t}>(vcpu, ${g}, ${imm}); ${NEXT}`);
-  put(`H_TEST_MR${s}`, `${ea(size, false)}${read(t, size)}\n        Alu.and<${t}>(vcpu, v, ${g}); ${NEXT}`);
-  put(`H_TEST_MI${s}`, `${ea(size, false)}${read(t, size)}\n        Alu.and<${t}>(vcpu, v, ${imm}); ${NEXT}`);
+  put(`H_TEST_MR${s}`, `${ea}${read(t, size)}\n        Alu.and<${t}>(vcpu, v, ${g}); ${NEXT}`);
+  put(`H_TEST_MI${s}`, `${ea}${read(t, size)}\n        Alu.and<${t}>(vcpu, v, ${imm}); ${NEXT}`);
   put(`H_MOV_RR${s}`, `store<${t}>(${G}, load<${t}>(${E})); ${NEXT}`);
   put(`H_MOV_RI${s}`, `store<${t}>(${G}, load<${t}>(r, REC_IMM)); ${NEXT}`);
-  put(`H_MOV_RM${s}`, `${ea(size, false)}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
-  put(`H_MOV_MR${s}`, `${ea(size, true)}${write(t, size, g)}\n        ${NEXT}`);
+  put(`H_MOV_RM${s}`, `${ea}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+  put(`H_MOV_MR${s}`, `${ea}${write(t, size, g)}\n        ${NEXT}`);
   if (size === 4) {
     // the commonest operations of compiled code, without a look at the operand's form
-    put("H_MOV_RB32", `${plainRead}\n        store<u32>(${G}, v); ${NEXT}`);
+    put("H_MOV_RB32", `${plain}${plainLoad}\n        store<u32>(${G}, v); ${NEXT}`);
     const x = `const a = load<u32>(${E}) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
     put("H_MOV_RX32", `${x}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
     put("H_MOV_XR32", `${x}${write(t, size, g)}\n        ${NEXT}`);
-    put("H_MOV_BR32", `${plainWrite(g)}\n        ${NEXT}`);
+    put("H_MOV_BR32", `${plain}${plainStore(g)}\n        ${NEXT}`);
   }
-  put(`H_MOV_MI${s}`, `${ea(size, true)}${write(t, size, imm)}\n        ${NEXT}`);
+  put(`H_MOV_MI${s}`, `${ea}${write(t, size, imm)}\n        ${NEXT}`);
 }
-put("H_MOV_RM16", `${ea(2, false)}${read("u16", 2)}\n        store<u16>(${G}, <u16>v); ${NEXT}`);
-put("H_MOV_MR16", `${ea(2, true)}${write("u16", 2, `<u32>load<u16>(${G})`)}\n        ${NEXT}`);
+put("H_MOV_RM16", `${ea}${read("u16", 2)}\n        store<u16>(${G}, <u16>v); ${NEXT}`);
+put("H_MOV_MR16", `${ea}${write("u16", 2, `<u32>load<u16>(${G})`)}\n        ${NEXT}`);
 put(
   "H_LEA",
   `let a = load<u32>(${E}) + load<u32>(r, REC_DISP);
@@ -174,7 +138,7 @@ for (const [x, cast] of [
   ] as const) {
     const t = `${cast}${bits}`;
     put(`H_${x}_R${bits}`, `store<i32>(${G}, <i32>load<${t}>(${E})); ${NEXT}`);
-    put(`H_${x}_M${bits}`, `${ea(size, false)}${read(`u${bits}`, size)}\n        store<i32>(${G}, <i32>(<${t}>v)); ${NEXT}`);
+    put(`H_${x}_M${bits}`, `${ea}${read(`u${bits}`, size)}\n        store<i32>(${G}, <i32>(<${t}>v)); ${NEXT}`);
   }
 }
 for (const name of ["INC", "DEC"] as const) {
@@ -182,15 +146,11 @@ for (const name of ["INC", "DEC"] as const) {
   put(`H_${name}_R32`, `store<u32>(${E}, Alu.${f}<u32>(vcpu, load<u32>(${E}))); ${NEXT}`);
   put(
     `H_${name}_M32`,
-    `${ea(4, true)}
+    `${ea}
         const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) == load<u32>(e, TLB_WRITE)) {
-          const h = <i32>(a + load<u32>(e, TLB_DELTA));
-          store<u32>(h, Alu.${f}<u32>(vcpu, load<u32>(h))); ${NEXT}
-        }
-        ${SYNC}
-        execInt(vcpu, r, Op.${name}_EV);
-        if (faulted(vcpu)) break;
+        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { ${SLOW} }
+        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        store<u32>(h, Alu.${f}<u32>(vcpu, load<u32>(h)));
         ${NEXT}`,
   );
 }
@@ -221,7 +181,7 @@ const imul = (x: string, y: string): string => `const p = <i64>(<i32>(${x})) * <
         store<u32>(${G}, <u32>p);
         mulFlags<u32>(vcpu, <u32>p, p != <i64>(<i32>p)); ${NEXT}`;
 put("H_IMUL_RR32", imul(`load<u32>(${G})`, `load<u32>(${E})`));
-put("H_IMUL_RM32", `${ea(4, false)}${read("u32", 4)}\n        ${imul(`load<u32>(${G})`, "v")}`);
+put("H_IMUL_RM32", `${ea}${read("u32", 4)}\n        ${imul(`load<u32>(${G})`, "v")}`);
 put("H_IMUL_RRI32", imul(`load<u32>(${E})`, IMM));
 put(
   "H_MUL_R32",
@@ -240,15 +200,19 @@ put("H_CDQ", `store<i32>(vcpu, load<i32>(vcpu, EAX) >> 31, EDX); ${NEXT}`);
 put("H_NOP", NEXT);
 
 // stack: flat 32-bit SS
-const push = (value: string): string => `const a = load<u32>(vcpu, ESP) - 4;${write("u32", 4, value)}
+const through = (register: string, a: string): string => `const a = ${a};
+        const c = vcpu + (${register} << 1);
+        const page = (a + 3) & ~0xfff;`;
+const push = (value: string): string => `${through("ESP", "load<u32>(vcpu, ESP) - 4")}${plainStore(value)}
         store<u32>(vcpu, a, ESP);`;
+const popFrom = (register: string): string => `${through(register, `load<u32>(vcpu, ${register})`)}${plainLoad}`;
 put("H_PUSH_R32", `${push(`load<u32>(${G})`)} ${NEXT}`);
 put("H_PUSH_I32", `${push(IMM)} ${NEXT}`);
 put(
   "H_PUSH_M32",
   `let pushed: u32;
         {
-        ${ea(4, false)}${read("u32", 4)}
+        ${ea}${read("u32", 4)}
         pushed = v;
         }
         {
@@ -257,13 +221,13 @@ put(
 );
 put(
   "H_POP_R32",
-  `const a = load<u32>(vcpu, ESP);${read("u32", 4)}
+  `${popFrom("ESP")}
         store<u32>(vcpu, a + 4, ESP);
         store<u32>(${G}, v); ${NEXT}`,
 );
 put(
   "H_LEAVE",
-  `const a = load<u32>(vcpu, EBP);${read("u32", 4)}
+  `${popFrom("EBP")}
         store<u32>(vcpu, a + 4, ESP);
         store<u32>(vcpu, v, EBP); ${NEXT}`,
 );
@@ -274,7 +238,7 @@ const FALLS = `link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i3
 put("H_JMP", `${TAKEN} break;`);
 put("H_CALL", `${push(EIP_NEXT)} ${TAKEN} break;`);
 put("H_JMP_R", `eip = load<u32>(${E}); nb = 0; break;`);
-put("H_JMP_M", `${ea(4, false)}${read("u32", 4)}\n        eip = v; nb = 0; break;`);
+put("H_JMP_M", `${ea}${read("u32", 4)}\n        eip = v; nb = 0; break;`);
 put(
   "H_CALL_R",
   `const target = load<u32>(${E});
@@ -284,14 +248,14 @@ put(
   "H_CALL_M",
   `let pushed: u32;
         {
-        ${ea(4, false)}${read("u32", 4)}
+        ${ea}${read("u32", 4)}
         pushed = v;
         }
         {
         ${push(EIP_NEXT)}
         } eip = pushed; nb = 0; break;`,
 );
-const ret = (extra: string): string => `const a = load<u32>(vcpu, ESP);${read("u32", 4)}
+const ret = (extra: string): string => `${popFrom("ESP")}
         store<u32>(vcpu, a + 4${extra}, ESP);
         eip = v; nb = 0; break;`;
 put("H_RET", ret(""));
@@ -336,11 +300,11 @@ const sources: Record<string, { load: string; flags: string; t: string }> = {
   CMP_RR32: { load: `const a = load<u32>(${G}); const b = load<u32>(${E});`, flags: "Alu.sub<u32>(vcpu, a, b);", t: "cmp" },
   CMP_RI32: { load: `const a = load<u32>(${G}); const b = ${IMM};`, flags: "Alu.sub<u32>(vcpu, a, b);", t: "cmp" },
   CMP_RI8: { load: `const a = <u32>load<u8>(${G}); const b = <u32>load<u8>(r, REC_IMM);`, flags: "Alu.sub<u8>(vcpu, a, b);", t: "cmp" },
-  CMP_RM32: { load: `${ea(4, false)}${read("u32", 4)}\n        const x = load<u32>(${G});`, flags: "Alu.sub<u32>(vcpu, x, v);", t: "cmpx" },
-  CMP_MI32: { load: `${ea(4, false)}${read("u32", 4)}\n        const x = ${IMM};`, flags: "Alu.sub<u32>(vcpu, v, x);", t: "cmpvx" },
+  CMP_RM32: { load: `${ea}${read("u32", 4)}\n        const x = load<u32>(${G});`, flags: "Alu.sub<u32>(vcpu, x, v);", t: "cmpx" },
+  CMP_MI32: { load: `${ea}${read("u32", 4)}\n        const x = ${IMM};`, flags: "Alu.sub<u32>(vcpu, v, x);", t: "cmpvx" },
   TEST_RR32: { load: `const x = load<u32>(${G}) & load<u32>(${E});`, flags: "Flags.logic<u32>(vcpu, x);", t: "test" },
   TEST_RI8: { load: `const x = <u32>load<u8>(${G}) & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
-  TEST_MI8: { load: `${ea(1, false)}${read("u8", 1)}\n        const x = v & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
+  TEST_MI8: { load: `${ea}${read("u8", 1)}\n        const x = v & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
   ADD_RI32: { load: `const x = load<u32>(${G}) + ${IMM};`, flags: `Alu.add<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`, t: "test" },
   SUB_RI32: { load: `const x = load<u32>(${G}) - ${IMM};`, flags: `Alu.sub<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`, t: "test" },
   DEC_R32: { load: `const x = load<u32>(${E}) - 1;`, flags: `Alu.dec<u32>(vcpu, load<u32>(${E})); store<u32>(${E}, x);`, t: "test" },
@@ -355,18 +319,17 @@ for (const { first, conditions } of FUSED) {
     put(`H_${first}_J${cc}`, `${s.load} ${s.flags} ${jump(test)}`);
   }
 }
-// Two plain operations in one dispatch: the first's body without its dispatch, then the second's. A store that may have
-// overwritten the second instruction (slow path) dispatches it anew.
+// Two plain operations in one dispatch: the first's body without its dispatch, then the second's.
 for (const [first, second] of PAIRS) {
   const one = bodies.get(`H_${first}`);
   const two = bodies.get(`H_${second}`);
   if (one === undefined || two === undefined || !one.endsWith(NEXT)) throw new Error(`cannot pair ${first} and ${second}`);
-  const plain = one.slice(0, -NEXT.length).replaceAll(/(slowWrite\([^\n]*\);\n\s*if \(faulted\(vcpu\)\) break;)/g, `$1 ${first.startsWith("PUSH") ? "store<u32>(vcpu, a, ESP); " : ""}${NEXT_PAIR}`);
+  const plain = one.slice(0, -NEXT.length);
   put(`H2_${first}_${second}`, `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`);
 }
 put(
   "H_CMOV_RM32",
-  `{${ea(4, false)}${read("u32", 4)}
+  `{${ea}${read("u32", 4)}
         if (conditionBit(vcpu, ${IMM} & 15)) store<u32>(${G}, v);
         } ${NEXT}`,
 );
@@ -374,38 +337,38 @@ put(
 const file = `// Generated by tools/gen-interpreter.ts: do not edit.
 // The hot loop: executes decoded blocks until a fault, an event, or the end of the budget. See docs/ARCHITECTURE.md.
 import {
-  BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, DERIVED_BASE, EA_ADDR16, EA_CHECKED, EA_INDEX, EAX, EBP, ECX, EDX,
-  EIP, ESP, EVENT, EVENT_AND_FAULT, FLUSH_GEN, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, MODE_FLAT_CODE, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
+  BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, EA_INDEX, EAX, EBP, ECX, EDX,
+  EIP, ESP, EVENT, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, NEXT_LINK, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
   TLB_READ, TLB_WRITE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
 import { Alu, mulFlags } from "../isa/alu";
-import { execInt } from "../isa/integer";
-import { linearAddress } from "../isa/operand";
-import { execRare } from "../isa/rare";
 import { Mem } from "../mmu/access";
-import { slowRead, slowReadForUpdate, slowWrite } from "../mmu/slow";
-import { END_FALLS, END_LINKABLE, findBlock } from "./blocks";
+import { END_FALLS, END_LINKABLE } from "./blocks";
 import { conditionBit, Flags } from "./flags";
-import { faulted } from "./fault";
 
-/** Stopped between blocks: EIP and RETIRED are exact. */
-export const STOP_BOUNDARY: i32 = 0;
-/** Stopped inside a block at CUR_REC: a fault is recorded, or an event followed that instruction. */
-export const STOP_INSIDE: i32 = 1;
-/** Stopped at CUR_REC before it was executed (its code was overwritten). */
-export const STOP_BEFORE: i32 = 2;
+// Why the hot loop returned; CUR_REC is the record, EIP is where the next block starts.
+/** An operation of another family: execute it, then go on behind it. */
+export const HOT_RARE: i32 = 0;
+/** A TLB miss: execute the instruction in its general form. */
+export const HOT_SLOW: i32 = 1;
+/** The next block is not known: find it, and keep it at NEXT_LINK. */
+export const HOT_LOOKUP: i32 = 2;
+/** An event or the end of the budget, between blocks: EIP and RETIRED are exact. */
+export const HOT_BOUNDARY: i32 = 3;
+/** The code at CUR_REC was overwritten; it has not been executed. */
+export const HOT_STALE: i32 = 4;
 
-/** Runs from block \`b\`, whose instructions fit the budget. Returns STOP_*. */
-export function runBlocks(vcpu: i32, first: i32): i32 {
-  // What lives across instructions is kept to this one: every further loop-carried value costs spills at each dispatch.
-  let r = first + BLOCK_RECORDS;
-  store<u32>(vcpu, first, CUR_BLOCK);
-  store<u32>(vcpu, load<u32>(vcpu, EIP), BLOCK_EIP);
+/**
+ * Executes records from \`at\` on. There is no call in this function: one would make the compiler keep the loop's values in
+ * memory. The record is the only value that lives across instructions, for the same reason.
+ */
+export function runHot(vcpu: i32, at: i32): i32 {
+  let r = at;
   while (true) {
-    // the next block: 0 = look it up, below 0 = stop inside this one
-    let nb: i32 = -1;
+    // the next block, 0 = look it up
     // where the address of the next block may be kept (0 = nowhere), and the EIP it starts at
+    let nb: i32 = 0;
     let link: i32 = 0;
     let eip: u32 = 0;
     const op = <u32>load<u16>(r, REC_OP);
@@ -421,18 +384,14 @@ ${cases.join("\n")}
         break;
       }
       case Op.REDECODE: {
-        store<u32>(vcpu, load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r - REC_STRIDE, REC_END), EIP);
         store<u32>(vcpu, r, CUR_REC);
-        return STOP_BEFORE;
+        return HOT_STALE;
       }
       default: {
-        ${SYNC}
-        execRare(vcpu, r, op);
-        if (load<u64>(vcpu, EVENT_AND_FAULT) != 0) break;
-        ${NEXT}
+        store<u32>(vcpu, r, CUR_REC);
+        return HOT_RARE;
       }
     }
-    if (nb < 0) return STOP_INSIDE;
     let retired = load<u64>(vcpu, RETIRED) + <u64>load<u32>(load<i32>(vcpu, CUR_BLOCK), BLOCK_COUNT);
     const end = load<u64>(vcpu, BUDGET_END);
     // events and the budget come before the next fetch, which may fault
@@ -440,7 +399,7 @@ ${cases.join("\n")}
       store<u32>(vcpu, eip, EIP);
       store<u64>(vcpu, retired, RETIRED);
       store<u32>(vcpu, 0, CUR_BLOCK);
-      return STOP_BOUNDARY;
+      return HOT_BOUNDARY;
     }
     if (nb == 0) {
       const j = vcpu + <i32>(((eip ^ (eip >> 10)) & (JUMP_CACHE_ENTRIES - 1)) << 3);
@@ -451,40 +410,21 @@ ${cases.join("\n")}
       if (nb == 0) {
         store<u32>(vcpu, eip, EIP);
         store<u64>(vcpu, retired, RETIRED);
-        nb = nextBlock(vcpu, eip, link);
-        if (nb == 0) return STOP_BOUNDARY;
+        store<u32>(vcpu, link, NEXT_LINK);
+        return HOT_LOOKUP;
       }
     }
     if (retired + <u64>load<u32>(nb, BLOCK_COUNT) > end) {
       store<u32>(vcpu, eip, EIP);
       store<u64>(vcpu, retired, RETIRED);
       store<u32>(vcpu, 0, CUR_BLOCK);
-      return STOP_BOUNDARY;
+      return HOT_BOUNDARY;
     }
     store<u64>(vcpu, retired, RETIRED);
     store<u32>(vcpu, nb, CUR_BLOCK);
     store<u32>(vcpu, eip, BLOCK_EIP);
     r = nb + BLOCK_RECORDS;
   }
-}
-
-/**
- * Finds the block at \`eip\` after the current one, and keeps its address at \`link\` when both are in the same page. 0 with a fault or exit recorded.
- */
-function nextBlock(vcpu: i32, eip: u32, link: i32): i32 {
-  const block = load<i32>(vcpu, CUR_BLOCK);
-  store<u32>(vcpu, 0, CUR_BLOCK);
-  const generation = load<u32>(vcpu, FLUSH_GEN);
-  const nb = findBlock(vcpu, eip);
-  // only cached blocks are linked, and only while neither can have been dropped
-  if (link != 0 && block >= DERIVED_BASE && nb >= DERIVED_BASE && (load<u32>(vcpu, BLOCK_EIP) ^ eip) >> 12 == 0 && load<u32>(vcpu, FLUSH_GEN) == generation)
-    store<u32>(link, nb);
-  if (nb >= DERIVED_BASE && load<u32>(nb, BLOCK_MODE) & MODE_FLAT_CODE) {
-    const j = vcpu + <i32>(((eip ^ (eip >> 10)) & (JUMP_CACHE_ENTRIES - 1)) << 3);
-    store<u32>(j, eip, JUMP_CACHE);
-    store<u32>(j, nb, JUMP_CACHE + 4);
-  }
-  return nb;
 }
 `;
 

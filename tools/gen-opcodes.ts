@@ -1,6 +1,6 @@
 // Makes spec/op.gen.ts (enum Op, for both sides) and assembly/isa/decode-table.gen.ts (the decoder's tables) from the
 // opcode table in spec/opcodes. `--check` fails when a regeneration would change a file.
-import { Feature } from "../spec/features.ts";
+import * as featureModule from "../spec/features.ts";
 import { hotOps } from "../spec/opcodes/hot.ts";
 import { FAMILIES, type OpcodeRow } from "../spec/opcodes/row.ts";
 import { allRows } from "../spec/opcodes/table.ts";
@@ -73,7 +73,7 @@ function entry(row: OpcodeRow): number {
 }
 
 function featureBit(row: OpcodeRow): number {
-  const bit = (Feature as unknown as Record<string, number>)[row.feature as string];
+  const bit = (featureModule as unknown as { Feature: Record<string, number> }).Feature[row.feature as string];
   if (bit === undefined) throw new Error(`${row.code} ${row.mnemonic}: no feature ${row.feature}`);
   return bit;
 }

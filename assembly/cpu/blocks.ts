@@ -19,6 +19,9 @@ import { exitBefore, faulted, raise } from "./fault";
 /** Longest block, in instructions. */
 const MAX_BLOCK = 64;
 const MAX_LENGTH: u32 = 15;
+const LARGEST_BLOCK: i32 = BLOCK_RECORDS + (MAX_BLOCK + 1) * REC_STRIDE;
+/** The vCPU block's fields below this are written all the time. */
+const HOT_FIELDS: i32 = 0x100;
 /** Longest block, in bytes: REC_END is one byte. */
 const MAX_BYTES: u32 = 255;
 
@@ -146,14 +149,26 @@ export function scratchBlock(vcpu: i32, eip: u32): i32 {
   return block;
 }
 
+/**
+ * Where the next block goes: not where its records would have the page offsets of the vCPU's registers and flags. A load
+ * of a record behind a store to a register that differs only above bit 11 waits for it (measured: 9 ns an instruction
+ * where every record collides, against 2).
+ */
+function nextFree(): i32 {
+  const next = load<i32>(VM_BASE, VM_ARENA_NEXT);
+  const offset = next & 0xfff;
+  if (offset >= HOT_FIELDS && offset + LARGEST_BLOCK <= 0x1000) return next;
+  return offset < HOT_FIELDS ? (next & ~0xfff) + HOT_FIELDS : (next & ~0xfff) + 0x1000 + HOT_FIELDS;
+}
+
 function newBlock(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i32 {
   store<u64>(vcpu, load<u64>(vcpu, COUNT_BLOCK_DECODE) + 1, COUNT_BLOCK_DECODE);
-  const most = BLOCK_RECORDS + (MAX_BLOCK + 1) * REC_STRIDE;
-  if (load<u32>(VM_BASE, VM_ARENA_NEXT) + most > load<u32>(VM_BASE, VM_ARENA_END)) {
+  let block = nextFree();
+  if (block + LARGEST_BLOCK > load<i32>(VM_BASE, VM_ARENA_END)) {
     flushBlocks(vcpu);
     store<u32>(vcpu, load<u32>(vcpu, EVENT) | EVENT_RECHECK, EVENT);
+    block = nextFree();
   }
-  const block = load<i32>(VM_BASE, VM_ARENA_NEXT);
   const room = bytesToLimit(vcpu, eip, mode, 0x1000 - (lin & 0xfff));
   if (room == 0) {
     raise(vcpu, Vector.GP, 0);

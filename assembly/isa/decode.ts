@@ -105,9 +105,9 @@ function tooLong(rec: i32): i32 {
 
 /**
  * Decodes the instruction at Wasm address `start`, of which bytes up to `end` (exclusive) may be read, into `rec`.
- * Returns its length, with DECODE_END set when it ends the block, or DECODE_MORE.
+ * `general` keeps the table's general operation. Returns its length, with DECODE_END set when it ends the block, or DECODE_MORE.
  */
-export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i32 {
+export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, general: bool = false): i32 {
   let p = start;
   const last = start + MAX_LENGTH;
   let op16 = (mode & MODE_CS32) == 0;
@@ -155,6 +155,7 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
   if (op16) pfx |= PFX_OP16;
   if (addr16) pfx |= PFX_ADDR16;
   let modrm: u32 = 0;
+  let memory = false;
   if (e & ATTR_MODRM) {
     if (p >= end) return DECODE_MORE;
     modrm = <u32>load<u8>(p++);
@@ -177,6 +178,7 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
     } else {
       p = decodeMemory(rec, p, end, modrm, addr16, segOverride, mode);
       if (p == 0) return DECODE_MORE;
+      memory = true;
     }
   } else {
     // string and other implicit memory operands find their segment here
@@ -250,6 +252,7 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
       store<u8>(rec, flat ? 0 : EA_CHECKED | ((<u32>seg) << EA_SEG_SHIFT), REC_EA);
       store<u32>(rec, addr16 ? <u32>load<u16>(p) : load<u32>(p), REC_DISP);
       pfx &= ~PFX_REG;
+      memory = true;
       p += size;
       break;
     }
@@ -277,6 +280,6 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32): i3
   store<u16>(rec, op, REC_OP);
   store<u8>(rec, pfx, REC_PFX);
   store<u32>(rec, imm, REC_IMM);
-  specialise(rec, op, mode, b);
+  if (!general) specialise(rec, op, mode, b, memory);
   return e & ATTR_END ? length | DECODE_END : length;
 }

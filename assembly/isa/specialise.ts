@@ -52,11 +52,13 @@ function specialiseAlu(rec: i32, op: u32, reg: bool, op16: bool): void {
   }
 }
 
-/** `opcode` is the last opcode byte. REC_OP already holds the general operation `op`. */
-export function specialise(rec: i32, op: u32, mode: u32, opcode: u32): void {
+/** `opcode` is the last opcode byte; `memory`: the record has a memory operand. REC_OP already holds the general operation `op`. */
+export function specialise(rec: i32, op: u32, mode: u32, opcode: u32, memory: bool): void {
   const pfx = <u32>load<u8>(rec, REC_PFX);
   if (pfx & PFX_LOCK) return;
   const reg = (pfx & PFX_REG) != 0;
+  // the hot loop knows flat segments and 32-bit addresses only
+  if (memory && op != Op.LEA && load<u8>(rec, REC_EA) & (EA_CHECKED | EA_ADDR16)) return;
   const op16 = (pfx & PFX_OP16) != 0;
   if (op >= <u32>Op.ADD_EG8 && op < <u32>Op.ADD_EG8 + 8 * ALU_FORMS) {
     specialiseAlu(rec, op, reg, op16);

@@ -1,10 +1,10 @@
 // Accesses that miss the TLB: page walk and fill, page crossing, MMIO, alignment checks, data breakpoints, code pages.
 import {
-  COUNT_TLB_FILL, CPL, CR0, DR0, DR7, EFLAGS_SYS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
+  COUNT_TLB_FILL, CPL, CR0, CR4, DR0, DR7, EFLAGS_SYS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
   SLOT_GPA, SLOT_HOST, SLOTF_READONLY, TLB_CURRENT, TLB_DELTA, TLB_EXEC, TLB_NULL, TLB_READ, TLB_SUPER, TLB_USER, TLB_WRITE, VM_A20_MASK, VM_BASE,
   VM_DIRTY_LOG, WALK_FLAGS, WALK_GPA,
 } from "../../spec/layout";
-import { CR0_AM, FLAG_AC } from "../../spec/registers";
+import { CR0_AM, CR4_SMAP, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { checkDataBreakpoint } from "../cpu/debug";
 import { faulted, raise } from "../cpu/fault";
@@ -12,7 +12,7 @@ import { Mem } from "./access";
 import { mmioRead, mmioWrite } from "./mmio";
 import { beforeWrite, findSlot, pageFlagAddress } from "./physical";
 import { FILL_EXEC, FILL_READ, FILL_WRITE, fillTlb } from "./tlb";
-import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, UNPAGED, walk, WALK_DIRTY, WALK_GLOBAL, WALK_LARGE } from "./walk";
+import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, UNPAGED, walk, WALK_DIRTY, WALK_GLOBAL, WALK_LARGE, WALK_USER } from "./walk";
 
 /** No Wasm address: the page is not memory (see WALK_GPA), or a fault is recorded. */
 const NO_HOST: u32 = 0;
@@ -46,7 +46,9 @@ function fill(vcpu: i32, lin: u32, access: u32, user: bool): u32 {
   const flag = pageFlagAddress(host);
   if (access == ACCESS_WRITE && load<u32>(VM_BASE, VM_DIRTY_LOG)) store<u8>(flag, <u32>load<u8>(flag) | PAGE_DIRTY);
   if (open || accessAllowed(vcpu, found, ACCESS_EXEC, user)) rights |= FILL_EXEC;
-  if (!pageWatched(vcpu, lin)) {
+  // under SMAP what a user page allows the supervisor changes with EFLAGS.AC, so its tags would be stale at once
+  const guarded = !user && !open && (found & WALK_USER) != 0 && (load<u32>(vcpu, CR4) & CR4_SMAP) != 0;
+  if (!guarded && !pageWatched(vcpu, lin)) {
     if (open || accessAllowed(vcpu, found, ACCESS_READ, user)) rights |= FILL_READ;
     const logged = !load<u32>(VM_BASE, VM_DIRTY_LOG) || (<u32>load<u8>(flag) & PAGE_DIRTY) != 0;
     if (found & WALK_DIRTY && !readOnly && logged && !(<u32>load<u8>(flag) & PAGE_CODE)) {

@@ -7,19 +7,49 @@ import type { OpcodeRow } from "./row.ts";
 type Extra = Partial<OpcodeRow>;
 
 /** Memory form: opcode byte and ModRM.reg. */
-function memory(code: string, ext: number, mnemonic: string, operands: string, op: string, extra: Extra = {}): OpcodeRow {
+function memory(
+  code: string,
+  ext: number,
+  mnemonic: string,
+  operands: string,
+  op: string,
+  extra: Extra = {},
+): OpcodeRow {
   return { code, ext, mod: "mem", mnemonic, operands, op, family: "x87", feature: "Fpu", ...extra };
 }
 
 /** Register form ST(i): opcode byte and ModRM.reg, any ModRM.rm. */
-function stack(code: string, ext: number, mnemonic: string, operands: string, op: string, extra: Extra = {}): OpcodeRow {
+function stack(
+  code: string,
+  ext: number,
+  mnemonic: string,
+  operands: string,
+  op: string,
+  extra: Extra = {},
+): OpcodeRow {
   return { code, ext, mod: "reg", mnemonic, operands, op, family: "x87", feature: "Fpu", ...extra };
 }
 
 /** One encoding: opcode byte and the whole ModRM byte. */
-function single(code: string, modrm: number, mnemonic: string, op: string, operands = "", extra: Extra = {}): OpcodeRow {
+function single(
+  code: string,
+  modrm: number,
+  mnemonic: string,
+  op: string,
+  operands = "",
+  extra: Extra = {},
+): OpcodeRow {
   return {
-    code, ext: (modrm >> 3) & 7, mod: "reg", rm: modrm & 7, mnemonic, operands, op, family: "x87", feature: "Fpu", ...extra,
+    code,
+    ext: (modrm >> 3) & 7,
+    mod: "reg",
+    rm: modrm & 7,
+    mnemonic,
+    operands,
+    op,
+    family: "x87",
+    feature: "Fpu",
+    ...extra,
   };
 }
 

@@ -61,7 +61,7 @@ export class ImageReader {
   #check(offset: number, length: number, field: string): void {
     if (offset >= 0 && length >= 0 && offset + length <= this.bytes.length) return;
     throw badImage(
-      `The ${this.name} ends too early: ${field} lies at offset ${hex(offset)} with ${length} bytes, but the file has ${this.bytes.length}; is it complete?`,
+      `The ${this.name} ends too early: ${field} lies at offset ${hex(offset)} with ${length} bytes, but the file has ${this.bytes.length}; fetch or build it again.`,
       { field, offset, length, fileBytes: this.bytes.length },
     );
   }

@@ -111,7 +111,8 @@ export function parseLinuxHeader(image: ImageReader): LinuxHeader {
   const setupSects = image.u8(OFFSET_SETUP_SECTS, "setup_sects") || DEFAULT_SETUP_SECTS;
   const setupBytes = (setupSects + 1) * SECTOR_BYTES;
   const syssize = image.u32(OFFSET_SYSSIZE, "syssize") * PARAGRAPH_BYTES;
-  if (setupBytes + syssize > image.length) {
+  // The size is in whole paragraphs; some builders (memtest86+) do not pad the last one.
+  if (setupBytes + syssize - (PARAGRAPH_BYTES - 1) > image.length) {
     throw badImage(
       `The ${name} is incomplete: setup_sects ${setupSects} and syssize ${hex(syssize / PARAGRAPH_BYTES)} make ${setupBytes + syssize} bytes, but the file has ${image.length}; fetch it again.`,
       { setupBytes, syssize, fileBytes: image.length },

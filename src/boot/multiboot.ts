@@ -60,7 +60,7 @@ export function prepareMultiboot(source: MultibootSource, machine: BootMachine):
   const header = findMultibootHeader(source.kernel);
   if (!header) {
     throw badImage(
-      `The multiboot kernel has no multiboot header: no magic 0x1badb002 with a matching checksum on a multiple of 4 in its first ${HEADER_SEARCH_BYTES} bytes; is it multiboot 1 (not 2)?`,
+      `The multiboot kernel has no multiboot header: no magic 0x1badb002 with a matching checksum on a multiple of 4 in its first ${HEADER_SEARCH_BYTES} bytes; use a kernel built for multiboot 1 (2 has another header).`,
     );
   }
   const placement = new Placement(machine);

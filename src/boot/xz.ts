@@ -42,7 +42,7 @@ export async function unpackXz(image: ImageReader, limitBytes: number): Promise<
   while (image.u8(offset, "an xz block header") !== 0) {
     const header = readBlockHeader(image, offset);
     const data = offset + header.bytes;
-    const extent = walkLzma2(image, data, limitBytes - total);
+    const extent = walkLzma2(image, data, total, limitBytes);
     total += extent.unpackedBytes;
     const padded = (extent.packedBytes + 3) & ~3;
     const checkBytes = CHECK_BYTES[check] as number;
@@ -119,10 +119,11 @@ function readBlockHeader(image: ImageReader, offset: number): BlockHeader {
   return { bytes, bcj, dictionary };
 }
 
-/** Follows the chunk headers of an LZMA2 stream: where it ends and how much it unpacks to, both exact. */
+/** Follows the chunk headers of an LZMA2 stream: where it ends and how much it unpacks to (after `before`), both exact. */
 function walkLzma2(
   image: ImageReader,
   start: number,
+  before: number,
   limitBytes: number,
 ): { packedBytes: number; unpackedBytes: number } {
   let at = start;
@@ -141,7 +142,7 @@ function walkLzma2(
     } else {
       throw damaged(image, `an LZMA2 chunk begins with ${hex(control)}`);
     }
-    if (unpackedBytes > limitBytes) throw tooLarge(image, limitBytes);
+    if (before + unpackedBytes > limitBytes) throw tooLarge(image, limitBytes);
   }
 }
 

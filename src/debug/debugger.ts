@@ -13,6 +13,8 @@ export type Stop =
 export type WatchKind = "ports" | "msrs" | "exceptions";
 
 const BREAKPOINTS_MAX = 32;
+/** Ports of the controllers inside the core (8259s, 8254, port 61h, ELCR): their accesses never reach the host. */
+const CORE_PORTS: readonly number[] = [0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x61, 0xa0, 0xa1, 0x4d0, 0x4d1];
 const LIMITS: Readonly<Record<WatchKind, number>> = { ports: 0xffff, msrs: 0xffffffff, exceptions: 31 };
 
 export class Debugger {
@@ -181,6 +183,12 @@ export class Debugger {
   watch(kind: WatchKind, number: number): void {
     if (!(Number.isInteger(number) && number >= 0 && number <= LIMITS[kind])) {
       throw new VmError("bad-config", `${number} is none of the ${kind} 0 to 0x${LIMITS[kind].toString(16)}.`);
+    }
+    if (kind === "ports" && CORE_PORTS.includes(number)) {
+      throw new VmError(
+        "bad-config",
+        `Port 0x${number.toString(16)} belongs to a controller inside the core and cannot be watched.`,
+      );
     }
     this.#watches[kind].add(number);
     this.#applyWatches();

@@ -39,6 +39,9 @@ const SLEEP_ENABLE = 0x2000;
 
 // ---- PCI configuration of the function
 const PMBASE = 0x40;
+/** Device activity B: bit 25, SMIs by port B2h are on. There is no SMM here, so firmware finds its setup already done. */
+const DEVACTB_HIGH = 0x5b;
+const APMC_ENABLE = 0x02;
 const PMREGMISC = 0x80;
 const PMREGMISC_ENABLE = 1;
 
@@ -87,19 +90,31 @@ export class AcpiPm implements Device {
       { name: "acpi.gpe0", first: GPE0_BASE, count: GPE0_BYTES, handler: gpe },
       { name: "acpi.smi", first: SMI_COMMAND_PORT, count: 2, handler: smi },
     ];
-    this.#block = { read: (offset, size) => this.#read(offset, size), write: (offset, size, value) => this.#write(offset, size, value) };
+    this.#block = {
+      read: (offset, size) => this.#read(offset, size),
+      write: (offset, size, value) => this.#write(offset, size, value),
+    };
     this.#overflow = options.clock.timer("acpi-pm.overflow", () => this.#updateSci());
     const remap = (): void => this.#remap();
     this.pci = new (class extends PciFunction {
       protected override configWritten(): void {
         remap();
       }
-    })("piix4-pm", { vendor: 0x8086, device: 0x7113, revision: 3, classCode: 0x068000, interruptPin: 1, subsystemVendor: 0x1af4, subsystem: 0x1100 });
+    })("piix4-pm", {
+      vendor: 0x8086,
+      device: 0x7113,
+      revision: 3,
+      classCode: 0x068000,
+      interruptPin: 1,
+      subsystemVendor: 0x1af4,
+      subsystem: 0x1100,
+    });
     this.pci.wiredIrq = SCI_IRQ;
     this.pci.set(PCI_COMMAND, 2, 0);
     this.pci.set(PCI_STATUS, 2, 0x0280);
     this.pci.set(PMBASE, 4, PM_BASE | 1);
     this.pci.allowWrites(PMBASE, 4, 0xffc0);
+    this.pci.set(DEVACTB_HIGH, 1, APMC_ENABLE);
     this.pci.set(PMREGMISC, 1, PMREGMISC_ENABLE);
     this.pci.allowWrites(PMREGMISC, 1, 0x0f);
     this.#remap();
@@ -246,7 +261,14 @@ export class AcpiPm implements Device {
     this.#mapping?.unmap();
     this.#mapping = undefined;
     this.#mappedAt = wanted;
-    if (wanted >= 0) this.#mapping = this.options.mapPorts({ name: "acpi.pm", first: wanted, count: PM_BYTES, width: 4, handler: this.#block });
+    if (wanted >= 0)
+      this.#mapping = this.options.mapPorts({
+        name: "acpi.pm",
+        first: wanted,
+        count: PM_BYTES,
+        width: 4,
+        handler: this.#block,
+      });
   }
 
   // ---- save and load
@@ -254,8 +276,14 @@ export class AcpiPm implements Device {
   save(): DeviceState {
     this.#accountTimer();
     return {
-      status: this.#status, enable: this.#enable, control: this.#control, gpeStatus: this.#gpeStatus, gpeEnable: this.#gpeEnable,
-      smiCommand: this.#smiCommand, smiStatus: this.#smiStatus, seenHalf: this.#seenHalf,
+      status: this.#status,
+      enable: this.#enable,
+      control: this.#control,
+      gpeStatus: this.#gpeStatus,
+      gpeEnable: this.#gpeEnable,
+      smiCommand: this.#smiCommand,
+      smiStatus: this.#smiStatus,
+      seenHalf: this.#seenHalf,
     };
   }
 

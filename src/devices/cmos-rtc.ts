@@ -324,7 +324,8 @@ export class CmosRtc implements Device {
     const period = this.#periodNs();
     if (this.#b & B_PIE && period > 0) this.#periodic.arm((this.#tick() + 1) * period);
     else this.#periodic.disarm();
-    if (this.#b & (B_AIE | B_UIE) && this.#running()) this.#second.arm(now + SECOND_NS - mod(now + this.#offsetNs, SECOND_NS));
+    if (this.#b & (B_AIE | B_UIE) && this.#running())
+      this.#second.arm(now + SECOND_NS - mod(now + this.#offsetNs, SECOND_NS));
     else this.#second.disarm();
   }
 
@@ -363,7 +364,11 @@ export class CmosRtc implements Device {
     this.#catchUp();
     this.#refresh();
     return {
-      cmos: this.#cmos.slice(), index: this.#index, nmiMasked: this.#nmiMasked, offsetNs: this.#offsetNs, seenNs: this.#seenNs,
+      cmos: this.#cmos.slice(),
+      index: this.#index,
+      nmiMasked: this.#nmiMasked,
+      offsetNs: this.#offsetNs,
+      seenNs: this.#seenNs,
       seenTick: this.#seenTick,
     };
   }

@@ -95,11 +95,14 @@ export class FwCfg implements Device {
   addFile(name: string, data: Uint8Array): void {
     const bytes = new TextEncoder().encode(name).length;
     if (bytes === 0 || bytes >= FILE_NAME_BYTES) {
-      throw new VmError("bad-config", `fw_cfg file name "${name}" must have 1 to ${FILE_NAME_BYTES - 1} bytes.`, { name });
+      throw new VmError("bad-config", `fw_cfg file name "${name}" must have 1 to ${FILE_NAME_BYTES - 1} bytes.`, {
+        name,
+      });
     }
     let index = this.#files.indexOf(name);
     if (index < 0) {
-      if (this.#files.length === FILES_MAX) throw new VmError("bad-config", `fw_cfg has at most ${FILES_MAX} files.`, { name });
+      if (this.#files.length === FILES_MAX)
+        throw new VmError("bad-config", `fw_cfg has at most ${FILES_MAX} files.`, { name });
       index = this.#files.push(name) - 1;
     }
     this.#items.set(FW_CFG_FIRST_FILE + index, data);

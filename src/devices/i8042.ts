@@ -143,14 +143,18 @@ export class I8042 implements Device {
     }
     switch (awaited) {
       case 0xd1:
-        return this.#writeOutputPort(value);
+        this.#writeOutputPort(value);
+        return;
       case 0xd2:
-        return this.#put(value, KEYBOARD);
+        this.#put(value, KEYBOARD);
+        return;
       case 0xd3:
-        return this.#put(value, MOUSE);
+        this.#put(value, MOUSE);
+        return;
       case 0xd4:
         this.#mode &= ~MODE_MOUSE_OFF;
-        return this.mouse.command(value);
+        this.mouse.command(value);
+        return;
       default:
         // A byte for the keyboard also enables it.
         this.#mode &= ~MODE_KEYBOARD_OFF;
@@ -161,7 +165,10 @@ export class I8042 implements Device {
   #writeCommand(value: number): void {
     this.#lastWasCommand = true;
     this.#awaiting = 0;
-    if (value >= 0x20 && value <= 0x3f) return this.#put(value === 0x20 ? this.#mode : (this.#ram[value & 0x1f] ?? 0), CONTROLLER);
+    if (value >= 0x20 && value <= 0x3f) {
+      this.#put(value === 0x20 ? this.#mode : (this.#ram[value & 0x1f] ?? 0), CONTROLLER);
+      return;
+    }
     if (value >= 0x60 && value <= 0x7f) {
       this.#awaiting = value;
       return;
@@ -177,23 +184,29 @@ export class I8042 implements Device {
         return;
       case 0xa8:
         this.#mode &= ~MODE_MOUSE_OFF;
-        return this.#fill();
+        this.#fill();
+        return;
       case 0xa9: // mouse interface test
       case 0xab: // keyboard interface test
-        return this.#put(0x00, CONTROLLER);
+        this.#put(0x00, CONTROLLER);
+        return;
       case 0xaa: // self test
         this.#tested = true;
-        return this.#put(0x55, CONTROLLER);
+        this.#put(0x55, CONTROLLER);
+        return;
       case 0xad:
         this.#mode |= MODE_KEYBOARD_OFF;
         return;
       case 0xae:
         this.#mode &= ~MODE_KEYBOARD_OFF;
-        return this.#fill();
+        this.#fill();
+        return;
       case 0xc0:
-        return this.#put(INPUT_PORT, CONTROLLER);
+        this.#put(INPUT_PORT, CONTROLLER);
+        return;
       case 0xd0:
-        return this.#put(this.#outputPort(), CONTROLLER);
+        this.#put(this.#outputPort(), CONTROLLER);
+        return;
       case 0xd1:
       case 0xd2:
       case 0xd3:
@@ -201,17 +214,21 @@ export class I8042 implements Device {
         this.#awaiting = value;
         return;
       case 0xdd:
-        return this.options.a20.set(false);
+        this.options.a20.set(false);
+        return;
       case 0xdf:
-        return this.options.a20.set(true);
+        this.options.a20.set(true);
+        return;
       case 0xe0: // test inputs: both clock lines high
-        return this.#put(0x03, CONTROLLER);
+        this.#put(0x03, CONTROLLER);
+        return;
     }
   }
 
   #outputPort(): number {
     return (
-      OUTPUT_NOT_RESET | OUTPUT_LINES |
+      OUTPUT_NOT_RESET |
+      OUTPUT_LINES |
       (this.options.a20.enabled ? OUTPUT_A20 : 0) |
       (this.#source === KEYBOARD || this.#source === CONTROLLER ? OUTPUT_KEYBOARD_FULL : 0) |
       (this.#source === MOUSE ? OUTPUT_MOUSE_FULL : 0)
@@ -273,8 +290,16 @@ export class I8042 implements Device {
 
   save(): DeviceState {
     return {
-      mode: this.#mode, tested: this.#tested, lastWasCommand: this.#lastWasCommand, awaiting: this.#awaiting, output: this.#output, source: this.#source,
-      releasing: this.#releasing, ram: this.#ram.slice(), keyboard: this.keyboard.save(), mouse: this.mouse.save(),
+      mode: this.#mode,
+      tested: this.#tested,
+      lastWasCommand: this.#lastWasCommand,
+      awaiting: this.#awaiting,
+      output: this.#output,
+      source: this.#source,
+      releasing: this.#releasing,
+      ram: this.#ram.slice(),
+      keyboard: this.keyboard.save(),
+      mouse: this.mouse.save(),
     };
   }
 

@@ -39,7 +39,9 @@ export class PcTestDevice implements Device {
       { name: "testdev.register-byte", first: REGISTER_BYTE_PORT, count: 4, width: 1, handler: register },
       { name: "testdev.irq", first: IRQ_PORT, count: IRQ_COUNT, width: 4, handler: irq },
     ];
-    this.mmio = [{ name: "testdev.memory", first: MMIO_BASE, count: MMIO_BYTES, width: 4, handler: bytesHandler(this.#memory) }];
+    this.mmio = [
+      { name: "testdev.memory", first: MMIO_BASE, count: MMIO_BYTES, width: 4, handler: bytesHandler(this.#memory) },
+    ];
   }
 
   reset(): void {

@@ -74,48 +74,66 @@ export class Ps2Keyboard {
     switch (awaited) {
       case 0xed:
         this.#leds = byte & 7;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xf0:
-        if (byte === 0) return this.#reply([ACK, this.#set]);
-        if (byte > 3) return this.#reply([RESEND]);
+        if (byte === 0) {
+          this.#reply([ACK, this.#set]);
+          return;
+        }
+        if (byte > 3) {
+          this.#reply([RESEND]);
+          return;
+        }
         this.#set = byte;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xf3:
         this.#typematic = byte & 0x7f;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
     }
     switch (byte) {
       case 0xed: // set LEDs
       case 0xf0: // choose the scan code set
       case 0xf3: // typematic rate and delay
         this.#awaiting = byte;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xee:
-        return this.#reply([ECHO]);
+        this.#reply([ECHO]);
+        return;
       case 0xf2:
-        return this.#reply([ACK, ...ID]);
+        this.#reply([ACK, ...ID]);
+        return;
       case 0xf4:
         this.#enabled = true;
         this.#queue.length = 0;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xf5: // defaults and disable
         this.#setDefaults();
         this.#enabled = false;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xf6:
         this.#setDefaults();
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xf7: // set 3 key types: accepted, all keys stay typematic
       case 0xf8:
       case 0xf9:
       case 0xfa:
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xff:
         this.#queue.length = 0;
         this.#setDefaults();
-        return this.#reply([ACK, SELF_TEST_PASSED]);
+        this.#reply([ACK, SELF_TEST_PASSED]);
+        return;
       default:
-        return this.#reply([RESEND]);
+        this.#reply([RESEND]);
+        return;
     }
   }
 
@@ -139,7 +157,11 @@ export class Ps2Keyboard {
 
   save(): DeviceState {
     return {
-      queue: Uint8Array.from(this.#queue), enabled: this.#enabled, set: this.#set, leds: this.#leds, typematic: this.#typematic,
+      queue: Uint8Array.from(this.#queue),
+      enabled: this.#enabled,
+      set: this.#set,
+      leds: this.#leds,
+      typematic: this.#typematic,
       awaiting: this.#awaiting,
     };
   }

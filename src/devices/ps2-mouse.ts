@@ -53,59 +53,77 @@ export class Ps2Mouse {
 
   /** A byte from the controller. */
   command(byte: number): void {
-    if (this.#wrap && byte !== 0xec && byte !== 0xff) return this.#reply([byte]);
+    if (this.#wrap && byte !== 0xec && byte !== 0xff) {
+      this.#reply([byte]);
+      return;
+    }
     const awaited = this.#awaiting;
     this.#awaiting = 0;
     if (awaited === 0xe8) {
       this.#resolution = byte & 3;
-      return this.#reply([ACK]);
+      this.#reply([ACK]);
+      return;
     }
     if (awaited === 0xf3) {
       this.#rate = byte;
       this.#knock = [this.#knock[1] ?? 0, this.#knock[2] ?? 0, byte];
       if (this.#knock.join() === "200,100,80") this.#id = ID_WHEEL;
-      return this.#reply([ACK]);
+      this.#reply([ACK]);
+      return;
     }
     switch (byte) {
       case 0xe6:
       case 0xe7:
         this.#scaling21 = byte === 0xe7;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xe8: // resolution
       case 0xf3: // sample rate
         this.#awaiting = byte;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xe9:
-        return this.#reply([ACK, this.#status(), this.#resolution, this.#rate]);
+        this.#reply([ACK, this.#status(), this.#resolution, this.#rate]);
+        return;
       case 0xea:
         this.#remote = false;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xeb:
         this.#queue.push(ACK);
-        return this.#packet();
+        this.#packet();
+        return;
       case 0xec:
         this.#wrap = false;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xee:
         this.#wrap = true;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xf0:
         this.#remote = true;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xf2:
-        return this.#reply([ACK, this.#id]);
+        this.#reply([ACK, this.#id]);
+        return;
       case 0xf4:
       case 0xf5:
         this.#reporting = byte === 0xf4;
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xf6:
         this.#setDefaults();
-        return this.#reply([ACK]);
+        this.#reply([ACK]);
+        return;
       case 0xff:
         this.reset();
-        return this.#reply([ACK, SELF_TEST_PASSED, ID_PLAIN]);
+        this.#reply([ACK, SELF_TEST_PASSED, ID_PLAIN]);
+        return;
       default:
-        return this.#reply([RESEND]);
+        this.#reply([RESEND]);
+        return;
     }
   }
 
@@ -121,8 +139,19 @@ export class Ps2Mouse {
   }
 
   #status(): number {
-    const { left, right, middle } = { left: this.#buttons & 1, right: (this.#buttons >> 1) & 1, middle: (this.#buttons >> 2) & 1 };
-    return (this.#remote ? 0x40 : 0) | (this.#reporting ? 0x20 : 0) | (this.#scaling21 ? 0x10 : 0) | (left << 2) | (middle << 1) | right;
+    const { left, right, middle } = {
+      left: this.#buttons & 1,
+      right: (this.#buttons >> 1) & 1,
+      middle: (this.#buttons >> 2) & 1,
+    };
+    return (
+      (this.#remote ? 0x40 : 0) |
+      (this.#reporting ? 0x20 : 0) |
+      (this.#scaling21 ? 0x10 : 0) |
+      (left << 2) |
+      (middle << 1) |
+      right
+    );
   }
 
   #packet(): void {
@@ -144,9 +173,20 @@ export class Ps2Mouse {
 
   save(): DeviceState {
     return {
-      queue: Uint8Array.from(this.#queue), reporting: this.#reporting, remote: this.#remote, wrap: this.#wrap, scaling21: this.#scaling21,
-      resolution: this.#resolution, rate: this.#rate, id: this.#id, knock: Uint8Array.from(this.#knock), awaiting: this.#awaiting,
-      buttons: this.#buttons, dx: this.#dx, dy: this.#dy, dz: this.#dz,
+      queue: Uint8Array.from(this.#queue),
+      reporting: this.#reporting,
+      remote: this.#remote,
+      wrap: this.#wrap,
+      scaling21: this.#scaling21,
+      resolution: this.#resolution,
+      rate: this.#rate,
+      id: this.#id,
+      knock: Uint8Array.from(this.#knock),
+      awaiting: this.#awaiting,
+      buttons: this.#buttons,
+      dx: this.#dx,
+      dy: this.#dy,
+      dz: this.#dz,
     };
   }
   load(state: DeviceState): void {

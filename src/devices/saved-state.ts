@@ -11,7 +11,11 @@ export class SavedState {
   /** Refuses a version that the device cannot read. */
   static open(device: string, state: DeviceState, version: number, known: number): SavedState {
     if (version !== known) {
-      throw new VmError("bad-snapshot", `${device}: saved state has version ${version}, this build reads ${known}.`, { device, version, known });
+      throw new VmError("bad-snapshot", `${device}: saved state has version ${version}, this build reads ${known}.`, {
+        device,
+        version,
+        known,
+      });
     }
     return new SavedState(device, state);
   }
@@ -19,7 +23,8 @@ export class SavedState {
   /** An integer from 0 to `max`. */
   integer(field: string, max = 0xffffffff): number {
     const value = this.state[field];
-    if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max) this.#refuse(field, `an integer from 0 to ${max}`);
+    if (typeof value !== "number" || !Number.isInteger(value) || value < 0 || value > max)
+      this.#refuse(field, `an integer from 0 to ${max}`);
     return value as number;
   }
 
@@ -57,6 +62,9 @@ export class SavedState {
   }
 
   #refuse(field: string, wanted: string): never {
-    throw new VmError("bad-snapshot", `${this.device}: field "${field}" of the saved state is not ${wanted}.`, { device: this.device, field });
+    throw new VmError("bad-snapshot", `${this.device}: field "${field}" of the saved state is not ${wanted}.`, {
+      device: this.device,
+      field,
+    });
   }
 }

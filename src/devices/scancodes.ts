@@ -2,6 +2,7 @@
 // its set 1 make code, with 0xE000 added for keys that send an E0 prefix.
 
 /** Set 1 make code of each key of a 102-key keyboard. */
+// biome-ignore format: a table
 export const SET1_MAKE: Readonly<Record<string, number>> = {
   Escape: 0x01, Digit1: 0x02, Digit2: 0x03, Digit3: 0x04, Digit4: 0x05, Digit5: 0x06, Digit6: 0x07, Digit7: 0x08, Digit8: 0x09,
   Digit9: 0x0a, Digit0: 0x0b, Minus: 0x0c, Equal: 0x0d, Backspace: 0x0e, Tab: 0x0f, KeyQ: 0x10, KeyW: 0x11, KeyE: 0x12, KeyR: 0x13,
@@ -18,6 +19,7 @@ export const SET1_MAKE: Readonly<Record<string, number>> = {
 };
 
 /** Set 2 make code of each set 1 code 00..5F (IBM PS/2 Technical Reference, keyboard scan code tables); 0 = no key. */
+// biome-ignore format: a table
 export const SET2_OF_SET1: readonly number[] = [
   0x00, 0x76, 0x16, 0x1e, 0x26, 0x25, 0x2e, 0x36, 0x3d, 0x3e, 0x46, 0x45, 0x4e, 0x55, 0x66, 0x0d,
   0x15, 0x1d, 0x24, 0x2d, 0x2c, 0x35, 0x3c, 0x43, 0x44, 0x4d, 0x54, 0x5b, 0x5a, 0x14, 0x1c, 0x1b,
@@ -51,6 +53,18 @@ export function keyOfCharacter(character: string): { code: string; shift: boolea
 const PLAIN = "-=[];'`\\,./ \t\b";
 const SHIFTED = '_+{}:"~|<>?';
 const PUNCTUATION = [
-  "Minus", "Equal", "BracketLeft", "BracketRight", "Semicolon", "Quote", "Backquote", "Backslash", "Comma", "Period", "Slash",
-  "Space", "Tab", "Backspace",
+  "Minus",
+  "Equal",
+  "BracketLeft",
+  "BracketRight",
+  "Semicolon",
+  "Quote",
+  "Backquote",
+  "Backslash",
+  "Comma",
+  "Period",
+  "Slash",
+  "Space",
+  "Tab",
+  "Backspace",
 ];

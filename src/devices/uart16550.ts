@@ -311,7 +311,8 @@ export class Uart16550 implements Device {
     const room = (this.#fcr & FCR_ENABLE ? FIFO_DEPTH : 1) - this.#fifo.length;
     let moved = 0;
     for (; moved < room && this.#input.length > 0; moved++) this.#accept(this.#input.shift() ?? 0, 0);
-    if (moved > 0 && this.#input.length > 0) this.#arrival.arm(this.options.clock.nowNs() + moved * this.#characterNs());
+    if (moved > 0 && this.#input.length > 0)
+      this.#arrival.arm(this.options.clock.nowNs() + moved * this.#characterNs());
     this.#update();
   }
 
@@ -384,10 +385,22 @@ export class Uart16550 implements Device {
 
   save(): DeviceState {
     return {
-      ier: this.#ier, fcr: this.#fcr, lcr: this.#lcr, mcr: this.#mcr, lsrErrors: this.#lsrErrors, msr: this.#msr, scr: this.#scr,
-      divisor: this.#divisor, peerLines: this.#peerLines, threPending: this.#threPending, timeoutPending: this.#timeoutPending,
-      fifoData: Uint8Array.from(this.#fifo), fifoErrors: Uint8Array.from(this.#fifo, (c) => c >> 8),
-      input: this.#input.toBytes(), arrivalNs: this.#arrival.deadlineNs ?? null, silenceNs: this.#silence.deadlineNs ?? null,
+      ier: this.#ier,
+      fcr: this.#fcr,
+      lcr: this.#lcr,
+      mcr: this.#mcr,
+      lsrErrors: this.#lsrErrors,
+      msr: this.#msr,
+      scr: this.#scr,
+      divisor: this.#divisor,
+      peerLines: this.#peerLines,
+      threPending: this.#threPending,
+      timeoutPending: this.#timeoutPending,
+      fifoData: Uint8Array.from(this.#fifo),
+      fifoErrors: Uint8Array.from(this.#fifo, (c) => c >> 8),
+      input: this.#input.toBytes(),
+      arrivalNs: this.#arrival.deadlineNs ?? null,
+      silenceNs: this.#silence.deadlineNs ?? null,
     };
   }
 
@@ -421,7 +434,11 @@ export class Uart16550 implements Device {
 
   metrics(): Readonly<Record<string, number>> {
     return {
-      sent: this.#sent, received: this.#received, overruns: this.#overruns, interrupts: this.#interrupts, inputDropped: this.#input.dropped,
+      sent: this.#sent,
+      received: this.#received,
+      overruns: this.#overruns,
+      interrupts: this.#interrupts,
+      inputDropped: this.#input.dropped,
     };
   }
 }

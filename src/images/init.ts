@@ -46,7 +46,7 @@ finish() {
   if [ -n "$port" ]; then
     printf "\\\\$(printf %03o "$1")" | dd of=/dev/port bs=1 seek="$((port))" 2>/dev/null
   fi
-  case "$(parameter paravane.end)" in
+  case "\${2:-$(parameter paravane.end)}" in
     reboot) reboot -f ;;
     halt) halt -f ;;
     shell) return ;;
@@ -72,7 +72,8 @@ root="$(parameter paravane.root)"
 if [ -n "$root" ]; then
   fstype="$(parameter paravane.rootfstype)"
   # Disks appear a moment after their driver is loaded.
-  for attempt in 1 2 3 4 5 6 7 8 9 10; do [ -e "$root" ] && break; sleep 0.2; done
+  attempt=0
+  while [ ! -e "$root" ] && [ "$attempt" -lt 50 ]; do sleep 0.2; attempt=$((attempt + 1)); done
   if mount -t "\${fstype:-ext4}" "$root" /mnt; then
     mount --move /dev /mnt/dev; mount --move /proc /mnt/proc; mount --move /sys /mnt/sys
     exec switch_root /mnt /sbin/init
@@ -88,7 +89,9 @@ if [ -n "$script" ]; then run sh "$script"; fi
 
 # A session of its own on the real console device gives the shell job control and Ctrl-C.
 setsid cttyhack sh -l
-run true
+end="$(parameter paravane.end)"
+if [ "$end" = shell ]; then end=poweroff; fi
+finish 0 "$end"
 `;
 
 /** What the login shell reads. */

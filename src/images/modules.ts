@@ -9,11 +9,33 @@ const decoder = new TextDecoder("latin1");
 export const moduleName = (path: string): string =>
   (path.split("/").at(-1) ?? path).replace(/\.ko$/, "").replaceAll("-", "_");
 
-/** The value of a module's `depends=` information string: the names of the modules it uses. */
-export function moduleDependencies(module: Uint8Array): string[] {
+interface ModuleInformation {
+  /** Modules whose symbols it uses. */
+  readonly depends: string[];
+  /** What it wants loaded first although it uses no symbol of it: names or aliases, such as ext4's "crc32c". */
+  readonly wants: string[];
+  readonly aliases: string[];
+}
+
+/** Reads the NUL-ended `name=value` strings of a module's .modinfo section. */
+export function moduleInformation(module: Uint8Array): ModuleInformation {
+  const values = (name: string): string[] => {
+    const found: string[] = [];
+    for (const match of text.matchAll(new RegExp(`(?:^|\\0)${name}=([^\\0]*)`, "g"))) found.push(match[1] as string);
+    return found;
+  };
   const text = decoder.decode(module);
-  const match = /(?:^|\0)depends=([^\0]*)\0/.exec(text);
-  return (match?.[1] ?? "").split(",").filter(Boolean).map(moduleName);
+  const before = values("softdep").flatMap(
+    (softdep) => /pre:((?: [^ :]+(?![^ ]*:))*)/.exec(softdep)?.[1]?.split(" ") ?? [],
+  );
+  return {
+    depends: values("depends")
+      .flatMap((list) => list.split(","))
+      .filter(Boolean)
+      .map(moduleName),
+    wants: before.filter(Boolean).map(moduleName),
+    aliases: values("alias").map(moduleName),
+  };
 }
 
 /**
@@ -28,6 +50,14 @@ export function moduleEntries(
   for (const entry of files) {
     if (entry.kind === "file" && entry.path.endsWith(".ko")) available.set(moduleName(entry.path), entry);
   }
+  // Searched only for the few wishes that are no module's name: a kernel package has thousands of modules.
+  const providers = (alias: string): string[] => {
+    const names = [...available]
+      .filter(([, module]) => moduleInformation(module.data).aliases.includes(alias))
+      .map(([name]) => name);
+    // Of several, the portable one: the others do not load on processors without their instructions.
+    return [names.find((name) => name.endsWith("_generic")) ?? names[0] ?? []].flat();
+  };
   const dependencies = new Map<string, string[]>();
   const missing: string[] = [];
   const visit = (name: string): void => {
@@ -37,7 +67,10 @@ export function moduleEntries(
       missing.push(name);
       return;
     }
-    const direct = moduleDependencies(module.data);
+    const { depends, wants } = moduleInformation(module.data);
+    // A wish that nothing here fulfils may be built in.
+    const wanted = wants.flatMap((wish) => (available.has(wish) ? [wish] : providers(wish)));
+    const direct = [...new Set([...depends, ...wanted])];
     dependencies.set(name, direct);
     for (const dependency of direct) visit(dependency);
   };
@@ -53,7 +86,7 @@ export function moduleEntries(
     directory = root.exec(module.path)?.[1];
     const inside = (path: string): string => path.replace(root, "");
     // modprobe loads from right to left: what others need comes last.
-    const needed = [...transitive(name, dependencies)].map((other) => inside(available.get(other)?.path ?? ""));
+    const needed = transitive(name, dependencies).map((other) => inside(available.get(other)?.path ?? ""));
     lines.push(`${inside(module.path)}: ${needed.join(" ")}`.trim());
   }
   if (directory !== undefined) {
@@ -62,17 +95,18 @@ export function moduleEntries(
   return { entries, missing };
 }
 
-/** All that a module depends on, each before what it depends on itself. */
-function transitive(name: string, dependencies: ReadonlyMap<string, readonly string[]>): Set<string> {
-  const found = new Set<string>();
+/** All that a module depends on, each before what it depends on itself (a depth-first walk's ends, reversed). */
+function transitive(name: string, dependencies: ReadonlyMap<string, readonly string[]>): string[] {
+  const seen = new Set([name]);
+  const ended: string[] = [];
   const visit = (module: string): void => {
     for (const dependency of dependencies.get(module) ?? []) {
-      // Seen again: it has to move behind its new user.
-      found.delete(dependency);
-      found.add(dependency);
+      if (seen.has(dependency)) continue;
+      seen.add(dependency);
       visit(dependency);
+      ended.push(dependency);
     }
   };
   visit(name);
-  return found;
+  return ended.reverse();
 }

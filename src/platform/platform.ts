@@ -31,7 +31,12 @@ export async function loadPlatform(): Promise<Platform> {
     if (runtime?.versions?.node !== undefined) return (await import("./node/index.ts")).nodePlatform();
     return (await import("./web/index.ts")).webPlatform();
   } catch (cause) {
-    throw new VmError("host", "This JavaScript runtime cannot host a VM: its platform layer failed to load.", {}, { cause });
+    throw new VmError(
+      "host",
+      "This JavaScript runtime cannot host a VM: its platform layer failed to load.",
+      {},
+      { cause },
+    );
   }
 }
 

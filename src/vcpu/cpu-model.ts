@@ -28,7 +28,7 @@ export interface CpuModel {
 export interface CpuModelOptions {
   /** The machine has a local APIC. Default true. */
   readonly apic?: boolean;
-  /** TSC frequency, told to guests by leaf 15h where the model has it. The APIC timer's clock is 1 GHz. */
+  /** TSC frequency, told to guests by leaves 15h and 16h where the model has them. The APIC timer's clock is 1 GHz. */
   readonly tscKhz?: number;
   /** EBX ECX EDX of leaf 40000000h as twelve characters, with feature `hypervisor`. Default KVM's. */
   readonly hypervisorSignature?: string;
@@ -144,6 +144,9 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
   if (basic >= 6) add(6, bits(6, "eax"), 0, 0, 0);
   if (basic >= 7) add(7, 0, bits(7, "ebx"), bits(7, "ecx"), 0, 0);
   if (basic >= 0x15) addTscRatio(options.tscKhz, add);
+  // base and maximum frequency in MHz: guests need not measure the TSC against the PIT
+  const mhz = Math.round((options.tscKhz ?? 0) / 1000);
+  if (basic >= 0x16) add(0x16, mhz, mhz, 0, 0);
 
   if (extended >= 0x80000000) {
     add(0x80000000, extended, 0, 0, 0);

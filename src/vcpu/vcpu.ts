@@ -1,9 +1,49 @@
 // A typed view of one vCPU block: every architectural register by its SDM name, and guest memory by linear address.
 // Valid while the vCPU is not inside runVcpu (the VM is paused, or an exit is being handled).
 import {
-  ATTR_CODE, CPL, CR0, CR2, CR3, CR4, DR0, DR6, DR7, EFER, EIP, EXIT_REASON, FPU_FCW, FPU_FOP, FPU_FSW, FPU_R, FPU_R_STRIDE,
-  FPU_TAG, GDTR_BASE, GDTR_LIMIT, GPR, GPR_STRIDE, HALTED, IDTR_BASE, IDTR_LIMIT, MXCSR, RETIRED, SEG, SEG_ATTR, SEG_BASE,
-  SEG_CS, SEG_DS, SEG_ES, SEG_FS, SEG_GS, SEG_LDTR, SEG_LIMIT, SEG_SELECTOR, SEG_SS, SEG_STRIDE, SEG_TR, XMM, ATTR_DPL_SHIFT,
+  ATTR_CODE,
+  ATTR_DPL_SHIFT,
+  CPL,
+  CR0,
+  CR2,
+  CR3,
+  CR4,
+  DR0,
+  DR6,
+  DR7,
+  EFER,
+  EIP,
+  EXIT_REASON,
+  FPU_FCW,
+  FPU_FOP,
+  FPU_FSW,
+  FPU_R,
+  FPU_R_STRIDE,
+  FPU_TAG,
+  GDTR_BASE,
+  GDTR_LIMIT,
+  GPR,
+  GPR_STRIDE,
+  HALTED,
+  IDTR_BASE,
+  IDTR_LIMIT,
+  MXCSR,
+  RETIRED,
+  SEG,
+  SEG_ATTR,
+  SEG_BASE,
+  SEG_CS,
+  SEG_DS,
+  SEG_ES,
+  SEG_FS,
+  SEG_GS,
+  SEG_LDTR,
+  SEG_LIMIT,
+  SEG_SELECTOR,
+  SEG_SS,
+  SEG_STRIDE,
+  SEG_TR,
+  XMM,
 } from "../../spec/layout.ts";
 import { CR0_PE, FLAG_VM } from "../../spec/registers.ts";
 import type { SegmentState, StartState } from "../boot/machine.ts";
@@ -16,7 +56,14 @@ export const GPR_NAMES: readonly GprName[] = ["eax", "ecx", "edx", "ebx", "esp",
 
 export type SegmentName = "es" | "cs" | "ss" | "ds" | "fs" | "gs" | "ldtr" | "tr";
 const SEGMENT_INDEX: Readonly<Record<SegmentName, number>> = {
-  es: SEG_ES, cs: SEG_CS, ss: SEG_SS, ds: SEG_DS, fs: SEG_FS, gs: SEG_GS, ldtr: SEG_LDTR, tr: SEG_TR,
+  es: SEG_ES,
+  cs: SEG_CS,
+  ss: SEG_SS,
+  ds: SEG_DS,
+  fs: SEG_FS,
+  gs: SEG_GS,
+  ldtr: SEG_LDTR,
+  tr: SEG_TR,
 };
 export const SEGMENT_NAMES = Object.keys(SEGMENT_INDEX) as readonly SegmentName[];
 
@@ -261,7 +308,10 @@ export class Vcpu {
 
   registers(): StartState {
     const gprs = Object.fromEntries(GPR_NAMES.map((n) => [n, this.get(n)])) as Record<GprName, number>;
-    const segments = Object.fromEntries(SEGMENT_NAMES.map((n) => [n, this.segment(n)])) as Record<SegmentName, SegmentState>;
+    const segments = Object.fromEntries(SEGMENT_NAMES.map((n) => [n, this.segment(n)])) as Record<
+      SegmentName,
+      SegmentState
+    >;
     const { eip, eflags, cr0, cr3, cr4, gdtr, idtr } = this;
     return { ...gprs, ...segments, eip, eflags, cr0, cr3, cr4, gdtr, idtr };
   }

@@ -1,6 +1,7 @@
 // The board: which devices a configuration asks for and how they are wired. Devices know nothing of each other.
-import { AcpiPm, SCI_IRQ } from "../devices/acpi-pm.ts";
+
 import { A20Gate } from "../devices/a20.ts";
+import { AcpiPm, SCI_IRQ } from "../devices/acpi-pm.ts";
 import { CmosRtc } from "../devices/cmos-rtc.ts";
 import { DEBUGCON_PORT, DebugConsole, FIRMWARE_LOG_PORT } from "../devices/debugcon.ts";
 import { FerrLatch } from "../devices/ferr.ts";
@@ -10,15 +11,15 @@ import { IsaDebugExit } from "../devices/isa-debug-exit.ts";
 import { ParallelPort } from "../devices/parallel.ts";
 import { PcTestDevice } from "../devices/pc-testdev.ts";
 import { PciHost } from "../devices/pci/host.ts";
-import { Piix3, PIRQ_GSI_BASE } from "../devices/pci/piix3.ts";
+import { PIRQ_GSI_BASE, Piix3 } from "../devices/pci/piix3.ts";
 import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
-import type { VmClock } from "./clock.ts";
-import type { Device, GuestMemory } from "./device.ts";
+import type { Device, DeviceClock, GuestMemory, IoRange } from "./device.ts";
+import { VmError } from "./error.ts";
 import type { IrqWiring } from "./irq.ts";
 import type { ResetCause } from "./status.ts";
 
@@ -70,7 +71,7 @@ export interface Board {
 
 export function buildBoard(
   config: CheckedConfig,
-  parts: { ports: PortBus; mmio: MmioBus; irqs: IrqWiring; clock: VmClock; memory: GuestMemory },
+  parts: { ports: PortBus; mmio: MmioBus; irqs: IrqWiring; clock: DeviceClock; memory: GuestMemory },
   events: BoardEvents,
 ): Board {
   const { ports, mmio, irqs, clock, memory } = parts;
@@ -78,7 +79,10 @@ export function buildBoard(
   const resetControl = new ResetControl(() => events.reset("port-cf9"));
   const rtc = new CmosRtc({ irq: irqs.line(RTC_IRQ), clock, ramBytes: config.memoryBytes, cpuCount: 1 });
   const keyboard = new I8042({
-    keyboardIrq: irqs.line(KEYBOARD_IRQ), mouseIrq: irqs.line(MOUSE_IRQ), a20, requestReset: () => events.reset("keyboard-controller"),
+    keyboardIrq: irqs.line(KEYBOARD_IRQ),
+    mouseIrq: irqs.line(MOUSE_IRQ),
+    a20,
+    requestReset: () => events.reset("keyboard-controller"),
   });
   const ferr = new FerrLatch(irqs.line(FERR_IRQ), events.ignne);
   const bridge = new Piix3(
@@ -93,26 +97,64 @@ export function buildBoard(
   pci.add(ISA_BRIDGE_SLOT, 0, bridge);
   const fwCfg = new FwCfg({ memory, ramBytes: config.memoryBytes, cpuCount: 1 });
   const uarts = SERIAL_PORTS.slice(0, config.serialPorts).map(
-    ({ base, irq }, n) => new Uart16550({ name: `uart${n}`, base, irq: irqs.line(irq), clock, transmit: (byte) => events.serial(n, byte) }),
+    ({ base, irq }, n) =>
+      new Uart16550({ name: `uart${n}`, base, irq: irqs.line(irq), clock, transmit: (byte) => events.serial(n, byte) }),
   );
   const devices: Device[] = [
-    pci, resetControl, rtc, keyboard, new Port92(a20, () => events.reset("port-92")), ferr, fwCfg, ...uarts,
+    pci,
+    resetControl,
+    rtc,
+    keyboard,
+    new Port92(a20, () => events.reset("port-92")),
+    ferr,
+    fwCfg,
+    ...uarts,
     new ParallelPort(PARALLEL_BASE, irqs.line(PARALLEL_IRQ), events.parallel),
     new DebugConsole("debugcon", DEBUGCON_PORT, events.debugcon),
     new DebugConsole("firmware-log", FIRMWARE_LOG_PORT, events.firmwareLog),
-    new PostDisplay(config.postPort, events.post, events.ioDelay),
   ];
   let pm: AcpiPm | undefined;
   if (config.acpi) {
-    pm = new AcpiPm({ sci: irqs.line(SCI_IRQ), clock, powerOff: events.powerOff, mapPorts: (range) => ports.addMovable(range) });
+    pm = new AcpiPm({
+      sci: irqs.line(SCI_IRQ),
+      clock,
+      powerOff: events.powerOff,
+      mapPorts: (range) => ports.addMovable(range),
+    });
     pci.add(ISA_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
     devices.push(pm);
   }
-  if (config.debugExitPort !== undefined) devices.push(new IsaDebugExit(config.debugExitPort, events.debugExit));
   if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
   for (const device of devices) {
-    for (const range of device.ports ?? []) ports.add(range);
+    // The test device's byte register would cover the debug console: it takes the ports that are free.
+    const map = device instanceof PcTestDevice ? ports.addMovable : ports.add;
+    for (const range of device.ports ?? []) map.call(ports, range);
     for (const range of device.mmio ?? []) mmio.add(range);
   }
+  const chosen: [field: string, device: Device][] = [
+    ["postPort", new PostDisplay(config.postPort, events.post, events.ioDelay)],
+  ];
+  if (config.debugExitPort !== undefined) {
+    chosen.push(["debugExitPort", new IsaDebugExit(config.debugExitPort, events.debugExit)]);
+  }
+  for (const [field, device] of chosen) {
+    devices.push(device);
+    for (const range of device.ports ?? []) addChosen(ports, range, field);
+  }
   return { devices, uarts, keyboard, rtc, pci, bridge, pm, ferr, fwCfg, a20 };
+}
+
+/** Maps a device at the port that the configuration chose for it. */
+function addChosen(ports: PortBus, range: IoRange, field: string): void {
+  try {
+    ports.add(range);
+  } catch (cause) {
+    const port = `0x${range.first.toString(16)}`;
+    throw new VmError(
+      "bad-config",
+      `${field} ${port} is a port of another device; choose a free one.`,
+      { field },
+      { cause },
+    );
+  }
 }

@@ -6,9 +6,7 @@
 import type { IoRange } from "./device.ts";
 import { VmError } from "./error.ts";
 
-export interface BusObserver {
-  (write: boolean, address: number, size: number, value: number, known: boolean): void;
-}
+export type BusObserver = (write: boolean, address: number, size: number, value: number, known: boolean) => void;
 
 /** A mapping that can be taken back (PCI BARs move). */
 export interface Mapping {
@@ -35,7 +33,11 @@ export class PortBus {
     for (let port = range.first; port < range.first + range.count; port++) {
       const owner = this.#ranges[this.#table[port] ?? NOBODY];
       if (port > 0xffff || owner !== undefined) {
-        throw new VmError("internal", `Port range ${range.name} overlaps ${owner?.name ?? "the end of the port space"}.`, { port });
+        throw new VmError(
+          "internal",
+          `Port range ${range.name} overlaps ${owner?.name ?? "the end of the port space"}.`,
+          { port },
+        );
       }
     }
     return this.#claim(range);
@@ -121,7 +123,7 @@ export class MmioBus {
     return {
       unmap: () => {
         this.#ranges = this.#ranges.filter((r) => r !== range);
-          },
+      },
     };
   }
 
@@ -143,7 +145,8 @@ export class MmioBus {
 
   #read(address: number, size: number): number {
     const range = this.#find(address);
-    if (range !== undefined && fits(range, address, size, 4)) return range.handler.read(address - range.first, size) >>> 0;
+    if (range !== undefined && fits(range, address, size, 4))
+      return range.handler.read(address - range.first, size) >>> 0;
     if (size === 1) return 0xff;
     const half = size >> 1;
     return (this.#read(address, half) | (this.#read(address + half, half) << (half * 8))) >>> 0;

@@ -16,8 +16,25 @@ export const FIRMWARE_UNIT = 64 * KIB;
 
 const TRACE_KINDS: readonly TraceKind[] = ["port", "mmio", "msr", "exit", "exception", "hypercall"];
 const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
-  "name", "memoryBytes", "cpu", "clock", "nsPerInstruction", "boot", "core", "postPort", "apic", "acpi", "wallSeconds", "serialPorts",
-  "debugExitPort", "testDevice", "onReset", "onTripleFault", "timeoutMs", "signal", "trace",
+  "name",
+  "memoryBytes",
+  "cpu",
+  "clock",
+  "nsPerInstruction",
+  "boot",
+  "core",
+  "postPort",
+  "apic",
+  "acpi",
+  "wallSeconds",
+  "serialPorts",
+  "debugExitPort",
+  "testDevice",
+  "onReset",
+  "onTripleFault",
+  "timeoutMs",
+  "signal",
+  "trace",
 ]);
 
 /** The configuration with every default filled in. */
@@ -56,8 +73,10 @@ export function checkConfig(config: VmConfig): CheckedConfig {
   if (typeof nsPerInstruction !== "number" || !(nsPerInstruction >= 0.001 && nsPerInstruction <= 1000)) {
     refuse("nsPerInstruction", nsPerInstruction, "a number from 0.001 to 1000");
   }
-  if (config.signal !== undefined && !(config.signal instanceof AbortSignal)) refuse("signal", config.signal, "an AbortSignal");
-  if (config.core !== undefined && !(config.core instanceof WebAssembly.Module)) refuse("core", config.core, "a WebAssembly.Module");
+  if (config.signal !== undefined && !(config.signal instanceof AbortSignal))
+    refuse("signal", config.signal, "an AbortSignal");
+  if (config.core !== undefined && !(config.core instanceof WebAssembly.Module))
+    refuse("core", config.core, "a WebAssembly.Module");
   if (config.debugExitPort === (true as unknown)) refuse("debugExitPort", true, "a port number or false");
   const trace = config.trace ?? [];
   if (!Array.isArray(trace)) refuse("trace", trace, `an array of: ${TRACE_KINDS.join(", ")}`);
@@ -75,7 +94,8 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     acpi: flag("acpi", config.acpi ?? true),
     wallSeconds: config.wallSeconds === undefined ? undefined : integer("wallSeconds", config.wallSeconds, 0, WALL_MAX),
     serialPorts: integer("serialPorts", config.serialPorts ?? 1, 0, 4),
-    debugExitPort: config.debugExitPort === false ? undefined : integer("debugExitPort", config.debugExitPort ?? 0xf4, 0, 0xfffc),
+    debugExitPort:
+      config.debugExitPort === false ? undefined : integer("debugExitPort", config.debugExitPort ?? 0xf4, 0, 0xfffc),
     testDevice: flag("testDevice", config.testDevice ?? false),
     onReset: oneOf("onReset", config.onReset ?? "reboot", ["reboot", "exit"]),
     onTripleFault: oneOf("onTripleFault", config.onTripleFault ?? "exit", ["exit", "reboot"]),
@@ -98,9 +118,11 @@ function checkBoot(boot: BootSource): BootSource {
     case "multiboot":
       image("boot.kernel", source.kernel);
       if (source.append !== undefined) text("boot.append", source.append);
-      if (source.modules !== undefined && !Array.isArray(source.modules)) refuse("boot.modules", source.modules, "an array");
+      if (source.modules !== undefined && !Array.isArray(source.modules))
+        refuse("boot.modules", source.modules, "an array");
       ((source.modules ?? []) as { image?: unknown; append?: unknown }[]).forEach((module, i) => {
-        if (typeof module !== "object" || module === null) refuse(`boot.modules[${i}]`, module, "an object { image, append }");
+        if (typeof module !== "object" || module === null)
+          refuse(`boot.modules[${i}]`, module, "an object { image, append }");
         bytes(`boot.modules[${i}].image`, module.image);
         text(`boot.modules[${i}].append`, module.append);
       });
@@ -128,7 +150,11 @@ function checkBoot(boot: BootSource): BootSource {
 /** Throws VmError("bad-image") for a firmware image that cannot end at 4 GiB and at 1 MiB. */
 export function checkFirmwareSize(length: number): void {
   if (length % FIRMWARE_UNIT === 0 && length >= FIRMWARE_UNIT && length <= FIRMWARE_MAX) return;
-  throw new VmError("bad-image", `A firmware image must be a multiple of 64 KiB, at most 8 MiB; this one has ${length} bytes.`, { length });
+  throw new VmError(
+    "bad-image",
+    `A firmware image must be a multiple of 64 KiB, at most 8 MiB; this one has ${length} bytes.`,
+    { length },
+  );
 }
 
 function refuse(field: string, value: unknown, accepted: string, what = `is ${show(value)}`): never {

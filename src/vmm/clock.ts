@@ -92,7 +92,8 @@ export class VmClock implements DeviceClock {
   timersChanged(): void {
     if (this.#firing) return;
     let next = Number.POSITIVE_INFINITY;
-    for (const timer of this.#timers) if (timer.deadlineNs !== undefined && timer.deadlineNs < next) next = timer.deadlineNs;
+    for (const timer of this.#timers)
+      if (timer.deadlineNs !== undefined && timer.deadlineNs < next) next = timer.deadlineNs;
     if (next === this.#next) return;
     this.#next = next;
     this.changes++;
@@ -102,7 +103,8 @@ export class VmClock implements DeviceClock {
 
   /** The clock stands still from here (real mode; a virtual clock only moves when the vCPU does). */
   stop(): void {
-    if (this.kind === "real" && this.#pausedAtNs === undefined) this.#pausedAtNs = Number(this.core.clockNowNs(this.vcpu));
+    if (this.kind === "real" && this.#pausedAtNs === undefined)
+      this.#pausedAtNs = Number(this.core.clockNowNs(this.vcpu));
   }
 
   /** And moves on from where it stood. */

@@ -3,11 +3,29 @@ import type { TraceKind } from "./status.ts";
 
 /** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
 export type BootSource =
-  | { readonly kind: "linux"; readonly kernel: Uint8Array; readonly initrd?: Uint8Array; readonly append?: string; readonly guestDecompress?: boolean }
-  | { readonly kind: "multiboot"; readonly kernel: Uint8Array; readonly name?: string; readonly append?: string; readonly modules?: readonly { readonly image: Uint8Array; readonly append: string }[] }
+  | {
+      readonly kind: "linux";
+      readonly kernel: Uint8Array;
+      readonly initrd?: Uint8Array;
+      readonly append?: string;
+      readonly guestDecompress?: boolean;
+    }
+  | {
+      readonly kind: "multiboot";
+      readonly kernel: Uint8Array;
+      readonly name?: string;
+      readonly append?: string;
+      readonly modules?: readonly { readonly image: Uint8Array; readonly append: string }[];
+    }
   | { readonly kind: "elf"; readonly kernel: Uint8Array }
   | { readonly kind: "firmware"; readonly image: Uint8Array }
-  | { readonly kind: "flat"; readonly image: Uint8Array; readonly address: number; readonly entry?: number; readonly mode?: "real" | "protected" };
+  | {
+      readonly kind: "flat";
+      readonly image: Uint8Array;
+      readonly address: number;
+      readonly entry?: number;
+      readonly mode?: "real" | "protected";
+    };
 
 export type ClockKind = "real" | "virtual";
 
@@ -41,7 +59,7 @@ export interface VmConfig {
   readonly onReset?: "reboot" | "exit";
   /** What a triple fault does. Default "exit". */
   readonly onTripleFault?: "exit" | "reboot";
-  /** Host milliseconds after which the VM ends with status "timeout". Default none. */
+  /** Host milliseconds from start(), pauses included, after which the VM ends with status "timeout". Default none. */
   readonly timeoutMs?: number;
   /** Ends the VM with status "killed" when aborted. */
   readonly signal?: AbortSignal;

@@ -32,12 +32,29 @@ export interface Core {
 }
 
 const REQUIRED = [
-  "runVcpu", "initVm", "resetVcpu", "setIrqLine", "nextDeadlineNs", "advanceTimers", "clockNowNs", "advanceClock", "guestWritten",
-  "flushTlbAll", "syncVcpu", "translateGva", "setA20", "deliverMsi", "raiseNmi",
+  "runVcpu",
+  "initVm",
+  "resetVcpu",
+  "setIrqLine",
+  "nextDeadlineNs",
+  "advanceTimers",
+  "clockNowNs",
+  "advanceClock",
+  "guestWritten",
+  "flushTlbAll",
+  "syncVcpu",
+  "translateGva",
+  "setA20",
+  "deliverMsi",
+  "raiseNmi",
 ] as const;
 
 /** Instantiates the core on the VM's memory. Throws VmError("host") when the module is not this version's core. */
-export async function instantiateCore(module: WebAssembly.Module, memory: WebAssembly.Memory, monotonicNs: () => number): Promise<Core> {
+export async function instantiateCore(
+  module: WebAssembly.Module,
+  memory: WebAssembly.Memory,
+  monotonicNs: () => number,
+): Promise<Core> {
   let instance: WebAssembly.Instance;
   try {
     instance = await WebAssembly.instantiate(module, {
@@ -45,11 +62,18 @@ export async function instantiateCore(module: WebAssembly.Module, memory: WebAss
       host: { nowNs: monotonicNs },
     });
   } catch (cause) {
-    throw new VmError("host", "The core module does not accept this version's imports; build it again with `npm run build`.", {}, { cause });
+    throw new VmError(
+      "host",
+      "The core module does not accept this version's imports; build it again with `npm run build`.",
+      {},
+      { cause },
+    );
   }
   const missing = REQUIRED.filter((name) => typeof instance.exports[name] !== "function");
   if (missing.length > 0) {
-    throw new VmError("host", `The core module lacks ${missing.join(", ")}; build it again with \`npm run build\`.`, { missing });
+    throw new VmError("host", `The core module lacks ${missing.join(", ")}; build it again with \`npm run build\`.`, {
+      missing,
+    });
   }
   return instance.exports as unknown as Core;
 }

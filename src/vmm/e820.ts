@@ -23,3 +23,15 @@ export function memoryMapFor(ramBytes: number, apic: boolean): E820Entry[] {
   map.push({ base: FIRMWARE_WINDOW, size: FOUR_GIB - FIRMWARE_WINDOW, type: E820_RESERVED });
   return map;
 }
+
+/** The rows as firmware reads them from fw_cfg: u64 base, u64 size, u32 type, packed. */
+export function e820File(rows: readonly E820Entry[]): Uint8Array {
+  const file = new Uint8Array(rows.length * 20);
+  const view = new DataView(file.buffer);
+  for (const [i, { base, size, type }] of rows.entries()) {
+    view.setBigUint64(i * 20, BigInt(base), true);
+    view.setBigUint64(i * 20 + 8, BigInt(size), true);
+    view.setUint32(i * 20 + 16, type, true);
+  }
+  return file;
+}

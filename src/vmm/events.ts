@@ -5,7 +5,10 @@ export class Emitter<Events extends object> {
 
   on<K extends keyof Events>(name: K, listener: (event: Events[K]) => void): Disposable {
     let set = this.#listeners.get(name);
-    if (set === undefined) this.#listeners.set(name, (set = new Set()));
+    if (set === undefined) {
+      set = new Set();
+      this.#listeners.set(name, set);
+    }
     // A wrapper of its own, so that adding one function twice gives two registrations.
     const entry = (event: Events[K]): void => listener(event);
     set.add(entry);

@@ -41,7 +41,8 @@ export class Keyboard {
 
   #key(code: string, down: boolean): void {
     const make = SET1_MAKE[code];
-    if (make === undefined) throw new VmError("not-found", `There is no key "${code}"; names are those of KeyboardEvent.code.`, { code });
+    if (make === undefined)
+      throw new VmError("not-found", `There is no key "${code}"; names are those of KeyboardEvent.code.`, { code });
     this.controller.keyboard.key(make, down);
   }
 }

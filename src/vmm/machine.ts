@@ -1,11 +1,19 @@
 // The machine of one VM: its memory, core, vCPU, buses and board, and what exit handlers and devices ask of it. It
 // knows nothing of the host's event loop or of the VM's life cycle; those are run-loop.ts and vm.ts.
 import {
-  CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CTRLF_HLT, CTRLF_MSR_BITMAP, DEBUG_BREAK, DEBUG_BREAK_COUNT, FPU_FERR, MSR_BITMAP,
+  CTRL_EXCEPTIONS,
+  CTRL_FLAGS,
+  CTRLF_DEBUG,
+  CTRLF_HLT,
+  CTRLF_MSR_BITMAP,
+  DEBUG_BREAK,
+  DEBUG_BREAK_COUNT,
+  FPU_FERR,
+  MSR_BITMAP,
 } from "../../spec/layout.ts";
-import type { BootMachine } from "../boot/machine.ts";
-import { PM_BASE } from "../devices/acpi-pm.ts";
+import { type BootMachine, E820_RAM } from "../boot/machine.ts";
 import { buildAcpiTables } from "../devices/acpi/tables.ts";
+import { PM_BASE } from "../devices/acpi-pm.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
 import type { Platform } from "../platform/platform.ts";
 import { buildCpuid, installCpuModel } from "../vcpu/cpu-model.ts";
@@ -16,7 +24,7 @@ import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./
 import { VmClock } from "./clock.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
-import { memoryMapFor } from "./e820.ts";
+import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
@@ -39,7 +47,8 @@ export interface Requests {
   debug: DebugStop | undefined;
 }
 
-export interface MachineEvents extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ignne" | "ioDelay"> {
+export interface MachineEvents
+  extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ignne" | "ioDelay"> {
   /** Something changed that may wake a halted vCPU, or that the run loop must look at. */
   wake(): void;
   trace(event: TraceEvent): void;
@@ -81,24 +90,39 @@ export class Machine implements ExitContext {
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
-    installCpuModel(new DataView(memory.buffer), this.vcpu.address, buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ }));
-    this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform.monotonicNs, wallOrigin(config, platform));
+    installCpuModel(
+      new DataView(memory.buffer),
+      this.vcpu.address,
+      buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ }),
+    );
+    this.clock = new VmClock(
+      memory,
+      core,
+      this.vcpu.address,
+      config.clock,
+      platform.monotonicNs,
+      wallOrigin(config, platform),
+    );
     core.initVm();
     this.#irqs = new IrqWiring((gsi, level) => {
       core.setIrqLine(gsi, level);
       if (level) events.wake();
     });
     this.onTripleFault = config.onTripleFault;
-    this.board = buildBoard(config, { ports: this.ports, mmio: this.mmio, irqs: this.#irqs, clock: this.clock, memory: this.guest }, {
-      ...events,
-      reset: (cause) => this.requestReset(cause),
-      powerOff: () => this.end({ kind: "power-off" }),
-      debugExit: (code) => this.end({ kind: "guest-exit", code }),
-      a20: (enabled) => core.setA20(enabled ? 1 : 0),
-      // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
-      ioDelay: config.clock === "virtual" ? () => core.advanceClock(this.vcpu.address, ISA_ACCESS_NS) : () => {},
-      ignne: () => this.vcpu.setU32(FPU_FERR, 0),
-    });
+    this.board = buildBoard(
+      config,
+      { ports: this.ports, mmio: this.mmio, irqs: this.#irqs, clock: this.clock, memory: this.guest },
+      {
+        ...events,
+        reset: (cause) => this.requestReset(cause),
+        powerOff: () => this.end({ kind: "power-off" }),
+        debugExit: (code) => this.end({ kind: "guest-exit", code }),
+        a20: (enabled) => core.setA20(enabled ? 1 : 0),
+        // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
+        ioDelay: () => this.ioDelay(),
+        ignne: () => this.vcpu.setU32(FPU_FERR, 0),
+      },
+    );
     this.setTrace(config.trace);
   }
 
@@ -109,7 +133,12 @@ export class Machine implements ExitContext {
     const memory = allocateMemory(map);
     const module = config.core ?? (await platform.loadCore());
     const core = await instantiateCore(module, memory, platform.monotonicNs);
-    writeHeader(memory, map, { kind: config.clock, psPerInstruction: config.psPerInstruction, tscKhz: TSC_KHZ, apic: config.apic });
+    writeHeader(memory, map, {
+      kind: config.clock,
+      psPerInstruction: config.psPerInstruction,
+      tscKhz: TSC_KHZ,
+      apic: config.apic,
+    });
     return new Machine(config, memory, map, core, platform, events);
   }
 
@@ -128,6 +157,7 @@ export class Machine implements ExitContext {
     core.resetVcpu(vcpu.address);
     vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
     this.#applyControls(true);
+    board.fwCfg.addFile("etc/e820", e820File([{ base: 0, size: this.config.memoryBytes, type: E820_RAM }]));
     let acpiRsdp = 0;
     if (this.config.boot.kind !== "firmware") {
       // No firmware runs: do what it would have left behind.
@@ -135,7 +165,10 @@ export class Machine implements ExitContext {
       board.keyboard.leaveAsFirmware();
       if (this.config.acpi) {
         const tables = buildAcpiTables({
-          apic: this.config.apic, cpuCount: 1, pmBase: PM_BASE, serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
+          apic: this.config.apic,
+          cpuCount: 1,
+          pmBase: PM_BASE,
+          serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
         this.guest.write(tables.base, tables.image);
         acpiRsdp = tables.rsdp;
@@ -154,7 +187,9 @@ export class Machine implements ExitContext {
   #loadFirmware(image: Uint8Array): void {
     checkFirmwareSize(image.length);
     if (image.length > this.map.romBytes) {
-      throw new VmError("internal", "Room for firmware is only made for boot sources of kind firmware.", { length: image.length });
+      throw new VmError("internal", "Room for firmware is only made for boot sources of kind firmware.", {
+        length: image.length,
+      });
     }
     this.guest.writeRom(FOUR_GIB - image.length, image);
     const alias = image.subarray(Math.max(0, image.length - FIRMWARE_ALIAS_BYTES));
@@ -182,6 +217,10 @@ export class Machine implements ExitContext {
     return end !== undefined || reset !== undefined || debug !== undefined;
   }
 
+  ioDelay(): void {
+    if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
+  }
+
   assertFerr(): void {
     this.board.ferr.assert();
   }
@@ -205,7 +244,9 @@ export class Machine implements ExitContext {
 
   setBreakpoints(addresses: readonly number[]): void {
     if (addresses.length > BREAKPOINTS_MAX) {
-      throw new VmError("bad-config", `At most ${BREAKPOINTS_MAX} breakpoints; ${addresses.length} given.`, { count: addresses.length });
+      throw new VmError("bad-config", `At most ${BREAKPOINTS_MAX} breakpoints; ${addresses.length} given.`, {
+        count: addresses.length,
+      });
     }
     this.#breakpoints = [...addresses];
     this.#applyControls(true);
@@ -222,7 +263,11 @@ export class Machine implements ExitContext {
     const observe = (kind: "port" | "mmio") => {
       if (!this.#tracing.has(kind)) return undefined;
       return (write: boolean, at: number, size: number, value: number, known: boolean): void =>
-        this.events.trace(kind === "port" ? { kind, write, port: at, size, value, known } : { kind, write, address: at, size, value, known });
+        this.events.trace(
+          kind === "port"
+            ? { kind, write, port: at, size, value, known }
+            : { kind, write, address: at, size, value, known },
+        );
     };
     this.ports.observer = observe("port");
     this.mmio.observer = observe("mmio");
@@ -245,7 +290,7 @@ export class Machine implements ExitContext {
     vcpu.setU32(CTRL_EXCEPTIONS, on ? exceptions : 0);
     const breakpoints = on ? this.#breakpoints : [];
     vcpu.setU32(DEBUG_BREAK_COUNT, breakpoints.length);
-    breakpoints.forEach((address, i) => vcpu.setU32(DEBUG_BREAK + i * 4, address));
+    for (const [i, address] of breakpoints.entries()) vcpu.setU32(DEBUG_BREAK + i * 4, address);
     const bitmap = vcpu.bytes(MSR_BITMAP, 4096).fill(0);
     for (const msr of on ? this.#breaks.msrs : []) {
       const half = msr >= 0xc0000000 ? 1024 : 0;

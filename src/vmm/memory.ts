@@ -5,10 +5,39 @@
 // Everything between the vCPU blocks and ROM is derived state. Pages that nobody touches cost the host nothing, so
 // the arena and the per-page tables may be generous.
 import {
-  CLOCK_REAL, CLOCK_VIRTUAL, DERIVED_BASE, TLB_CURRENT, TLB_SIZE, TLB_SUPER, TLB_USER, VCPU_BASE, VCPU_ID, VCPU_MAX, VCPU_STRIDE,
-  KDEV_IOAPIC, KDEV_LAPIC, KDEV_PIC, KDEV_PIT, VM_A20_MASK, VM_ARENA_BASE, VM_ARENA_END, VM_ARENA_NEXT, VM_BASE, VM_BLOCK_MAP,
-  VM_CLOCK_MODE, VM_CODE_BITS, VM_FORMAT, VM_HOST_DEADLINE_NS, VM_KERNEL_DEVICES, VM_PAGE_BLOCKS, VM_PAGE_FLAGS,
-  VM_PS_PER_INSTRUCTION, VM_RAM_BASE, VM_RAM_SIZE, VM_TSC_KHZ, VM_VCPU_COUNT,
+  CLOCK_REAL,
+  CLOCK_VIRTUAL,
+  DERIVED_BASE,
+  KDEV_IOAPIC,
+  KDEV_LAPIC,
+  KDEV_PIC,
+  KDEV_PIT,
+  TLB_CURRENT,
+  TLB_SIZE,
+  TLB_SUPER,
+  TLB_USER,
+  VCPU_BASE,
+  VCPU_ID,
+  VCPU_MAX,
+  VCPU_STRIDE,
+  VM_A20_MASK,
+  VM_ARENA_BASE,
+  VM_ARENA_END,
+  VM_ARENA_NEXT,
+  VM_BASE,
+  VM_BLOCK_MAP,
+  VM_CLOCK_MODE,
+  VM_CODE_BITS,
+  VM_FORMAT,
+  VM_HOST_DEADLINE_NS,
+  VM_KERNEL_DEVICES,
+  VM_PAGE_BLOCKS,
+  VM_PAGE_FLAGS,
+  VM_PS_PER_INSTRUCTION,
+  VM_RAM_BASE,
+  VM_RAM_SIZE,
+  VM_TSC_KHZ,
+  VM_VCPU_COUNT,
 } from "../../spec/layout.ts";
 import type { ClockKind } from "./config.ts";
 import { VmError } from "./error.ts";
@@ -59,7 +88,8 @@ const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 
 export function layOut(shape: MemoryShape): MemoryMap {
   const { ramBytes, romBytes, vcpuCount } = shape;
-  if (vcpuCount < 1 || vcpuCount > VCPU_MAX) throw new VmError("bad-config", `vcpuCount must be 1 to ${VCPU_MAX}.`, { vcpuCount });
+  if (vcpuCount < 1 || vcpuCount > VCPU_MAX)
+    throw new VmError("bad-config", `vcpuCount must be 1 to ${VCPU_MAX}.`, { vcpuCount });
   const arenaBytes = align(Math.min(ARENA_MAX, Math.max(ARENA_MIN, ramBytes / 8)), WASM_PAGE);
   // The per-page tables cover the whole memory, themselves included; 13 bytes a page, so one generous estimate does.
   const fixed = DERIVED_BASE + vcpuCount * 2 * TLB_SIZE + BLOCK_MAP_BYTES + arenaBytes + romBytes + ramBytes;
@@ -74,9 +104,20 @@ export function layOut(shape: MemoryShape): MemoryMap {
   const romBase = arenaEnd;
   const ramBase = align(romBase + romBytes, WASM_PAGE);
   const totalBytes = align(ramBase + ramBytes, WASM_PAGE);
-  if (totalBytes / PAGE > pages) throw new VmError("internal", "The per-page tables do not cover the memory.", { totalBytes, pages });
+  if (totalBytes / PAGE > pages)
+    throw new VmError("internal", "The per-page tables do not cover the memory.", { totalBytes, pages });
   return {
-    ...shape, tlbBase, blockMap, pageFlags, codeBits, pageBlocks, arenaBase, arenaEnd, romBase, ramBase, totalBytes,
+    ...shape,
+    tlbBase,
+    blockMap,
+    pageFlags,
+    codeBits,
+    pageBlocks,
+    arenaBase,
+    arenaEnd,
+    romBase,
+    ramBase,
+    totalBytes,
   };
 }
 
@@ -87,7 +128,12 @@ export function allocateMemory(map: MemoryMap): WebAssembly.Memory {
     return new WebAssembly.Memory({ initial: pages, maximum: pages });
   } catch (cause) {
     const mib = Math.round(map.ramBytes / MIB);
-    throw new VmError("host", `The host cannot reserve memory for a guest of ${mib} MiB; try a smaller memoryBytes.`, { ramBytes: map.ramBytes }, { cause });
+    throw new VmError(
+      "host",
+      `The host cannot reserve memory for a guest of ${mib} MiB; try a smaller memoryBytes.`,
+      { ramBytes: map.ramBytes },
+      { cause },
+    );
   }
 }
 

@@ -4,13 +4,13 @@
 // With a virtual clock every number here derives from guest state only, so where the loop yields or sleeps on the host
 // cannot be seen by the guest: the same run twice is the same run.
 import { EXIT_REASONS, Exit } from "../../spec/exits.ts";
-import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { Platform, Sleep } from "../platform/platform.ts";
+import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { VmClock } from "./clock.ts";
 import type { Core } from "./core.ts";
 import { VmError } from "./error.ts";
-import { exitHandlers, exitNames } from "./exits/index.ts";
 import { type ExitContext, Next } from "./exits/handler.ts";
+import { exitHandlers, exitNames } from "./exits/index.ts";
 
 /** Wasm does not replace the code of a running function by its optimised version: come back about this often. */
 const SLICE_NS = 1e6;
@@ -135,7 +135,8 @@ export class RunLoop {
     const { core, vcpu, machine } = this;
     const reason = machine.stepOverNext ? this.#enterStepOver() : core.runVcpu(vcpu.address, BigInt(budget));
     const handler = exitHandlers[reason];
-    if (handler === undefined) throw new VmError("internal", `The core returned exit reason ${reason}, which does not exist.`, { reason });
+    if (handler === undefined)
+      throw new VmError("internal", `The core returned exit reason ${reason}, which does not exist.`, { reason });
     this.exitCounts[reason] = (this.exitCounts[reason] ?? 0) + 1;
     if (machine.traceExits) machine.tracer("exit")?.({ kind: "exit", reason: exitNames[reason] ?? "" });
     const result = this.#result;
@@ -165,7 +166,9 @@ export class RunLoop {
   /** Instructions up to the nearest of: end of the slice, next timer of the core or of a device. */
   #budget(): number {
     const slice =
-      this.clock.kind === "virtual" ? VIRTUAL_SLICE : Math.min(SLICE_MAX, Math.max(SLICE_MIN, SLICE_NS / this.#nsPerInstruction));
+      this.clock.kind === "virtual"
+        ? VIRTUAL_SLICE
+        : Math.min(SLICE_MAX, Math.max(SLICE_MIN, SLICE_NS / this.#nsPerInstruction));
     const left = this.#nsToDeadline() / this.#nsPerInstruction;
     return Math.max(1, Math.ceil(Math.min(slice, left)));
   }
@@ -173,7 +176,10 @@ export class RunLoop {
   /** Guest ns to the next timer; Infinity for none, never negative. */
   #nsToDeadline(): number {
     const inCore = this.core.nextDeadlineNs(this.vcpu.address);
-    const next = Math.min(inCore >= FAR_FUTURE_NS ? Number.POSITIVE_INFINITY : Number(inCore), this.clock.nextDeadlineNs());
+    const next = Math.min(
+      inCore >= FAR_FUTURE_NS ? Number.POSITIVE_INFINITY : Number(inCore),
+      this.clock.nextDeadlineNs(),
+    );
     return next === Number.POSITIVE_INFINITY ? next : Math.max(0, next - this.clock.nowNs());
   }
 
@@ -185,22 +191,23 @@ export class RunLoop {
       this.core.advanceClock(this.vcpu.address, BigInt(Math.ceil(waitNs)));
       return false;
     }
-    const woken = this.#woken;
-    this.#woken = false;
-    if (woken || waitNs === 0) return false;
-    const waitMs = Math.min(SLEEP_MAX_MS, waitNs / 1e6);
     const start = this.platform.monotonicNs();
-    if (waitMs < SLEEP_MIN_MS) {
-      await this.platform.yieldToEventLoop();
-    } else {
+    let waited = false;
+    for (let left = waitNs; left > 0 && !this.#woken && !this.requested(); left = this.#nsToDeadline()) {
+      waited = true;
+      const leftMs = Math.min(SLEEP_MAX_MS, left / 1e6);
+      if (leftMs < SLEEP_MIN_MS) {
+        await this.platform.yieldToEventLoop();
+        continue;
+      }
       // Timers of the host count whole milliseconds and fire late rather than early: aim short, the rest is yields.
-      this.#sleep = this.platform.sleep(Math.max(1, Math.floor(waitMs)));
+      this.#sleep = this.platform.sleep(Math.max(1, Math.floor(leftMs)));
       await this.#sleep.done;
       this.#sleep = undefined;
     }
     this.#woken = false;
     this.idleNs += this.platform.monotonicNs() - start;
-    return true;
+    return waited;
   }
 
   #learnSpeed(spentNs: number, instructions: number): void {

@@ -1,7 +1,16 @@
 // Memory slots: which guest-physical ranges are backed by Wasm memory (KVM_SET_USER_MEMORY_REGION of this machine).
 // What no slot covers is MMIO.
 import {
-  SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOT_STRIDE, SLOTF_READONLY, SLOTS_BASE, SLOTS_MAX, VM_BASE, VM_SLOT_COUNT,
+  SLOT_FLAGS,
+  SLOT_GPA,
+  SLOT_HOST,
+  SLOT_SIZE,
+  SLOT_STRIDE,
+  SLOTF_READONLY,
+  SLOTS_BASE,
+  SLOTS_MAX,
+  VM_BASE,
+  VM_SLOT_COUNT,
 } from "../../spec/layout.ts";
 import { VmError } from "./error.ts";
 import type { MemoryMap } from "./memory.ts";

@@ -1,8 +1,27 @@
 // SHA-256 over everything the guest could see of the machine: vCPU and chipset state, devices, RAM; derived state (TLBs,
 // decoded code, counters of the core) and exit records are left out. Two runs that end equal did the same.
 import {
-  CHIPSET_BASE, CHIPSET_SIZE, CR0, DR7, EIP, FPU_R, GDTR_BASE, GPR, HALTED, INHIBIT, LAPIC, LAPIC_PRIVATE, MSR_STATE,
-  MXCSR, NMI_BLOCKED, NMI_PENDING, RETIRED, SEG, SEG_ACCESS, SEG_STRIDE, XMM,
+  CHIPSET_BASE,
+  CHIPSET_SIZE,
+  CR0,
+  DR7,
+  EIP,
+  FPU_R,
+  GDTR_BASE,
+  GPR,
+  HALTED,
+  INHIBIT,
+  LAPIC,
+  LAPIC_PRIVATE,
+  MSR_STATE,
+  MXCSR,
+  NMI_BLOCKED,
+  NMI_PENDING,
+  RETIRED,
+  SEG,
+  SEG_ACCESS,
+  SEG_STRIDE,
+  XMM,
 } from "../../spec/layout.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { DeviceState } from "./device.ts";
@@ -27,8 +46,10 @@ export async function hashState(
   for (let at = 0; at < map.ramBytes; at += PIECE) {
     const piece = bytes.subarray(map.ramBase + at, map.ramBase + Math.min(at + PIECE, map.ramBytes));
     // Most of a guest's RAM was never touched; one digest stands for all whole pieces of zeros.
-    if (piece.length === PIECE && isZero(piece)) parts.push((zeroDigest ??= await sha256(piece)));
-    else parts.push(await sha256(piece));
+    const zero = piece.length === PIECE && isZero(piece);
+    const digest = zero && zeroDigest !== undefined ? zeroDigest : await sha256(piece);
+    if (zero) zeroDigest = digest;
+    parts.push(digest);
   }
   return hex(await sha256(concatenate(parts)));
 }
@@ -36,9 +57,23 @@ export async function hashState(
 /** Registers by name; lazily kept flags are resolved, so that equal machines give equal bytes. */
 function architecturalState(vcpu: Vcpu): Uint8Array {
   const parts = [
-    vcpu.bytes(GPR, 16 * 8), vcpu.bytes(EIP, 8), u32s([vcpu.eflags, vcpu.cpl, vcpu.getU32(HALTED), vcpu.getU32(INHIBIT), vcpu.getU32(NMI_PENDING), vcpu.getU32(NMI_BLOCKED)]),
-    vcpu.bytes(RETIRED, 8), vcpu.bytes(GDTR_BASE, 16), vcpu.bytes(CR0, DR7 + 4 - CR0), vcpu.bytes(MSR_STATE, FPU_R - MSR_STATE),
-    vcpu.bytes(FPU_R, MXCSR + 4 - FPU_R), vcpu.bytes(XMM, 256), vcpu.bytes(LAPIC, LAPIC_BYTES),
+    vcpu.bytes(GPR, 16 * 8),
+    vcpu.bytes(EIP, 8),
+    u32s([
+      vcpu.eflags,
+      vcpu.cpl,
+      vcpu.getU32(HALTED),
+      vcpu.getU32(INHIBIT),
+      vcpu.getU32(NMI_PENDING),
+      vcpu.getU32(NMI_BLOCKED),
+    ]),
+    vcpu.bytes(RETIRED, 8),
+    vcpu.bytes(GDTR_BASE, 16),
+    vcpu.bytes(CR0, DR7 + 4 - CR0),
+    vcpu.bytes(MSR_STATE, FPU_R - MSR_STATE),
+    vcpu.bytes(FPU_R, MXCSR + 4 - FPU_R),
+    vcpu.bytes(XMM, 256),
+    vcpu.bytes(LAPIC, LAPIC_BYTES),
   ];
   for (let seg = 0; seg < 8; seg++) parts.push(vcpu.bytes(SEG + seg * SEG_STRIDE, SEG_ACCESS));
   return concatenate(parts);

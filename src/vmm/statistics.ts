@@ -1,6 +1,12 @@
 // Counters of a VM as one JSON-ready object.
 import {
-  COUNT_ARENA_FLUSH, COUNT_BLOCK_DECODE, COUNT_EXCEPTION, COUNT_INTERRUPT, COUNT_SMC, COUNT_TLB_FILL, COUNT_TLB_FLUSH,
+  COUNT_ARENA_FLUSH,
+  COUNT_BLOCK_DECODE,
+  COUNT_EXCEPTION,
+  COUNT_INTERRUPT,
+  COUNT_SMC,
+  COUNT_TLB_FILL,
+  COUNT_TLB_FLUSH,
 } from "../../spec/layout.ts";
 import { exitNames } from "./exits/index.ts";
 import type { Machine } from "./machine.ts";
@@ -9,8 +15,13 @@ import type { RunLoop } from "./run-loop.ts";
 import type { VmStatistics } from "./status.ts";
 
 const CORE_COUNTERS: readonly (readonly [string, number])[] = [
-  ["tlbFills", COUNT_TLB_FILL], ["tlbFlushes", COUNT_TLB_FLUSH], ["blocksDecoded", COUNT_BLOCK_DECODE], ["codeInvalidations", COUNT_SMC],
-  ["arenaFlushes", COUNT_ARENA_FLUSH], ["interrupts", COUNT_INTERRUPT], ["exceptions", COUNT_EXCEPTION],
+  ["tlbFills", COUNT_TLB_FILL],
+  ["tlbFlushes", COUNT_TLB_FLUSH],
+  ["blocksDecoded", COUNT_BLOCK_DECODE],
+  ["codeInvalidations", COUNT_SMC],
+  ["arenaFlushes", COUNT_ARENA_FLUSH],
+  ["interrupts", COUNT_INTERRUPT],
+  ["exceptions", COUNT_EXCEPTION],
 ];
 
 export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: number, resets: number): VmStatistics {
@@ -35,8 +46,12 @@ export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: numbe
     core: Object.fromEntries(CORE_COUNTERS.map(([name, offset]) => [name, Number(machine.vcpu.getU64(offset))])),
     unknownPorts: Object.fromEntries([...machine.ports.unknown].map(([port, count]) => [hex(port), count])),
     unknownMmio: machine.mmio.unknownCount,
-    unknownMsrs: Object.fromEntries([...machine.msrs.counts].map(([msr, count]) => [msr === OTHER_MSRS ? "other" : hex(msr), count])),
+    unknownMsrs: Object.fromEntries(
+      [...machine.msrs.counts].map(([msr, count]) => [msr === OTHER_MSRS ? "other" : hex(msr), count]),
+    ),
     resets,
-    devices: Object.fromEntries(machine.board.devices.flatMap((d) => (d.metrics === undefined ? [] : [[d.name, d.metrics()]]))),
+    devices: Object.fromEntries(
+      machine.board.devices.flatMap((d) => (d.metrics === undefined ? [] : [[d.name, d.metrics()]])),
+    ),
   };
 }

@@ -33,9 +33,29 @@ export interface DebugStop {
 
 /** Something the machine saw that a person may want to follow. Emitted only for the categories asked for. */
 export type TraceEvent =
-  | { readonly kind: "port"; readonly write: boolean; readonly port: number; readonly size: number; readonly value: number; readonly known: boolean }
-  | { readonly kind: "mmio"; readonly write: boolean; readonly address: number; readonly size: number; readonly value: number; readonly known: boolean }
-  | { readonly kind: "msr"; readonly write: boolean; readonly msr: number; readonly value: bigint; readonly known: boolean }
+  | {
+      readonly kind: "port";
+      readonly write: boolean;
+      readonly port: number;
+      readonly size: number;
+      readonly value: number;
+      readonly known: boolean;
+    }
+  | {
+      readonly kind: "mmio";
+      readonly write: boolean;
+      readonly address: number;
+      readonly size: number;
+      readonly value: number;
+      readonly known: boolean;
+    }
+  | {
+      readonly kind: "msr";
+      readonly write: boolean;
+      readonly msr: number;
+      readonly value: bigint;
+      readonly known: boolean;
+    }
   | { readonly kind: "exit"; readonly reason: string }
   | { readonly kind: "exception"; readonly vector: number; readonly error: number; readonly eip: number }
   | { readonly kind: "hypercall"; readonly nr: number; readonly args: readonly number[] };

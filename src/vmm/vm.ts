@@ -3,9 +3,9 @@ import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
 import { loadPlatform, type Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
-import { checkConfig, type CheckedConfig } from "./check-config.ts";
+import { type CheckedConfig, checkConfig } from "./check-config.ts";
 import type { VmConfig } from "./config.ts";
-import type { GuestMemory } from "./device.ts";
+import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import { Keyboard } from "./keyboard.ts";
@@ -58,12 +58,18 @@ export class Vm implements AsyncDisposable {
       this.#resolveExited = resolve;
     });
     this.#loop = new RunLoop(
-      machine.core, machine.vcpu, machine.clock, machine, platform, () => this.#pauseRequested || machine.requested,
+      machine.core,
+      machine.vcpu,
+      machine.clock,
+      machine,
+      platform,
+      () => this.#pauseRequested || machine.requested,
       config.psPerInstruction,
     );
     this.#loop.onTurn = () => outputs.flush();
     hooks.wake = () => this.#loop.wake();
-    machine.board.uarts.forEach((uart, n) => outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes)));
+    for (const [n, uart] of machine.board.uarts.entries())
+      outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
     this.#onAbort = () => void this.stop(config.signal?.reason);
     config.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -103,7 +109,7 @@ export class Vm implements AsyncDisposable {
   start(): void {
     if (this.#state !== "created") this.#refuse("start", "created");
     if (this.config.timeoutMs !== undefined) {
-      this.#timeout = setTimeout(() => this.#machine.end({ kind: "timeout" }), this.config.timeoutMs);
+      this.#timeout = setTimeout(() => this.#timedOut(), this.config.timeoutMs);
     }
     this.#run();
   }
@@ -164,7 +170,12 @@ export class Vm implements AsyncDisposable {
   /** Serial port 0..3 as Web Streams. Throws VmError("not-found") when the machine does not have it. */
   serial(port = 0): ByteConsole {
     const output = this.#outputs.serial[port];
-    if (output === undefined) throw new VmError("not-found", `This machine has ${this.config.serialPorts} serial ports; there is no port ${port}.`, { port });
+    if (output === undefined)
+      throw new VmError(
+        "not-found",
+        `This machine has ${this.config.serialPorts} serial ports; there is no port ${port}.`,
+        { port },
+      );
     return output.console;
   }
 
@@ -196,7 +207,9 @@ export class Vm implements AsyncDisposable {
   async step(instructions = 1): Promise<DebugStop> {
     if (this.#state !== "paused" && this.#state !== "created") this.#refuse("step", "paused or created");
     if (!Number.isInteger(instructions) || instructions < 1) {
-      throw new VmError("bad-config", `step takes a number of instructions from 1; ${instructions} given.`, { instructions });
+      throw new VmError("bad-config", `step takes a number of instructions from 1; ${instructions} given.`, {
+        instructions,
+      });
     }
     const machine = this.#machine;
     if (this.#state === "created") this.#setState("paused");
@@ -229,7 +242,34 @@ export class Vm implements AsyncDisposable {
     this.#machine.setTrace(kinds);
   }
 
+  /** Connects a backend to a serial port, both ways, until disposed of. */
+  attachSerial(port: number, backend: ByteBackend): Disposable {
+    const console = this.serial(port);
+    const output = this.on("serial", (event) => {
+      if (event.port === port) backend.write(event.bytes);
+    });
+    const input = backend.onInput((bytes) => console.write(bytes));
+    return {
+      [Symbol.dispose]: () => {
+        output[Symbol.dispose]();
+        input.dispose();
+      },
+    };
+  }
+
+  /** Asserts the NMI pin once, as a "dump" button does; the RTC's index port may mask it. */
+  sendNmi(): void {
+    if (this.#machine.board.rtc.nmiMasked) return;
+    this.#machine.core.raiseNmi(this.#machine.vcpu.address);
+    this.#loop.wake();
+  }
+
   // ---- inside
+
+  #timedOut(): void {
+    if (this.#state === "running") this.#machine.end({ kind: "timeout" });
+    else this.#end({ kind: "timeout" });
+  }
 
   #run(): void {
     this.#pauseRequested = false;
@@ -262,7 +302,10 @@ export class Vm implements AsyncDisposable {
     this.#hostNs += this.platform.monotonicNs() - this.#runningSince;
     this.#pauseRequested = false;
     this.#driving = undefined;
-    if (end !== undefined) return this.#end(end);
+    if (end !== undefined) {
+      this.#end(end);
+      return;
+    }
     this.#setState("paused");
     const stop = this.#machine.requests.debug;
     this.#machine.requests.debug = undefined;
@@ -303,7 +346,9 @@ export class Vm implements AsyncDisposable {
   }
 
   #refuse(verb: string, wanted: string): never {
-    throw new VmError("bad-state", `Cannot ${verb} a VM that is ${this.#state}; it must be ${wanted}.`, { state: this.#state });
+    throw new VmError("bad-state", `Cannot ${verb} a VM that is ${this.#state}; it must be ${wanted}.`, {
+      state: this.#state,
+    });
   }
 }
 
@@ -325,7 +370,9 @@ function makeOutputs(config: CheckedConfig, events: Emitter<VmEvents>): Outputs 
   const parallel = new OutputBuffer(new StreamConsole(), (bytes) => events.emit("parallel", { bytes }));
   const all = [...serial, debugcon, parallel];
   return {
-    serial, debugcon, parallel,
+    serial,
+    debugcon,
+    parallel,
     flush: () => {
       for (const output of all) output.flush();
     },

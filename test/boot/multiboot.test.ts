@@ -79,7 +79,9 @@ describe("multiboot hand-over", () => {
   it("refuses an ELF file for x86-64 and a file without header, naming what it found", async () => {
     const wide = mbdump.slice();
     wide[4] = 2;
-    await expect(prepareBoot({ kind: "multiboot", kernel: wide }, new FakeMachine())).rejects.toThrow(/64-bit ELF.*i386/);
+    await expect(prepareBoot({ kind: "multiboot", kernel: wide }, new FakeMachine())).rejects.toThrow(
+      /64-bit ELF.*i386/,
+    );
     const none = prepareBoot({ kind: "multiboot", kernel: new Uint8Array(100) }, new FakeMachine());
     await expect(none).rejects.toThrow(/no multiboot header.*0x1badb002/);
   });
@@ -91,31 +93,38 @@ describe("multiboot hand-over", () => {
     await expect(boot).rejects.toThrow(/multiboot module 1 needs memory.*give the VM at least/);
   });
 
-  it.skipIf(!qemuIsInstalled)("gives a kernel what `qemu -kernel` gives it", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "paravane-multiboot-"));
-    try {
-      for (const module of modules) writeFileSync(join(directory, module.append.split(" ")[0] as string), module.image);
-      const kernel = join(directory, "kernel.elf");
-      writeFileSync(kernel, mbdump);
-      const args = ["-accel", "tcg", "-m", "64", "-net", "none", "-nographic", "-no-reboot", "-kernel", kernel];
-      args.push("-append", "a b=c", "-initrd", modules.map((module) => module.append).join(","));
-      const reference = await untilDone(args, directory);
-      const machine = new FakeMachine(64 << 20);
-      await prepareBoot({ kind: "multiboot", kernel: mbdump, name: kernel, append: "a b=c", modules }, machine);
-      const ours = facts(await runInQemu(machine, /done\n/, 20_000));
-      expect(ours).toEqual(facts(reference));
-      expect(ours).toContain("mods-count 00000002");
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
-  }, 60_000);
+  it.skipIf(!qemuIsInstalled)(
+    "gives a kernel what `qemu -kernel` gives it",
+    async () => {
+      const directory = mkdtempSync(join(tmpdir(), "paravane-multiboot-"));
+      try {
+        for (const module of modules)
+          writeFileSync(join(directory, module.append.split(" ")[0] as string), module.image);
+        const kernel = join(directory, "kernel.elf");
+        writeFileSync(kernel, mbdump);
+        const args = ["-accel", "tcg", "-m", "64", "-net", "none", "-nographic", "-no-reboot", "-kernel", kernel];
+        args.push("-append", "a b=c", "-initrd", modules.map((module) => module.append).join(","));
+        const reference = await untilDone(args, directory);
+        const machine = new FakeMachine(64 << 20);
+        await prepareBoot({ kind: "multiboot", kernel: mbdump, name: kernel, append: "a b=c", modules }, machine);
+        const ours = facts(await runInQemu(machine, /done\n/, 20_000));
+        expect(ours).toEqual(facts(reference));
+        expect(ours).toContain("mods-count 00000002");
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    },
+    60_000,
+  );
 });
 
 /** The program's lines; the firmware's before them are not of interest. */
 function facts(output: string): string[] {
   const lines = output.replaceAll("\r", "").split("\n");
   const first = lines.findIndex((line) => line.includes("magic "));
-  return lines.slice(first, lines.indexOf("done")).map((line, index) => (index === 0 ? line.replace(/^.*magic/, "magic") : line));
+  return lines
+    .slice(first, lines.indexOf("done"))
+    .map((line, index) => (index === 0 ? line.replace(/^.*magic/, "magic") : line));
 }
 
 async function untilDone(args: string[], cwd: string): Promise<string> {

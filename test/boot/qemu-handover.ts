@@ -27,26 +27,66 @@ function handoverFirmware(machine: FakeMachine): Uint8Array {
   const data = registers.ds?.selector ?? 0;
   const bytes = [
     // Ports of a PC that a BIOS would have set up: A20 through port 92h.
-    0xb0, 0x02, 0xe6, 0x92, // mov al, 2; out 92h, al
-    0x2e, 0x66, 0x0f, 0x01, 0x16, GDT_POINTER & 0xff, GDT_POINTER >> 8, // lgdt cs:[GDT_POINTER]
-    0x66, 0xb8, ...u32(registers.cr0), // mov eax, cr0 value
-    0x0f, 0x22, 0xc0, // mov cr0, eax
-    0x66, 0xea, ...u32(0xf0000 + CODE + 0x40), code & 0xff, code >> 8, // jmp code:next
+    0xb0,
+    0x02,
+    0xe6,
+    0x92, // mov al, 2; out 92h, al
+    0x2e,
+    0x66,
+    0x0f,
+    0x01,
+    0x16,
+    GDT_POINTER & 0xff,
+    GDT_POINTER >> 8, // lgdt cs:[GDT_POINTER]
+    0x66,
+    0xb8,
+    ...u32(registers.cr0), // mov eax, cr0 value
+    0x0f,
+    0x22,
+    0xc0, // mov cr0, eax
+    0x66,
+    0xea,
+    ...u32(0xf0000 + CODE + 0x40),
+    code & 0xff,
+    code >> 8, // jmp code:next
   ];
   firmware.set(bytes, CODE);
   firmware.set(
     [
-      0x66, 0xb8, data & 0xff, data >> 8, // mov ax, data
-      0x8e, 0xd8, 0x8e, 0xc0, 0x8e, 0xe0, 0x8e, 0xe8, 0x8e, 0xd0, // mov ds, es, fs, gs, ss
-      0xbb, ...u32(registers.ebx),
-      0xb9, ...u32(registers.ecx),
-      0xba, ...u32(registers.edx),
-      0xbe, ...u32(registers.esi),
-      0xbf, ...u32(registers.edi),
-      0xbd, ...u32(registers.ebp),
-      0xbc, ...u32(registers.esp),
-      0xb8, ...u32(registers.eax),
-      0xea, ...u32(registers.eip), code & 0xff, code >> 8, // jmp code:eip
+      0x66,
+      0xb8,
+      data & 0xff,
+      data >> 8, // mov ax, data
+      0x8e,
+      0xd8,
+      0x8e,
+      0xc0,
+      0x8e,
+      0xe0,
+      0x8e,
+      0xe8,
+      0x8e,
+      0xd0, // mov ds, es, fs, gs, ss
+      0xbb,
+      ...u32(registers.ebx),
+      0xb9,
+      ...u32(registers.ecx),
+      0xba,
+      ...u32(registers.edx),
+      0xbe,
+      ...u32(registers.esi),
+      0xbf,
+      ...u32(registers.edi),
+      0xbd,
+      ...u32(registers.ebp),
+      0xbc,
+      ...u32(registers.esp),
+      0xb8,
+      ...u32(registers.eax),
+      0xea,
+      ...u32(registers.eip),
+      code & 0xff,
+      code >> 8, // jmp code:eip
     ],
     CODE + 0x40,
   );
@@ -55,7 +95,12 @@ function handoverFirmware(machine: FakeMachine): Uint8Array {
 }
 
 /** The serial output until `pattern` is seen or `timeoutMs` passes. Needs a machine in protected mode. */
-export async function runInQemu(machine: FakeMachine, pattern: RegExp, timeoutMs: number, extra: string[] = []): Promise<string> {
+export async function runInQemu(
+  machine: FakeMachine,
+  pattern: RegExp,
+  timeoutMs: number,
+  extra: string[] = [],
+): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), "paravane-handover-"));
   try {
     const firmware = join(directory, "firmware.bin");
@@ -70,8 +115,27 @@ export async function runInQemu(machine: FakeMachine, pattern: RegExp, timeoutMs
     }
     const megabytes = String(machine.memory.ramBytes / (1 << 20));
     const child = spawn("qemu-system-i386", [
-      "-accel", "tcg", "-cpu", "qemu32,-apic", "-m", megabytes, "-display", "none", "-vga", "none", "-net", "none", "-no-reboot",
-      "-serial", "stdio", "-monitor", "none", "-bios", firmware, ...loaders, ...extra,
+      "-accel",
+      "tcg",
+      "-cpu",
+      "qemu32,-apic",
+      "-m",
+      megabytes,
+      "-display",
+      "none",
+      "-vga",
+      "none",
+      "-net",
+      "none",
+      "-no-reboot",
+      "-serial",
+      "stdio",
+      "-monitor",
+      "none",
+      "-bios",
+      firmware,
+      ...loaders,
+      ...extra,
     ]);
     let output = "";
     let errors = "";

@@ -15,4 +15,4 @@ const terminal = new RawTerminal({
     if (ending === "abort") process.abort();
   },
 });
-process.stdout.write(`[${terminal.columns}x${terminal.rows}]ready`);
+process.stdout.write(`[${terminal.columns}x${terminal.rows}]\nraw ready`);

@@ -71,7 +71,7 @@ describe.skipIf(!hasScript)("a raw terminal", () => {
       const settings = output.match(/^(?:[0-9a-f]+:){10,}[0-9a-f]+\r$/gm);
       expect(settings).toHaveLength(2);
       expect(settings?.[1]).toBe(settings?.[0]);
-      expect(output).toContain("[100x30]ready");
+      expect(output).toContain("[100x30]");
     },
   );
 
@@ -79,5 +79,10 @@ describe.skipIf(!hasScript)("a raw terminal", () => {
     expect(await session("dispose", "\x03")).toContain("ready<03>");
     expect(await session("dispose", "\x1a")).toContain("ready<1a>");
     expect(await session("dispose", "\r")).toContain("ready<0d>");
+  });
+
+  it("shows what the guest prints as it is: a line feed does not return", async () => {
+    expect(await session("exit", "x")).toContain("\nraw");
+    expect(await session("exit", "x")).not.toContain("\r\nraw");
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Exit } from "../../spec/exits.ts";
 import * as L from "../../spec/layout.ts";
-import { CODE, CS0, gate, HANDLERS, Machine, STACK0, STACK3, TSS } from "./machine.ts";
+import { CODE, CS0, CS3, gate, HANDLERS, Machine, STACK0, STACK3, TSS } from "./machine.ts";
 
 const PRIVILEGED: [string, number[]][] = [
   ["mov cr0,eax", [0x0f, 0x22, 0xc0]],
@@ -183,6 +183,53 @@ describe("flags", () => {
   });
 });
 
+describe("SMAP and SMEP", () => {
+  /** Identity paging of the first 2 MiB; the page at 9000h is the user's. */
+  async function paged(cr4: number): Promise<Machine> {
+    const m = (await Machine.create()).protect(0);
+    m.w32(0x20000, 0x21007);
+    for (let i = 0; i < 256; i++) m.w32(0x21000 + i * 4, (i << 12) | (i === 9 ? 7 : 3));
+    m.setField(L.CR3, 0x20000);
+    m.setField(L.CR4, cr4);
+    m.setField(L.CR0, 0x80000011);
+    m.sync();
+    return m;
+  }
+
+  it("SMAP follows EFLAGS.AC access by access", async () => {
+    const m = await paged(0x200000);
+    m.w32(0x9000, 0x1234);
+    m.code([0x0f, 0x01, 0xcb, 0xa1, 0, 0x90, 0, 0, 0xa3, 4, 0x90, 0, 0, 0x0f, 0x01, 0xca, 0xa1, 0, 0x90, 0, 0]);
+    m.run(4); // stac, read, write, clac
+    expect([m.reg("eax"), m.r32(0x9004), m.eip]).toEqual([0x1234, 0x1234, CODE + 16]);
+    expect(m.runToHandler()).toBe(14);
+    expect([m.r32(STACK0 - 16), m.field(L.CR2)]).toEqual([1, 0x9000]);
+  });
+
+  it("SMEP keeps ring 0 from user code", async () => {
+    const m = await paged(0x100000);
+    m.w8(0x9000, 0x90);
+    m.code([0xe9, 0xfb, 0x0f, 0, 0]); // jmp 9000h
+    expect(m.runToHandler()).toBe(14);
+    expect([m.r32(STACK0 - 16), m.field(L.CR2)]).toEqual([0x11, 0x9000]); // a fetch, which SMEP makes the error code report
+  });
+});
+
+describe("alignment checks", () => {
+  it("begin with the POPF or IRET that sets AC at CPL 3", async () => {
+    for (const iret of [false, true]) {
+      const m = (await Machine.create()).protect(3);
+      m.setField(L.CR0, 0x40011);
+      const frame = iret ? [CODE + 1, CS3, 0x40002] : [0x40002];
+      m.setReg("esp", STACK3 - frame.length * 4);
+      frame.forEach((v, i) => m.w32(STACK3 - frame.length * 4 + i * 4, v));
+      m.code([iret ? 0xcf : 0x9d, 0xa1, 1, 0x90, 0, 0]);
+      expect(m.runToHandler()).toBe(17);
+      expect(m.items(STACK0 - 24, 4, 2)).toEqual([0, CODE + 1]);
+    }
+  });
+});
+
 describe("debug", () => {
   it("single-steps, and INT n is not followed by a trap", async () => {
     const m = (await Machine.create()).protect(0);
@@ -206,7 +253,7 @@ describe("debug", () => {
     m.setReg("eax", 0);
     m.code([0x90, 0x40, 0xf4]);
     m.code([0x81, 0x4c, 0x24, 0x08, 0, 0, 1, 0, 0xcf], HANDLERS + 16); // or dword [esp+8], RF; iret
-    m.run(5);
+    expect(m.run()).toBe(Exit.Hlt);
     expect(m.field(L.DR6) & 0xf).toBe(1);
     expect(m.reg("eax")).toBe(1);
     expect(m.eip).toBe(CODE + 3);
@@ -442,6 +489,31 @@ describe("interrupts", () => {
     expect(m.runToHandler()).toBe(2);
     expect(m.r32(STACK0 - 12)).toBe(CODE + 1);
     expect(m.field(L.NMI_BLOCKED)).toBe(1);
+  });
+});
+
+describe("execution controls", () => {
+  it("exit once and then execute the instruction", async () => {
+    const cases: [string, number, number, number[]][] = [
+      ["CPUID", L.CTRLF_CPUID, Exit.Cpuid, [0x0f, 0xa2]],
+      ["RDTSC", L.CTRLF_RDTSC, Exit.Rdtsc, [0x0f, 0x31]],
+      ["MOV CR3", L.CTRLF_CR3, Exit.Cr3Load, [0x0f, 0x22, 0xd8]],
+      ["INVLPG", L.CTRLF_INVLPG, Exit.Invlpg, [0x0f, 0x01, 0x38]],
+      ["SGDT", L.CTRLF_DESCRIPTOR, Exit.DescriptorAccess, [0x0f, 0x01, 0x00]],
+      ["RDMSR", L.CTRLF_MSR_BITMAP, Exit.MsrRead, [0x0f, 0x32]],
+    ];
+    for (const [name, flag, reason, bytes] of cases) {
+      const m = (await Machine.create()).protect(0);
+      m.setField(L.CTRL_FLAGS, flag);
+      m.view.setUint8(m.vcpu + L.MSR_BITMAP + (0x10 >> 3), 1); // MSR 10h
+      m.setReg("ecx", 0x10);
+      m.setReg("eax", 0x9000);
+      m.code([...bytes, 0xf4]);
+      expect(m.run(), name).toBe(reason);
+      expect(m.eip, name).toBe(CODE);
+      expect(m.run(), name).toBe(Exit.Hlt);
+      expect(m.eip, name).toBe(CODE + bytes.length + 1);
+    }
   });
 });
 

@@ -158,6 +158,101 @@ describe("delivery through interrupt and trap gates (SDM 2A INT n)", () => {
   });
 });
 
+describe("faults of paging during delivery", () => {
+  /** Identity paging of the first 4 MiB in 4 KiB pages; `missing` pages are not present. */
+  function page(m: Machine, missing: readonly number[]): void {
+    const directory = 0x20000;
+    const table = 0x21000;
+    m.w32(directory, table | 7);
+    for (let i = 0; i < 256; i++) m.w32(table + i * 4, missing.includes(i << 12) ? 0 : (i << 12) | 7);
+    m.setField(L.CR3, directory);
+    m.setField(L.CR0, 0x80000011);
+    m.sync();
+  }
+
+  it("#PF while #UD is delivered is a page fault of its own, with the supervisor's error code", async () => {
+    const m = (await Machine.create()).protect(3);
+    m.w32(TSS + 4, 0x5000);
+    page(m, [0x4000]);
+    m.w32(TSS + 12, STACK0);
+    m.w32(TSS + 16, DS0 | 1);
+    m.setDescriptor(FREE, descriptor(0, 0xffffffff, 0xc09f));
+    // #PF on the user's stack through a conforming handler
+    m.setGate(14, gate(FREE, HANDLERS + 14 * 16, 14, 0));
+    m.code([0xeb, 0xfe], HANDLERS + 14 * 16);
+    m.code(UD2);
+    m.run(3);
+    expect(m.eip).toBe(HANDLERS + 14 * 16);
+    expect(m.field(L.CR2)).toBe(0x4ffc);
+    expect(m.items(STACK3 - 16, 4, 4)).toEqual([2, CODE, CS3, 0x10002]);
+  });
+
+  it("#PF while #PF is delivered is a double fault, and then shutdown", async () => {
+    const m = (await Machine.create()).protect(3);
+    m.w32(TSS + 4, 0x5000);
+    page(m, [0x4000, 0x90000]);
+    m.code([0xa1, 0, 0, 9, 0]);
+    expect(m.run()).toBe(Exit.Shutdown);
+    expect([m.eip, m.field(L.CPL)]).toEqual([CODE, 3]);
+  });
+});
+
+describe("a stack in device memory", () => {
+  const MMIO = 0x200000;
+
+  it("is written through the host, item by item, and the event is delivered once", async () => {
+    const exception = (await Machine.create()).protect(3);
+    exception.w32(TSS + 4, MMIO + 0x100);
+    exception.code(UD2);
+    const written: number[] = [];
+    while (exception.run() === Exit.MmioWrite) written.push(exception.field(L.EXIT_DATA));
+    expect(written).toEqual([DS3, STACK3, 0x10002, CS3, CODE]);
+    expect([exception.eip, exception.reg("esp")]).toEqual([HANDLERS + 6 * 16 + 1, MMIO + 0x100 - 20]);
+
+    const nmi = (await Machine.create()).protect(3);
+    nmi.w32(TSS + 4, MMIO + 0x100);
+    nmi.code([0xeb, 0xfe]);
+    (nmi.core as unknown as { raiseNmi(vcpu: number): void }).raiseNmi(nmi.vcpu);
+    written.length = 0;
+    while (nmi.run() === Exit.MmioWrite) written.push(nmi.field(L.EXIT_DATA));
+    expect(written).toEqual([DS3, STACK3, 2, CS3, CODE]);
+    expect(nmi.eip).toBe(HANDLERS + 2 * 16 + 1);
+    expect(nmi.field(L.VECTORING)).toBe(0);
+  });
+});
+
+describe("guests that fault for ever", () => {
+  it("#AC while #AC is delivered ends in shutdown", async () => {
+    const m = (await Machine.create()).protect(3);
+    m.setField(L.CR0, 0x40011);
+    m.setDescriptor(FREE, descriptor(0, 0xffffffff, 0xc0ff)); // conforming, DPL 3: the handler stays on the user's stack
+    m.setGate(17, gate(FREE, HANDLERS + 17 * 16, 14, 0));
+    m.eflags = 0x40002;
+    m.setReg("esp", STACK3 + 1);
+    m.code([0x50]);
+    expect(m.run()).toBe(Exit.Shutdown);
+  });
+
+  it("a handler that faults at its first instruction uses up the budget", async () => {
+    const m = (await Machine.create()).real();
+    // a stack of its own, which only overwrites itself when SP wraps
+    m.loadCache(L.SEG_SS, 0x2000, 0x20000, 0xffff, 0x93);
+    m.sync();
+    m.code(UD2, HANDLERS + 6 * 16);
+    m.code(UD2);
+    expect(m.run(1000)).toBe(Exit.Budget);
+
+    // an instruction breakpoint on the handler of #DB itself
+    const debug = (await Machine.create()).real();
+    debug.setField(L.DR0, HANDLERS + 16);
+    debug.setField(L.DR7, 0x402);
+    debug.loadCache(L.SEG_SS, 0x2000, 0x20000, 0xffff, 0x93);
+    debug.sync();
+    debug.code([0xcd, 1]);
+    expect(debug.run(1000)).toBe(Exit.Budget);
+  });
+});
+
 describe("real mode", () => {
   it("delivers through the vector table and IRET returns", async () => {
     const m = (await Machine.create()).real();

@@ -37,7 +37,12 @@ export class TestClock implements DeviceClock {
     for (let fired = 0; ; fired++) {
       let next: Armed | undefined;
       for (const timer of this.#timers) {
-        if (timer.deadlineNs !== undefined && timer.deadlineNs <= end && (next?.deadlineNs ?? Number.POSITIVE_INFINITY) > timer.deadlineNs) next = timer;
+        if (
+          timer.deadlineNs !== undefined &&
+          timer.deadlineNs <= end &&
+          (next?.deadlineNs ?? Number.POSITIVE_INFINITY) > timer.deadlineNs
+        )
+          next = timer;
       }
       if (next === undefined) {
         this.#now = end;

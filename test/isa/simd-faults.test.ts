@@ -273,6 +273,21 @@ describe("memory", () => {
 });
 
 describe("state", () => {
+  it("reaches all eight XMM and MMX registers from both operands", () => {
+    for (let to = 0; to < 8; to++) {
+      for (let from = 0; from < 8; from++) {
+        const modrm = 0xc0 | (to << 3) | from;
+        core.bytes.fill(to, core.vcpu + L.XMM + 16 * to, core.vcpu + L.XMM + 16 * to + 16);
+        core.bytes.fill(0x80 | from, core.vcpu + L.XMM + 16 * from, core.vcpu + L.XMM + 16 * from + 16);
+        expect(execute([0x0f, 0x28, modrm])).toBe(0);
+        expect(xmm(to)).toBe((0x80 | from).toString(16).repeat(16));
+        core.view.setBigUint64(core.vcpu + L.FPU_R + 16 * from, 0x1122334455667700n + BigInt(from), true);
+        expect(execute([0x0f, 0x6f, modrm])).toBe(0);
+        expect(core.view.getBigUint64(core.vcpu + L.FPU_R + 16 * to, true)).toBe(0x1122334455667700n + BigInt(from));
+      }
+    }
+  });
+
   it("makes MMX writes valid x87 registers with all-ones exponents and TOP 0, and EMMS empties them", () => {
     fsw(0x3800 | 0x4700);
     expect(execute(PADDB_MM)).toBe(0);

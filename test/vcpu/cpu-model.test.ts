@@ -52,8 +52,10 @@ describe("CPU models", () => {
   });
 
   it("gives leaf 15h the ratio of the TSC to the 1 GHz crystal", () => {
-    const l = leaf(buildCpuid("max", { tscKhz: 2_500_000 }), 0x15);
+    const m = buildCpuid("max", { tscKhz: 2_500_000 });
+    const l = leaf(m, 0x15);
     expect([l.eax, l.ebx, l.ecx]).toEqual([2, 5, 1_000_000_000]);
+    expect(leaf(m, 0x16).eax).toBe(2500);
   });
 
   it("refuses what it does not know with the list of what it does", () => {

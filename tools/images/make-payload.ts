@@ -16,6 +16,8 @@ for (let at = 0; at < payload.length; ) {
   if (kind < 5) payload[at++] = COMMON[random(COMMON.length)] as number;
   else if (kind === 5) payload[at++] = random(256);
   else if (kind === 6) for (let run = random(40); run > 0 && at < payload.length; run--) payload[at++] = 0x55;
-  else for (let run = 5 + random(30), from = random(at + 1); run > 0 && at < payload.length; run--) payload[at++] = payload[from++] as number;
+  else
+    for (let run = 5 + random(30), from = random(at + 1); run > 0 && at < payload.length; run--)
+      payload[at++] = payload[from++] as number;
 }
 writeFileSync(new URL("../../test/boot/fixtures/payload.bin", import.meta.url), payload);

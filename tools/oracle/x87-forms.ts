@@ -1,7 +1,5 @@
 // Prints the instruction forms that tools/oracle/x87.c runs, from the opcode table: opcode, ModRM, operand kind.
-// State images, FXSAVE and FWAIT have tests of their own.
-//
-//   npx tsx tools/oracle/x87-forms.ts | ./x87-oracle 200 1 | gzip -9 > test/isa/fixtures/x87.bin.gz
+// State images, FXSAVE and FWAIT have tests of their own. The commands that record fixtures are in x87.c.
 import { x87Rows } from "../../spec/opcodes/x87.ts";
 
 const SKIPPED = new Set(["FWAIT", "FLDENV", "FNSTENV", "FRSTOR", "FNSAVE", "FXSAVE", "FXRSTOR"]);

@@ -2,9 +2,10 @@
 // words and stack depths, and writes the results as a binary fixture (format: test/isa/x87/fixture.ts).
 //
 //   gcc -m32 -O1 -o x87-oracle tools/oracle/x87.c
-//   ./x87-oracle VECTORS_PER_FORM SEED < forms > fixture
+//   npx tsx tools/oracle/x87-forms.ts | ./x87-oracle 200 1 | gzip -9n > test/isa/fixtures/x87.bin.gz
+//   ./x87-oracle images 300 5 | gzip -9n > test/isa/fixtures/x87-images.bin.gz
 //
-// A line of `forms` (printed by tools/oracle/x87-forms.ts from the opcode table): first opcode byte and ModRM byte in
+// The arguments are vectors a form and a seed. A line of input (made from the opcode table): first opcode byte and ModRM byte in
 // hexadecimal (ModRM of a memory form has mod 0), kind of memory operand: r none, f single, d double, t extended,
 // w l q integers, b BCD, W L Q F D T B the same as destination.
 // The instruction runs between a setup from a clean FPU and FNSAVE, which does not wait: unmasked exceptions are

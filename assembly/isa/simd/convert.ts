@@ -1,5 +1,6 @@
 // Conversions between binary32, binary64 and 32-bit integers, and the approximations RCP and RSQRT.
 import { MXCSR } from "../../../spec/layout";
+import { SAFE32 } from "./arithmetic";
 import { MX_DE, MX_IE, MX_PE, MX_RC, MX_RC_SHIFT, RC_DOWN, RC_NEAREST, RC_UP, RC_ZERO, signal } from "./mxcsr";
 import { daz, Format, roundPack } from "./softfloat";
 
@@ -33,6 +34,11 @@ export function toInt32<T>(vcpu: i32, x: u64, truncate: bool): u32 {
 
 /** A 32-bit signed integer to binary32. */
 export function int32ToF32(vcpu: i32, x: i32): u32 {
+  if ((load<u32>(vcpu, MXCSR) & MX_RC) == 0) {
+    const r = <f32>x;
+    if (<f64>r != <f64>x) signal(vcpu, MX_PE);
+    return reinterpret<u32>(r);
+  }
   if (x == 0) return 0;
   const sign: u64 = x < 0 ? 0x80000000 : 0;
   const magnitude = <u64><u32>(x < 0 ? -x : x);
@@ -60,6 +66,15 @@ export function f32ToF64(vcpu: i32, x: u32): u64 {
 
 /** CVTPD2PS, CVTSD2SS. */
 export function f64ToF32(vcpu: i32, x: u64): u32 {
+  if ((load<u32>(vcpu, MXCSR) & MX_RC) == 0) {
+    const r = <f32>reinterpret<f64>(x);
+    const bits = reinterpret<u32>(r);
+    // Normal, and above what could have been rounded up from a tiny number; NaNs and denormals are not.
+    if ((bits & 0x7fffffff) - SAFE32 < 0x7f800000 - SAFE32) {
+      if (<f64>r != reinterpret<f64>(x)) signal(vcpu, MX_PE);
+      return bits;
+    }
+  }
   const a = daz<f64>(vcpu, x);
   const sign = (a >> 32) & 0x80000000;
   if (Format.isNaN<f64>(a)) {

@@ -12,9 +12,16 @@ import { readQ, regV, rmV, writeM } from "./operand";
 import { packedMmx } from "./packed-mmx";
 import { emptyMmx, enterMmx, mmxUsable, writeMmx } from "./usable";
 
+/** The two-operand instructions come first in the opcode table, so that both switches are jump tables. */
+const FIRST_OTHER = Op.PsrlwMmI;
+
 export function execMmx(vcpu: i32, rec: i32): void {
   if (!mmxUsable(vcpu)) return;
   const op = <i32>load<u16>(rec, REC_OP);
+  if (op < FIRST_OTHER) {
+    execTwoOperand(vcpu, rec, op);
+    return;
+  }
   switch (op) {
     case Op.Emms: emptyMmx(vcpu); return;
     case Op.MovqMmQ: {
@@ -94,20 +101,15 @@ export function execMmx(vcpu: i32, rec: i32): void {
       enterMmx(vcpu);
       return;
     }
-    case Op.PunpcklbwMm: case Op.PunpcklwdMm: case Op.PunpckldqMm: {
-      // The only MMX sources of four bytes.
-      const b = isRegForm(rec) ? load<u64>(rmV(vcpu, rec), FPU_R) : <u64>readOperand<u32>(vcpu, rec);
-      if (!faulted(vcpu)) apply(vcpu, rec, op, b);
-      return;
-    }
-    default: {
-      const b = readQ(vcpu, rec);
-      if (!faulted(vcpu)) apply(vcpu, rec, op, b);
-    }
+    default: unreachable();
   }
 }
 
-function apply(vcpu: i32, rec: i32, op: i32, b: u64): void {
+/** `dest = dest op source`. PUNPCKL has the only sources of four bytes. */
+function execTwoOperand(vcpu: i32, rec: i32, op: i32): void {
+  const half = op <= Op.PunpckldqMm && !isRegForm(rec);
+  const b = half ? <u64>readOperand<u32>(vcpu, rec) : readQ(vcpu, rec);
+  if (faulted(vcpu)) return;
   const a = i64x2.splat(load<u64>(regV(vcpu, rec), FPU_R));
   result(vcpu, rec, i64x2.extract_lane(packedMmx(op, a, i64x2.splat(b)), 0));
 }

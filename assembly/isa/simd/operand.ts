@@ -22,9 +22,15 @@ export function rmV(vcpu: i32, rec: i32): i32 {
 }
 
 /** Reads 16 bytes at a linear address; 0 when it faults. */
-export function readV128(vcpu: i32, lin: u32): v128 {
+// @ts-ignore: decorator
+@inline
+function readV128(vcpu: i32, lin: u32): v128 {
   const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), lin);
   if (((lin + 15) & ~0xfff) == load<u32>(e, TLB_READ)) return v128.load(<i32>(lin + load<u32>(e, TLB_DELTA)));
+  return readHalves(vcpu, lin);
+}
+
+function readHalves(vcpu: i32, lin: u32): v128 {
   const low = Mem.read<u64>(vcpu, lin);
   const high = Mem.read<u64>(vcpu, lin + 8);
   return i64x2.replace_lane(i64x2.splat(low), 1, high);
@@ -34,12 +40,15 @@ export function readV128(vcpu: i32, lin: u32): v128 {
  * Writes 16 bytes at a linear address, all or (when it faults) nothing. Within one page the first half decides; a
  * write across two pages makes sure of the second page before it changes the first.
  */
-export function writeV128(vcpu: i32, lin: u32, value: v128): void {
+// @ts-ignore: decorator
+@inline
+function writeV128(vcpu: i32, lin: u32, value: v128): void {
   const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), lin);
-  if (((lin + 15) & ~0xfff) == load<u32>(e, TLB_WRITE)) {
-    v128.store(<i32>(lin + load<u32>(e, TLB_DELTA)), value);
-    return;
-  }
+  if (((lin + 15) & ~0xfff) == load<u32>(e, TLB_WRITE)) v128.store(<i32>(lin + load<u32>(e, TLB_DELTA)), value);
+  else writeHalves(vcpu, lin, value);
+}
+
+function writeHalves(vcpu: i32, lin: u32, value: v128): void {
   if ((lin & 0xfff) > 0xff0) {
     // The first page's fault comes first when both pages fault.
     if (!probeWrite(vcpu, lin, 1) || !probeWrite(vcpu, (lin + 15) & ~0xfff, 1)) return;
@@ -50,6 +59,8 @@ export function writeV128(vcpu: i32, lin: u32, value: v128): void {
 }
 
 /** Linear address of a 16-byte memory operand that must be aligned: else #GP(0). Check `faulted`. */
+// @ts-ignore: decorator
+@inline
 function alignedAddress(vcpu: i32, rec: i32, write: bool): u32 {
   const lin = linearAddress(vcpu, rec, 0, 16, write);
   if (lin & 15) raiseGP(vcpu, 0);
@@ -113,4 +124,11 @@ export function readQ(vcpu: i32, rec: i32): u64 {
 export function writeM<T>(vcpu: i32, rec: i32, value: T): void {
   const lin = linearAddress(vcpu, rec, 0, sizeof<T>(), true);
   if (!faulted(vcpu)) Mem.write<T>(vcpu, lin, value);
+}
+
+/** `value` with zeros above it. */
+// @ts-ignore: decorator
+@inline
+export function low64(value: u64): v128 {
+  return i64x2.replace_lane(i64x2.splat(0), 0, value);
 }

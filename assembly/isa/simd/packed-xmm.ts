@@ -69,8 +69,6 @@ export function packedXmm(op: i32, a: v128, b: v128): v128 {
     case Op.PunpckhwdXmm: return v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
     case Op.PunpckldqXmm: return v128.shuffle<i32>(a, b, 0, 4, 1, 5);
     case Op.PunpckhdqXmm: return v128.shuffle<i32>(a, b, 2, 6, 3, 7);
-    case Op.PunpcklqdqXmm: return v128.shuffle<i64>(a, b, 0, 2);
-    case Op.PunpckhqdqXmm: return v128.shuffle<i64>(a, b, 1, 3);
     case Op.PacksswbXmm: return i8x16.narrow_i16x8_s(a, b);
     case Op.PackuswbXmm: return i8x16.narrow_i16x8_u(a, b);
     case Op.PackssdwXmm: return i16x8.narrow_i32x4_s(a, b);

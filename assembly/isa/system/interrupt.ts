@@ -13,7 +13,7 @@ import {
 import { Exit } from "../../../spec/exits";
 import { Op } from "../../../spec/op.gen";
 import { Vector } from "../../../spec/vectors";
-import { exitAfter, faulted, raise, raiseGP, recheck, shutdown } from "../../cpu/fault";
+import { clearFault, exitAfter, faulted, raise, raiseGP, recheck, shutdown } from "../../cpu/fault";
 import { getEflags, setEflags } from "../../cpu/flags";
 import { segAddress, updateMode } from "../../cpu/segment";
 import { sysRead } from "../../mmu/access";
@@ -47,7 +47,7 @@ const DR6_BREAKPOINTS: u32 = 0xf;
 export function deliverException(vcpu: i32): void {
   const vector = load<u32>(vcpu, FAULT_VECTOR);
   const error = load<u32>(vcpu, FAULT_ERROR);
-  store<u32>(vcpu, FAULT_NONE, FAULT);
+  clearFault(vcpu);
   count(vcpu, COUNT_EXCEPTION);
   let kind: u32 = KIND_FAULT;
   if (vector == Vector.DB) {
@@ -150,6 +150,9 @@ function recordDebug(vcpu: i32, bits: u32): void {
 const ERROR_VECTORS: u32 = (1 << Vector.DF) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP) | (1 << Vector.PF) | (1 << Vector.AC);
 const CONTRIBUTORY_VECTORS: u32 = (1 << Vector.DE) | (1 << Vector.TS) | (1 << Vector.NP) | (1 << Vector.SS) | (1 << Vector.GP);
 
+/** A chain of benign faults (#AC on the stack of the #AC handler) would never end on a processor; here it is shutdown. */
+const CHAIN_MAX = 16;
+
 function errorKind(vector: u32): u32 {
   return vector < 32 && (ERROR_VECTORS >> vector) & 1 ? KIND_ERROR : 0;
 }
@@ -171,7 +174,7 @@ function deliverAsynchronous(vcpu: i32, vector: u32, type: u32): void {
   // an external event is benign: what its delivery raised is an exception of its own
   const next = load<u32>(vcpu, FAULT_VECTOR);
   const error = load<u32>(vcpu, FAULT_ERROR);
-  store<u32>(vcpu, FAULT_NONE, FAULT);
+  clearFault(vcpu);
   deliverChain(vcpu, next, KIND_FAULT | errorKind(next), error);
   // the chain's own wait for the host starts again from the event
   if (load<u32>(vcpu, FAULT) == FAULT_EXIT) store<u32>(vcpu, vector | type | VECTORING_VALID, VECTORING);
@@ -182,12 +185,12 @@ function deliverChain(vcpu: i32, first: u32, firstKind: u32, firstError: u32): v
   let vector = first;
   let kind = firstKind;
   let error = firstError;
-  while (true) {
+  for (let depth = 0; depth < CHAIN_MAX; depth++) {
     deliverEvent(vcpu, vector, kind, error);
     if (load<u32>(vcpu, FAULT) == FAULT_NONE || load<u32>(vcpu, FAULT) == FAULT_EXIT) return;
     const next = load<u32>(vcpu, FAULT_VECTOR);
     error = load<u32>(vcpu, FAULT_ERROR);
-    store<u32>(vcpu, FAULT_NONE, FAULT);
+    clearFault(vcpu);
     const serious = isContributory(next) || next == Vector.PF;
     if (vector == Vector.DF && serious) return shutdown(vcpu);
     if ((isContributory(vector) && isContributory(next)) || (vector == Vector.PF && serious)) {
@@ -198,6 +201,7 @@ function deliverChain(vcpu: i32, first: u32, firstKind: u32, firstError: u32): v
     }
     kind = KIND_FAULT | errorKind(vector);
   }
+  shutdown(vcpu);
 }
 
 // ---------------------------------------------------------------- delivery
@@ -366,6 +370,6 @@ function eventTask(vcpu: i32, selector: u32, kind: u32, error: u32, ext: u32): v
   if (!frameRoom(vcpu, 1, size, ext)) return;
   framePush(vcpu, size, error);
   // the switch cannot be repeated: a stack in MMIO loses the error code
-  if (load<u32>(vcpu, FAULT) == FAULT_EXIT) store<u32>(vcpu, FAULT_NONE, FAULT);
+  if (load<u32>(vcpu, FAULT) == FAULT_EXIT) clearFault(vcpu);
   if (!faulted(vcpu)) store<u32>(vcpu, framePointer(vcpu), ESP);
 }

@@ -5,7 +5,7 @@ import {
 import {
   CR4_VME, FLAG_AC, FLAG_DF, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_NT, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VIP, FLAG_VM, FLAGS_ARITH,
 } from "../../../spec/registers";
-import { faulted, raiseGP, recheck } from "../../cpu/fault";
+import { faulted, raiseGP, recheck, updateCurrentTlb } from "../../cpu/fault";
 import { getEflags, setEflags } from "../../cpu/flags";
 import { segAddress, updateMode } from "../../cpu/segment";
 import { sysRead } from "../../mmu/access";
@@ -102,6 +102,8 @@ function protectedReturn(vcpu: i32, size: u32): void {
   returnProtected(vcpu, selector, offset, size, 3 * size, 0);
   if (faulted(vcpu)) return;
   setEflags(vcpu, mergeFlags(flags, image, mask));
+  // AC decides over alignment checks
+  updateCurrentTlb(vcpu);
 }
 
 /** The frame continues with ESP SS ES DS FS GS; nothing of it is checked but the limit of the new code segment. */

@@ -2,12 +2,12 @@
 // Everything of the new TSS is read and the old one written before the first register changes. What can only be checked
 // afterwards (LDTR and segments) faults in the context of the new task, as the SDM has it.
 import {
-  CPL, CR0, DR7, EAX, EIP, EVENT, EVENT_NO_STEP, FAULT, FAULT_EXIT, FAULT_NONE, GDTR_BASE,
+  CPL, CR0, DR7, EAX, EIP, EVENT, EVENT_NO_STEP, FAULT, FAULT_EXIT, GDTR_BASE,
   GPR_STRIDE, PENDING_DB, SEG_ATTR, SEG_BASE, SEG_CS, SEG_ES, SEG_GS, SEG_LDTR, SEG_LIMIT, SEG_SELECTOR, SEG_SS, SEG_TR, TASK,
 } from "../../../spec/layout";
 import { CR0_PG, CR0_TS, FLAG_NT, FLAG_RF, FLAG_VM } from "../../../spec/registers";
 import { Vector } from "../../../spec/vectors";
-import { faulted, raise, raiseGP, recheck } from "../../cpu/fault";
+import { clearFault, faulted, raise, raiseGP, recheck } from "../../cpu/fault";
 import { getEflags, setEflags } from "../../cpu/flags";
 import { segAddress, updateMode } from "../../cpu/segment";
 import { sysRead, sysWrite } from "../../mmu/access";
@@ -97,7 +97,7 @@ export function switchTask(vcpu: i32, selector: u32, source: u32, ext: u32, faul
   loadTaskSegments(vcpu, ext);
   if (load<u32>(vcpu, FAULT) == FAULT_EXIT) {
     // A descriptor table in MMIO: the switch cannot be repeated, so its descriptors count as bad.
-    store<u32>(vcpu, FAULT_NONE, FAULT);
+    clearFault(vcpu);
     raise(vcpu, Vector.TS, error);
   }
   if (load<u32>(vcpu, TASK_TRAP) & 1) store<u32>(vcpu, load<u32>(vcpu, PENDING_DB) | DR6_BT, PENDING_DB);

@@ -2,9 +2,7 @@
 // Results in W_SIG and W_SE, exceptions in W_EXC.
 import { RC_DOWN, roundingControl, signal, ZE } from "./status";
 import { invalid, setResult } from "./stack";
-import {
-  isInfinity, isNormal, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal,
-} from "./nan";
+import { isInfinity, isNormal, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal } from "./nan";
 import { roundPack } from "./round";
 import { multiplyHigh, quotient128, shiftedHigh, shiftedLow } from "./words";
 

@@ -1,6 +1,6 @@
 // Comparisons and examination: FCOM, FUCOM, FCOMI, FTST, FXAM.
 import { C0, C1, C2, C3, DE, IE, signal } from "./status";
-import { isDenormal, isNan, isSignaling, isUnsupported, normalExp, normalSig } from "./nan";
+import { isDenormal, isNan, isNormal, isSignaling, isUnsupported, normalExp, normalSig } from "./nan";
 
 /** Relations, as the C3 C2 C0 pattern of the status word. */
 export const GREATER: u32 = 0;
@@ -10,6 +10,13 @@ export const UNORDERED: u32 = C0 | C2 | C3;
 
 /** Relation of a to b. #IA for any NaN, or (quiet) for signaling ones and unsupported encodings only. */
 export function compare(vcpu: i32, aSig: u64, aSe: u32, bSig: u64, bSe: u32, quiet: bool): u32 {
+  if (isNormal(aSig, aSe) && isNormal(bSig, bSe)) {
+    // Most comparisons: the order of (exponent, significand), turned round for negative numbers
+    if ((aSe ^ bSe) & 0x8000) return aSe & 0x8000 ? LESS : GREATER;
+    if (aSe == bSe && aSig == bSig) return EQUAL;
+    const lower = aSe != bSe ? aSe < bSe : aSig < bSig;
+    return lower != ((aSe & 0x8000) != 0) ? LESS : GREATER;
+  }
   if (isUnsupported(aSig, aSe) || isUnsupported(bSig, bSe)) {
     signal(vcpu, IE);
     return UNORDERED;

@@ -1,17 +1,25 @@
 // Dispatch of the x87 family: one case an operation of spec/opcodes/x87.ts.
+//
+// Behaviour is that of a Pentium 4. test/isa/x87 compares it with recordings of an AMD FPU, which agrees but for this:
+//  - An unmasked #I in a comparison: the SDM leaves condition codes and EFLAGS alone (followed here), AMD sets them.
+//  - FCOMI and FUCOMI: the SDM clears C1 (followed here), AMD keeps it.
+//  - FXSAVE with no exception pending: AMD leaves FIP, FDP and FOP out, Intel always stores them (followed here).
+//  - Operands for which the SDM calls a result undefined (F2XM1 beyond +-1, FYL2XP1 below -1, BCD digits above 9), the
+//    condition codes it calls undefined, and the aliases that it leaves out: as AMD does it.
+//  - Transcendental functions: both promise one unit in the last place; ours are within 0.501 when rounding to nearest.
 import { Op } from "../../../spec/op.gen";
 import { REC_DISP, REC_OP } from "../../../spec/layout";
 import {
   fldcw, fldenv, fnclex, fninit, fnsave, fnstcw, fnstenv, fnstsw, fnstswAx, frstor, fxrstor, fxsave, rotate,
 } from "./environment";
 import {
-  ADD, arithmeticMemory, arithmeticStack, changeSign, COM, COMP, compareStack, compareToEflags, conditionalMove, DIV, DIVR,
-  exchange, fprem, fscale, fxam, fxtract, I16, I32, M32, M64, MUL, RNDINT, SQRT, SUB, SUBR, test, unary,
+  ADD, arithmeticMemory, arithmeticStack, changeSign, COM, COMP, compareStack, compareToEflags, conditionalMove, DIV,
+  DIVR, exchange, fprem, fscale, fxam, fxtract, I16, I32, M32, M64, MUL, RNDINT, SQRT, SUB, SUBR, test, unary,
 } from "./operate";
 import { available, begin, fwait, waiting } from "./status";
 import {
-  freeRegister, loadBcd, loadConstant, loadDouble, loadExact, loadExtended, loadInteger, loadSingle, loadStack, storeBcd,
-  storeDouble, storeExtended, storeInteger, storeSingle, storeStack, storeStackUnchecked,
+  freeRegister, loadBcd, loadConstant, loadDouble, loadExact, loadExtended, loadInteger, loadSingle, loadStack,
+  storeBcd, storeDouble, storeExtended, storeInteger, storeSingle, storeStack, storeStackUnchecked,
 } from "./transfer";
 import { f2xm1, fyl2x, fyl2xp1 } from "./exponential";
 import { fcos, fpatan, fptan, fsin, fsincos } from "./trigonometric";

@@ -9,8 +9,8 @@ import { invalid, isEmpty, pop, setResult, st, stackUnderflow } from "./stack";
 import { begin, PC_64, PE, signal, UE, W_LO, W_SE, waiting, ZE } from "./status";
 import { roundWide } from "./trigonometric";
 import {
-  addWide, divideWide, fraction, multiplyConstant, multiplyWide, normalizeWide, polynomial, setWide, slot, wideExp, wideHi,
-  wideLo, wideSign,
+  addWide, divideWide, fraction, multiplyConstant, multiplyWide, normalizeWide, polynomial, setWide, slot, wideExp,
+  wideHi, wideLo, wideSign,
 } from "./wide";
 
 const BIAS: i32 = 0x3fff;

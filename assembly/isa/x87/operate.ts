@@ -11,8 +11,8 @@ import { quickArithmetic } from "./quick";
 import { J_BIT } from "./nan";
 import { extract, remainder, scale } from "./remainder";
 import {
-  begin, beginMemory, C0, C1, C2, C3, commit, IE, masked, PC_FIELD, SE_DENORMAL, W_AUX, W_EXC, W_MEM_SE, W_MEM_SIG, W_SE, W_SE2, W_SIG,
-  W_SIG2, waiting,
+  begin, beginMemory, C0, C1, C2, C3, commit, IE, masked, PC_FIELD, SE_DENORMAL, W_AUX, W_EXC, W_MEM_SE, W_MEM_SIG,
+  W_SE, W_SE2, W_SIG, W_SIG2, waiting,
 } from "./status";
 import {
   INDEFINITE_SE, INDEFINITE_SIG, isEmpty, pop, push, setResult, setSt, st, stackOverflow, stackUnderflow,

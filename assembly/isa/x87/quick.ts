@@ -27,7 +27,8 @@ export function quickArithmetic(vcpu: i32, to: i32, op: i32, aSig: u64, aSe: u32
   const fcw = <u32>load<u16>(vcpu, FPU_FCW);
   let aExp = <i32>(aSe & 0x7fff);
   let bExp = <i32>(bSe & 0x7fff);
-  if (<i64>(aSig & bSig) >= 0 || <u32>(aExp - 1) >= 0x7ffe || <u32>(bExp - 1) >= 0x7ffe || (fcw & QUICK_FIELDS) != QUICK_VALUE) return false;
+  if (<i64>(aSig & bSig) >= 0 || <u32>(aExp - 1) >= 0x7ffe || <u32>(bExp - 1) >= 0x7ffe) return false;
+  if ((fcw & QUICK_FIELDS) != QUICK_VALUE) return false;
   let sign = (aSe ^ bSe) & 0x8000;
   let exp: i32;
   let hi: u64;

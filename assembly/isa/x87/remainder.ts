@@ -1,9 +1,7 @@
 // FPREM, FPREM1, FSCALE and FXTRACT.
 import { C0, C1, C2, C3, PC_64, signal, W_AUX, W_SE, W_SE2, W_SIG, W_SIG2, ZE } from "./status";
 import { invalid, setResult } from "./stack";
-import {
-  isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal,
-} from "./nan";
+import { isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal } from "./nan";
 import { roundPack } from "./round";
 import { quotient128 } from "./words";
 

@@ -1,7 +1,7 @@
 // Rounding of an exact or sticky 128-bit significand to extended precision, with the exceptions that follow from it
 // (SDM 1 4.8.4 and 8.5.4-8.5.6).
 import { FPU_FCW } from "../../../spec/layout";
-import { C1, OE, PC_24, PC_53, PC_64, PE, RC_DOWN, RC_NEAREST, RC_UP, RC_ZERO, UE, signal } from "./status";
+import { C1, OE, PC_24, PC_53, PE, RC_NEAREST, RC_UP, RC_ZERO, UE, signal } from "./status";
 import { setResult } from "./stack";
 import { shiftedHigh, shiftedLow } from "./words";
 

@@ -7,12 +7,10 @@ import { isSignaling, J_BIT, QUIET_BIT } from "./nan";
 import { toBcd, toDouble, toInteger, toSingle } from "./narrow";
 import { finishQuickStore, NOT_QUICK, quickNarrow, quickPush } from "./quick";
 import {
-  begin, beginMemory, C1, commit, DE, IE, RC_NEAREST, RC_UP, roundingControl, SE_DENORMAL, signal, stopsStore, W_EXC, W_LO,
-  W_MEM_SE, W_MEM_SIG, W_SE, W_SIG, waiting,
+  begin, beginMemory, C1, commit, DE, IE, RC_NEAREST, RC_UP, roundingControl, SE_DENORMAL, signal, stopsStore, W_EXC,
+  W_LO, W_MEM_SE, W_MEM_SIG, W_SE, W_SIG, waiting,
 } from "./status";
-import {
-  free, isEmpty, pop, push, setResult, setSt, st, stackOverflow, stackUnderflow,
-} from "./stack";
+import { free, isEmpty, pop, push, setResult, setSt, st, stackOverflow, stackUnderflow } from "./stack";
 import { fromBcd, fromDouble, fromInteger, fromSingle } from "./widen";
 
 /** Pushes W_SIG and W_SE if the exceptions allow it. */

@@ -114,7 +114,17 @@ export const resources = {
   portWindow: (first: number, last: number): number[] => wordSpace(1, 0x03, first, last),
   /** Read-write memory that a bridge passes on. */
   memoryWindow: (first: number, last: number, cacheable: boolean): number[] => [
-    0x87, 0x17, 0, 0, PRODUCER_FIXED, cacheable ? 0x03 : 0x01, ...u32(0), ...u32(first), ...u32(last), ...u32(0), ...u32(last - first + 1),
+    0x87,
+    0x17,
+    0,
+    0,
+    PRODUCER_FIXED,
+    cacheable ? 0x03 : 0x01,
+    ...u32(0),
+    ...u32(first),
+    ...u32(last),
+    ...u32(0),
+    ...u32(last - first + 1),
   ],
   /** A whole _CRS: the descriptors and the end tag (its checksum 0 means "not checked"). */
   list: (...descriptors: Aml[]): number[] => buffer([...descriptors.flat(), 0x79, 0x00]),
@@ -124,7 +134,19 @@ export const resources = {
 const PRODUCER_FIXED = 0x0c;
 
 function wordSpace(type: number, flags: number, first: number, last: number): number[] {
-  return [0x88, 0x0d, 0, type, PRODUCER_FIXED, flags, ...u16(0), ...u16(first), ...u16(last), ...u16(0), ...u16(last - first + 1)];
+  return [
+    0x88,
+    0x0d,
+    0,
+    type,
+    PRODUCER_FIXED,
+    flags,
+    ...u16(0),
+    ...u16(first),
+    ...u16(last),
+    ...u16(0),
+    ...u16(last - first + 1),
+  ];
 }
 
 export function u16(value: number): number[] {

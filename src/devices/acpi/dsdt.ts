@@ -3,7 +3,22 @@
 import { GPE0_BASE, GPE0_BYTES, PM_BASE, PM_BYTES, SCI_IRQ, SLEEP_TYPE_S5, SMI_COMMAND_PORT } from "../acpi-pm.ts";
 import { LINK_IRQS, PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END } from "../pci/firmware-setup.ts";
 import { linkOf, PIRQ_GSI_BASE } from "../pci/piix3.ts";
-import { type Aml, arg0, define, device, eisaId, giveBack, ifTrue, integer, method, name, pack, resources, scope, store } from "./aml.ts";
+import {
+  type Aml,
+  arg0,
+  define,
+  device,
+  eisaId,
+  giveBack,
+  ifTrue,
+  integer,
+  method,
+  name,
+  pack,
+  resources,
+  scope,
+  store,
+} from "./aml.ts";
 
 const PCI_SLOTS = 32;
 const PCI_PINS = 4;
@@ -16,9 +31,15 @@ export interface DsdtOptions {
 
 export function dsdtBody(options: DsdtOptions): Aml {
   const { ports, irq, list } = resources;
-  const isa = (path: string, id: string, ...descriptors: Aml[]): Aml => device(path, define("_HID", eisaId(id)), define("_CRS", list(...descriptors)));
+  const isa = (path: string, id: string, ...descriptors: Aml[]): Aml =>
+    device(path, define("_HID", eisaId(id)), define("_CRS", list(...descriptors)));
   const serial = options.serialPorts.map(({ base, irq: line }, n) =>
-    device(`COM${n + 1}`, define("_HID", eisaId("PNP0501")), define("_UID", integer(n + 1)), define("_CRS", list(ports(base, 8), irq(line)))),
+    device(
+      `COM${n + 1}`,
+      define("_HID", eisaId("PNP0501")),
+      define("_UID", integer(n + 1)),
+      define("_CRS", list(ports(base, 8), irq(line))),
+    ),
   );
   return [
     // The guest says which interrupt controllers it uses (ACPI 6.5, 5.8.1).
@@ -31,7 +52,6 @@ export function dsdtBody(options: DsdtOptions): Aml {
         "PCI0",
         define("_HID", eisaId("PNP0A03")),
         define("_UID", integer(0)),
-        define("_ADR", integer(0)),
         define(
           "_CRS",
           list(
@@ -43,8 +63,14 @@ export function dsdtBody(options: DsdtOptions): Aml {
             resources.memoryWindow(PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END - 1, false),
           ),
         ),
-        define("PRTP", routing((link) => LINK_IRQS[link] ?? 0)),
-        define("PRTA", routing((link) => PIRQ_GSI_BASE + link)),
+        define(
+          "PRTP",
+          routing((link) => LINK_IRQS[link] ?? 0),
+        ),
+        define(
+          "PRTA",
+          routing((link) => PIRQ_GSI_BASE + link),
+        ),
         method("_PRT", 0, ifTrue(name("\\PICF"), giveBack(name("PRTA"))), giveBack(name("PRTP"))),
         device(
           "ISA",

@@ -70,14 +70,34 @@ export function buildAcpiTables(options: AcpiOptions): AcpiTables {
   const pointers = [fadt];
   if (options.apic) pointers.push(place("APIC", table("APIC", 3, madtBody(options.cpuCount))));
   const rsdt = place("RSDT", table("RSDT", 1, pointers.flatMap(u32)));
-  const xsdt = place("XSDT", table("XSDT", 1, pointers.flatMap((address) => [...u32(address), ...u32(0)])));
+  const xsdt = place(
+    "XSDT",
+    table(
+      "XSDT",
+      1,
+      pointers.flatMap((address) => [...u32(address), ...u32(0)]),
+    ),
+  );
   const image = Uint8Array.from(parts);
   image.set(rsdp(rsdt, xsdt));
   return { base: ACPI_BASE, image, rsdp: ACPI_BASE, directory };
 }
 
 function rsdp(rsdt: number, xsdt: number): number[] {
-  const bytes = [...ascii("RSD PTR "), 0, ...ascii(OEM_ID), 2, ...u32(rsdt), ...u32(RSDP_BYTES), ...u32(xsdt), ...u32(0), 0, 0, 0, 0];
+  const bytes = [
+    ...ascii("RSD PTR "),
+    0,
+    ...ascii(OEM_ID),
+    2,
+    ...u32(rsdt),
+    ...u32(RSDP_BYTES),
+    ...u32(xsdt),
+    ...u32(0),
+    0,
+    0,
+    0,
+    0,
+  ];
   // Two checksums: of the 20 bytes of version 1, then of all.
   bytes[8] = checksum(bytes.slice(0, 20));
   bytes[32] = checksum(bytes);
@@ -86,13 +106,23 @@ function rsdp(rsdt: number, xsdt: number): number[] {
 
 function table(signature: string, revision: number, body: Aml): number[] {
   const bytes = [
-    ...ascii(signature), ...u32(36 + body.length), revision, 0, ...ascii(OEM_ID), ...ascii(OEM_TABLE_ID), ...u32(1), ...ascii(CREATOR_ID), ...u32(1), ...body,
+    ...ascii(signature),
+    ...u32(36 + body.length),
+    revision,
+    0,
+    ...ascii(OEM_ID),
+    ...ascii(OEM_TABLE_ID),
+    ...u32(1),
+    ...ascii(CREATOR_ID),
+    ...u32(1),
+    ...body,
   ];
   bytes[9] = checksum(bytes);
   return bytes;
 }
 
 /** Fixed hardware description, revision 3 (5.2.9); 208 bytes follow the header. */
+// biome-ignore format: a table
 function fadtBody(pmBase: number, facs: number, dsdt: number): number[] {
   const flags = FLAG_WBINVD | FLAG_C1 | FLAG_NO_SLEEP_BUTTON | FLAG_RTC_NOT_FIXED | FLAG_RESET_REGISTER;
   return [

@@ -1,5 +1,13 @@
 // What PCI firmware leaves behind, for guests that start without any: interrupt routing, base addresses, decoding on.
-import { COMMAND_IO, COMMAND_MASTER, COMMAND_MEMORY, PCI_BAR0, PCI_COMMAND, PCI_INTERRUPT_LINE, PCI_INTERRUPT_PIN } from "./function.ts";
+import {
+  COMMAND_IO,
+  COMMAND_MASTER,
+  COMMAND_MEMORY,
+  PCI_BAR0,
+  PCI_COMMAND,
+  PCI_INTERRUPT_LINE,
+  PCI_INTERRUPT_PIN,
+} from "./function.ts";
 import type { PciHost } from "./host.ts";
 import { linkOf, type Piix3 } from "./piix3.ts";
 
@@ -11,7 +19,7 @@ export const PCI_MEMORY_WINDOW = 0xe0000000;
 export const PCI_MEMORY_WINDOW_END = 0xfec00000;
 
 export function configurePci(host: PciHost, bridge: Piix3): void {
-  LINK_IRQS.forEach((irq, link) => bridge.route(link, irq));
+  for (const [link, irq] of LINK_IRQS.entries()) bridge.route(link, irq);
   let io = IO_WINDOW;
   let memory = PCI_MEMORY_WINDOW;
   for (const { device, func } of host.functions()) {

@@ -96,7 +96,11 @@ export class PciFunction {
     this.set(PCI_SUBSYSTEM, 2, identity.subsystem ?? 0);
     this.set(PCI_INTERRUPT_PIN, 1, identity.interruptPin ?? 0);
     this.set(PCI_HEADER_TYPE, 1, identity.multifunction ? HEADER_MULTIFUNCTION : 0);
-    this.allowWrites(PCI_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_SERR | COMMAND_INTX_OFF | 0x40);
+    this.allowWrites(
+      PCI_COMMAND,
+      2,
+      COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_SERR | COMMAND_INTX_OFF | 0x40,
+    );
     this.allowClears(PCI_STATUS, 2, 0xf900);
     this.allowWrites(PCI_CACHE_LINE, 1, 0xff);
     this.allowWrites(PCI_LATENCY, 1, 0xff);
@@ -119,7 +123,8 @@ export class PciFunction {
   }
   /** Adds to the bits that software clears by writing 1. */
   allowClears(offset: number, size: number, mask: number): void {
-    for (let i = 0; i < size; i++) this.#clearable[offset + i] = (this.#clearable[offset + i] ?? 0) | (mask >>> (8 * i));
+    for (let i = 0; i < size; i++)
+      this.#clearable[offset + i] = (this.#clearable[offset + i] ?? 0) | (mask >>> (8 * i));
   }
 
   addBar(index: number, spec: BarSpec): void {
@@ -138,7 +143,7 @@ export class PciFunction {
     this.config[at] = id;
     this.config[at + 1] = 0;
     this.config.set(body, at + 2);
-    writable.forEach((mask, i) => this.allowWrites(at + 2 + i, 1, mask));
+    for (const [i, mask] of writable.entries()) this.allowWrites(at + 2 + i, 1, mask);
     if (this.#lastCapability === 0) {
       this.set(PCI_CAPABILITIES, 1, at);
       this.set(PCI_STATUS, 2, this.get(PCI_STATUS, 2) | STATUS_CAPABILITIES);
@@ -224,7 +229,11 @@ export class PciFunction {
       if (wanted === undefined) continue;
       bar.mappedAt = wanted;
       bar.mapping = this.#slot.map(bar.space, {
-        name: `${this.name}.bar${i}`, first: wanted, count: bar.sizeBytes, width: bar.width ?? 4, handler: bar.handler,
+        name: `${this.name}.bar${i}`,
+        first: wanted,
+        count: bar.sizeBytes,
+        width: bar.width ?? 4,
+        handler: bar.handler,
       });
     }
   }

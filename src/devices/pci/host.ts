@@ -58,7 +58,9 @@ export class PciHost implements Device {
 
   /** All functions in order of address. */
   functions(): { device: number; fn: number; func: PciFunction }[] {
-    return this.#functions.flatMap((func, devfn) => (func === undefined ? [] : [{ device: devfn >> 3, fn: devfn & 7, func }]));
+    return this.#functions.flatMap((func, devfn) =>
+      func === undefined ? [] : [{ device: devfn >> 3, fn: devfn & 7, func }],
+    );
   }
 
   reset(): void {
@@ -118,9 +120,13 @@ export class PciHost implements Device {
 /** Shadow RAM is always writable on this machine, so the PAM registers only remember what firmware writes. */
 function hostBridge(): PciFunction {
   const bridge = new PciFunction("i440fx", {
-    vendor: 0x8086, device: 0x1237, revision: 2, classCode: 0x060000,
+    vendor: 0x8086,
+    device: 0x1237,
+    revision: 2,
+    classCode: 0x060000,
     // Firmware built for QEMU's "pc" takes its paths by this subsystem id.
-    subsystemVendor: 0x1af4, subsystem: 0x1100,
+    subsystemVendor: 0x1af4,
+    subsystem: 0x1100,
   });
   bridge.set(PCI_STATUS, 2, 0);
   bridge.allowWrites(PAM0, 1, 0x30);

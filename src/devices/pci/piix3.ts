@@ -20,7 +20,14 @@ export class Piix3 extends PciFunction {
     private readonly isaLines: readonly IrqLine[],
     private readonly gsiLines: readonly IrqLine[],
   ) {
-    super("piix3", { vendor: 0x8086, device: 0x7000, classCode: 0x060100, multifunction: true, subsystemVendor: 0x1af4, subsystem: 0x1100 });
+    super("piix3", {
+      vendor: 0x8086,
+      device: 0x7000,
+      classCode: 0x060100,
+      multifunction: true,
+      subsystemVendor: 0x1af4,
+      subsystem: 0x1100,
+    });
     this.set(PCI_COMMAND, 2, COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER);
     this.set(PCI_STATUS, 2, 0x0200);
     for (let link = 0; link < PIRQ_COUNT; link++) {
@@ -28,7 +35,15 @@ export class Piix3 extends PciFunction {
       this.allowWrites(PIRQ_ROUTE_A + link, 1, ROUTE_DISABLED | ROUTE_IRQ);
     }
     // X-bus chip select, serial IRQ and timing registers: remembered, without effect.
-    for (const [offset, mask] of [[0x4c, 0xff], [0x4e, 0xff], [0x4f, 0x0f], [0x69, 0x1e], [0x6a, 0xff], [0x76, 0x8f], [0x77, 0x8f]] as const) {
+    for (const [offset, mask] of [
+      [0x4c, 0xff],
+      [0x4e, 0xff],
+      [0x4f, 0x0f],
+      [0x69, 0x1e],
+      [0x6a, 0xff],
+      [0x76, 0x8f],
+      [0x77, 0x8f],
+    ] as const) {
       this.allowWrites(offset, 1, mask);
     }
     this.set(0x4c, 1, 0x4d);
@@ -74,7 +89,7 @@ export class Piix3 extends PciFunction {
       const irq = this.routedIrq(link);
       if (level && irq !== undefined) isa |= 1 << irq;
     }
-    this.isaLines.forEach((line, irq) => line.set(((isa >> irq) & 1) !== 0));
+    for (const [irq, line] of this.isaLines.entries()) line.set(((isa >> irq) & 1) !== 0);
   }
 }
 

@@ -107,12 +107,12 @@ export class ImageCache {
   /** The images that have a manifest, by name; damaged ones are left out. */
   async manifests(): Promise<ImageManifest[]> {
     const found: ImageManifest[] = [];
-    for (const file of (await this.#list("images")).sort()) {
+    for (const file of await this.#list("images")) {
       if (!file.endsWith(".json")) continue;
       const manifest = parseManifest(await readFile(join(this.root, "images", file), "utf8"));
       if (manifest) found.push(manifest);
     }
-    return found;
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   /** Whether there was one. Files that no other image uses go with it. */

@@ -173,7 +173,8 @@ export async function buildGuestImage(directory: string, options: GuestImageOpti
 }
 
 function fileOf(tar: Uint8Array, path: RegExp, debianPackage: DebianPackage): Uint8Array {
-  for (const entry of readTar(tar)) if (entry.kind === "file" && path.test(entry.path)) return new Uint8Array(entry.data);
+  for (const entry of readTar(tar))
+    if (entry.kind === "file" && path.test(entry.path)) return new Uint8Array(entry.data);
   throw new VmError(
     "host",
     `The package ${debianPackage.name} ${debianPackage.version} has no file like ${path.source}; its layout has changed.`,

@@ -23,7 +23,8 @@ export function packageRoot(): string {
   const start = dirname(fileURLToPath(import.meta.url));
   for (let folder = start; ; folder = dirname(folder)) {
     try {
-      if ((JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name?: string }).name === "paravane") return folder;
+      if ((JSON.parse(readFileSync(join(folder, "package.json"), "utf8")) as { name?: string }).name === "paravane")
+        return folder;
     } catch {
       // Not here: one level up.
     }
@@ -36,11 +37,21 @@ async function compileFile(path: string, read: (path: string) => Promise<Uint8Ar
   try {
     bytes = await read(path);
   } catch (cause) {
-    throw new VmError("host", `The compiled core ${path} cannot be read; build it with \`npm run build\`.`, { path }, { cause });
+    throw new VmError(
+      "host",
+      `The compiled core ${path} cannot be read; build it with \`npm run build\`.`,
+      { path },
+      { cause },
+    );
   }
   try {
     return await WebAssembly.compile(new Uint8Array(bytes));
   } catch (cause) {
-    throw new VmError("host", `The compiled core ${path} is not valid WebAssembly; build it again with \`npm run build\`.`, { path }, { cause });
+    throw new VmError(
+      "host",
+      `The compiled core ${path} is not valid WebAssembly; build it again with \`npm run build\`.`,
+      { path },
+      { cause },
+    );
   }
 }

@@ -34,7 +34,8 @@ export function pipeBackend(input: Readable | undefined, output: Writable | unde
       output?.write(bytes.slice());
     },
     onInput: (listener) => {
-      const onData = (chunk: Uint8Array | string): void => listener(typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk);
+      const onData = (chunk: Uint8Array | string): void =>
+        listener(typeof chunk === "string" ? new TextEncoder().encode(chunk) : chunk);
       input?.on("data", onData);
       const dispose = (): void => {
         input?.off("data", onData);

@@ -7,7 +7,12 @@ export async function readWholeFile(path: string): Promise<Uint8Array> {
     return new Uint8Array(await readFile(path));
   } catch (cause) {
     const code = (cause as { code?: string }).code;
-    const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a directory" : `it cannot be read (${code ?? "unknown"})`;
+    const why =
+      code === "ENOENT"
+        ? "there is no such file"
+        : code === "EISDIR"
+          ? "it is a directory"
+          : `it cannot be read (${code ?? "unknown"})`;
     throw new VmError("not-found", `${path}: ${why}.`, { path }, { cause });
   }
 }

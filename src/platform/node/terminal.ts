@@ -29,7 +29,7 @@ export class RawTerminal {
   constructor(options: TerminalOptions) {
     this.#options = options;
     const { stdin, stdout } = options;
-    this.#watch = TerminalWatch.start((stdin as ReadStream & { readonly fd: number }).fd);
+    this.#watch = TerminalWatch.start(stdin);
     process.on("exit", this.#onExit);
     process.on("SIGTSTP", this.#onStop);
     process.on("SIGCONT", this.#onContinue);
@@ -73,7 +73,11 @@ export class RawTerminal {
       this.#options.stdin.setRawMode(on);
     } catch {
       // The terminal is gone (window closed): nothing is left to restore.
+      return;
     }
+    // Node's raw mode still turns \n into \r\n, which full-screen programs of a guest do not expect. What Node puts
+    // back later are the settings from before its own change, so this one goes with it.
+    if (on && process.platform !== "win32") stty(this.#options.stdin, "-opost");
   }
 
   #suspend(): void {
@@ -84,15 +88,15 @@ export class RawTerminal {
 
 /** A shell that sleeps on a pipe and puts the terminal's settings back if the pipe closes without a word. */
 class TerminalWatch {
-  static start(ttyFd: number): TerminalWatch | undefined {
+  static start(tty: ReadStream): TerminalWatch | undefined {
     if (process.platform === "win32") return undefined;
-    const saved = spawnSync("stty", ["-g"], { stdio: [ttyFd, "pipe", "ignore"], encoding: "utf8" });
-    if (saved.status !== 0) return undefined;
+    const saved = stty(tty, "-g");
+    if (saved === undefined) return undefined;
     // TTOU is ignored because a background process may not set the terminal otherwise; INT, QUIT and HUP because
     // they reach the whole group and the watch must outlive its charge.
     const script = `trap '' TTOU INT QUIT HUP TERM TSTP; read word || stty "$1" <&3`;
-    const child = spawn("/bin/sh", ["-c", script, "paravane-tty", saved.stdout.trim()], {
-      stdio: ["pipe", "ignore", "ignore", ttyFd],
+    const child = spawn("/bin/sh", ["-c", script, "paravane-tty", saved.trim()], {
+      stdio: ["pipe", "ignore", "ignore", fdOf(tty)],
     });
     child.on("error", () => {});
     child.stdin?.on("error", () => {});
@@ -108,4 +112,14 @@ class TerminalWatch {
     this.child.stdin?.end("restored\n");
     this.child.kill("SIGKILL");
   }
+}
+
+function fdOf(tty: ReadStream): number {
+  return (tty as ReadStream & { readonly fd: number }).fd;
+}
+
+/** Runs stty on the terminal; its output, or undefined where it failed or does not exist. */
+function stty(tty: ReadStream, argument: string): string | undefined {
+  const result = spawnSync("stty", [argument], { stdio: [fdOf(tty), "pipe", "ignore"], encoding: "utf8" });
+  return result.status === 0 ? result.stdout : undefined;
 }

@@ -33,10 +33,16 @@ function messageYield(): () => Promise<void> {
 async function fetchCore(url: URL): Promise<WebAssembly.Module> {
   try {
     const response = await fetch(url);
-    if (!response.ok) throw new VmError("host", `The compiled core ${url.href} answered ${response.status}.`, { url: url.href });
+    if (!response.ok)
+      throw new VmError("host", `The compiled core ${url.href} answered ${response.status}.`, { url: url.href });
     return await WebAssembly.compile(await response.arrayBuffer());
   } catch (cause) {
     if (cause instanceof VmError) throw cause;
-    throw new VmError("host", `The compiled core ${url.href} could not be fetched or compiled.`, { url: url.href }, { cause });
+    throw new VmError(
+      "host",
+      `The compiled core ${url.href} could not be fetched or compiled.`,
+      { url: url.href },
+      { cause },
+    );
   }
 }

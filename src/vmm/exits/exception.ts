@@ -13,4 +13,3 @@ export function exception(machine: ExitContext): Next {
   else machine.stepOver();
   return Next.Look;
 }
-

@@ -22,6 +22,8 @@ export interface ExitContext {
   readonly msrs: MsrSpace;
   /** Drives IRQ 13 (the FERR# pin through the chipset). */
   assertFerr(): void;
+  /** Virtual clock: an access on an ISA bus takes a microsecond, so that polling loops see time pass. */
+  ioDelay(): void;
   requestReset(cause: ResetCause): void;
   end(status: ExitStatus): void;
   crash(error: VmError): void;

@@ -7,11 +7,15 @@ export function mmioFetch(machine: ExitContext): Next {
   const address = machine.vcpu.getU32(EXIT_ADDR);
   const { eip } = machine.vcpu;
   machine.crash(
-    new VmError("guest-crash", `The guest executes from guest-physical address 0x${address.toString(16)}, where there is no memory (EIP 0x${eip.toString(16)}).`, {
-      address,
-      eip,
-      cs: machine.vcpu.segment("cs").selector,
-    }),
+    new VmError(
+      "guest-crash",
+      `The guest executes from guest-physical address 0x${address.toString(16)}, where there is no memory (EIP 0x${eip.toString(16)}).`,
+      {
+        address,
+        eip,
+        cs: machine.vcpu.segment("cs").selector,
+      },
+    ),
   );
   return Next.Look;
 }

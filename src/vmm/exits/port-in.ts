@@ -1,5 +1,5 @@
 import { EXIT_COUNT, EXIT_DATA, EXIT_PORT, EXIT_SIZE, IO_DATA, IO_DATA_SIZE } from "../../../spec/layout.ts";
-import { type ExitContext, Next } from "./handler.ts";
+import type { ExitContext, Next } from "./handler.ts";
 import { portBreak } from "./port-break.ts";
 
 /** IN and INS: the core executes the instruction again with the answer. */
@@ -19,5 +19,6 @@ export function portIn(machine: ExitContext): Next {
       for (let b = 0; b < size; b++, value >>>= 8) bytes[at++] = value;
     }
   }
+  machine.ioDelay();
   return portBreak(machine, port, size);
 }

@@ -1,4 +1,4 @@
-import { Exit } from "../../../spec/exits.ts";
+import type { Exit } from "../../../spec/exits.ts";
 import { VmError } from "../error.ts";
 import { type ExitContext, type ExitHandler, Next } from "./handler.ts";
 
@@ -8,7 +8,12 @@ import { type ExitContext, type ExitHandler, Next } from "./handler.ts";
  */
 export function uncontrolled(reason: Exit, name: string): ExitHandler {
   return (machine: ExitContext) => {
-    machine.crash(new VmError("internal", `Unexpected VM exit ${name}: no execution control asks for it.`, { reason, eip: machine.vcpu.eip }));
+    machine.crash(
+      new VmError("internal", `Unexpected VM exit ${name}: no execution control asks for it.`, {
+        reason,
+        eip: machine.vcpu.eip,
+      }),
+    );
     return Next.Look;
   };
 }

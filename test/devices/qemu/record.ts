@@ -9,9 +9,29 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Scenario, type Step, scenarios, WALL_START } from "./scenarios.ts";
 
 const ARGS = [
-  "-machine", "pc", "-m", "64", "-nodefaults", "-display", "none", "-qtest", "stdio", "-serial", "null", "-rtc", `base=${WALL_START},clock=vm`,
-  "-device", "isa-debugcon,chardev=log", "-chardev", "null,id=log", "-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-device", "pc-testdev",
-  "-global", "PIIX4_PM.disable_s3=1",
+  "-machine",
+  "pc",
+  "-m",
+  "64",
+  "-nodefaults",
+  "-display",
+  "none",
+  "-qtest",
+  "stdio",
+  "-serial",
+  "null",
+  "-rtc",
+  `base=${WALL_START},clock=vm`,
+  "-device",
+  "isa-debugcon,chardev=log",
+  "-chardev",
+  "null,id=log",
+  "-device",
+  "isa-debug-exit,iobase=0xf4,iosize=4",
+  "-device",
+  "pc-testdev",
+  "-global",
+  "PIIX4_PM.disable_s3=1",
   "-S",
 ];
 const HLT = 0xf4;
@@ -24,7 +44,11 @@ async function record(scenario: Scenario): Promise<number[]> {
   const bios = join(folder, "halt.bin");
   const control = join(folder, "qmp");
   writeFileSync(bios, new Uint8Array(65536).fill(HLT));
-  const qemu = spawn("qemu-system-i386", [...testdevFree(scenario), "-bios", bios, "-qmp", `unix:${control},server=on,wait=off`], { stdio: ["pipe", "pipe", "ignore"] });
+  const qemu = spawn(
+    "qemu-system-i386",
+    [...testdevFree(scenario), "-bios", bios, "-qmp", `unix:${control},server=on,wait=off`],
+    { stdio: ["pipe", "pipe", "ignore"] },
+  );
   const lines = createInterface({ input: qemu.stdout })[Symbol.asyncIterator]();
   const ask = async (command: string): Promise<string> => {
     qemu.stdin.write(`${command}\n`);

@@ -1,7 +1,7 @@
 // Our devices against what QEMU's answered (recorded.json; recorded by record.ts).
 import { describe, expect, it } from "vitest";
-import { AcpiPm } from "../../../src/devices/acpi-pm.ts";
 import { A20Gate } from "../../../src/devices/a20.ts";
+import { AcpiPm } from "../../../src/devices/acpi-pm.ts";
 import { CmosRtc } from "../../../src/devices/cmos-rtc.ts";
 import { DebugConsole } from "../../../src/devices/debugcon.ts";
 import { FwCfg } from "../../../src/devices/fw-cfg.ts";
@@ -25,14 +25,21 @@ function machine(scenario: Scenario): { ports: PortBus; clock: TestClock } {
   const line = (): TestLine => new TestLine();
   const a20 = new A20Gate(() => {});
   const bridge = new Piix3(Array.from({ length: 16 }, line), Array.from({ length: 4 }, line));
-  const pci = new PciHost({ map: () => ({ unmap: () => {} }), setIntx: () => {}, resetControl: new ResetControl(() => {}) });
+  const pci = new PciHost({
+    map: () => ({ unmap: () => {} }),
+    setIntx: () => {},
+    resetControl: new ResetControl(() => {}),
+  });
   const pm = new AcpiPm({ sci: line(), clock, powerOff: () => {}, mapPorts: () => ({ unmap: () => {} }) });
   pci.add(1, 0, bridge);
   pci.add(1, 3, pm.pci);
   const devices: Device[] = [
-    pci, new CmosRtc({ irq: line(), clock, ramBytes: 64 << 20, cpuCount: 1 }),
+    pci,
+    new CmosRtc({ irq: line(), clock, ramBytes: 64 << 20, cpuCount: 1 }),
     new I8042({ keyboardIrq: line(), mouseIrq: line(), a20, requestReset: () => {} }),
-    new Port92(a20, () => {}), new IsaDebugExit(0xf4, () => {}), new FwCfg({ memory: new TestMemory(), ramBytes: 64 << 20, cpuCount: 1 }),
+    new Port92(a20, () => {}),
+    new IsaDebugExit(0xf4, () => {}),
+    new FwCfg({ memory: new TestMemory(), ramBytes: 64 << 20, cpuCount: 1 }),
     new Uart16550({ name: "uart0", base: 0x3f8, irq: line(), clock, transmit: () => {} }),
     scenario.name.startsWith("test device") ? new PcTestDevice(line) : new DebugConsole("debugcon", 0xe9, () => {}),
   ];

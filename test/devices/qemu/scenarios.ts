@@ -9,7 +9,11 @@ export type Step =
 
 /** Bits by port in which hardware and QEMU differ, with what hardware does; they are not compared. */
 export const DIFFERENCES: readonly { readonly port: number; readonly bits: number; readonly why: string }[] = [
-  { port: 0x3fe, bits: 0x0f, why: "16550: loopback changes set the modem deltas (datasheet 8.8); QEMU leaves them alone" },
+  {
+    port: 0x3fe,
+    bits: 0x0f,
+    why: "16550: loopback changes set the modem deltas (datasheet 8.8); QEMU leaves them alone",
+  },
   { port: 0x64, bits: 0x08, why: "8042: bit 3 tells whether the last write was a command or data; QEMU keeps it set" },
 ];
 
@@ -28,10 +32,12 @@ const wait = (ns: number): Step => ["wait", ns];
 const cmosRead = (index: number): Step[] => [outb(0x70, index), inb(0x71)];
 const cmosWrite = (index: number, value: number): Step[] => [outb(0x70, index), outb(0x71, value)];
 const allTime = (): Step[] => [0, 2, 4, 6, 7, 8, 9, 0x32].flatMap(cmosRead);
-const setTime = (...values: number[]): Step[] => [0, 2, 4, 6, 7, 8, 9, 0x32].flatMap((index, i) => cmosWrite(index, values[i] ?? 0));
+const setTime = (...values: number[]): Step[] =>
+  [0, 2, 4, 6, 7, 8, 9, 0x32].flatMap((index, i) => cmosWrite(index, values[i] ?? 0));
 const SECOND = 1e9;
 
-const configAddress = (device: number, fn: number, register: number): number => (0x80000000 | (device << 11) | (fn << 8) | (register & 0xfc)) >>> 0;
+const configAddress = (device: number, fn: number, register: number): number =>
+  (0x80000000 | (device << 11) | (fn << 8) | (register & 0xfc)) >>> 0;
 const configRead = (device: number, fn: number, register: number, size: 1 | 2 | 4): Step[] => [
   ["out", 0xcf8, 4, configAddress(device, fn, register)],
   ["in", 0xcfc + (register & 3), size],
@@ -53,6 +59,7 @@ const COM1 = 0x3f8;
 /** All registers but the data port (which would consume input) and the modem deltas. */
 const uartState = (): Step[] => [1, 2, 3, 4, 5].map((offset) => inb(COM1 + offset));
 
+// biome-ignore format: scripts read better in lines of related accesses
 export const scenarios: readonly Scenario[] = [
   {
     name: "rtc: BCD and binary, 24 and 12 hours",

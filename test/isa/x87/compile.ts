@@ -21,12 +21,12 @@ export function sysReadSlow(vcpu: i32, lin: u32, size: u32): u64 { miss(vcpu, li
 export function sysWriteSlow(vcpu: i32, lin: u32, size: u32, value: u64): void { miss(vcpu, lin); }
 `;
 
-/** Wasm binary of test/isa/x87/entry.ts. Throws with the compiler's messages when it does not compile. */
+/** Wasm binary of the dispatcher, assembly/isa/x87/exec.ts. Throws with the compiler's messages when it does not compile. */
 export async function compileX87(): Promise<Uint8Array> {
   let binary: Uint8Array | undefined;
   const { error, stderr } = await asc.main(
     [
-      "test/isa/x87/entry.ts",
+      "assembly/isa/x87/exec.ts",
       "--config",
       "none",
       "-O3",

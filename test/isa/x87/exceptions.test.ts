@@ -17,7 +17,17 @@ const HOLE = PAGE + 0x1000;
 
 /** Instructions that do not look for a pending exception. */
 const NO_WAIT = new Set([
-  "FNINIT", "FNCLEX", "FNSTCW", "FNSTSW_M16", "FNSTSW_AX", "FNSTENV", "FNSAVE", "FNENI", "FNDISI", "FNSETPM", "FXSAVE",
+  "FNINIT",
+  "FNCLEX",
+  "FNSTCW",
+  "FNSTSW_M16",
+  "FNSTSW_AX",
+  "FNSTENV",
+  "FNSAVE",
+  "FNENI",
+  "FNDISI",
+  "FNSETPM",
+  "FXSAVE",
   "FXRSTOR",
 ]);
 
@@ -32,7 +42,11 @@ beforeEach(() => {
 
 const run = (op: string, address = PAGE, rm = 1): number => {
   const row = rowNamed(op);
-  return machine.run(row, row.mod === "mem" ? (row.ext ?? 0) << 3 : 0xc0 | ((row.ext ?? 0) << 3) | (row.rm ?? rm), address);
+  return machine.run(
+    row,
+    row.mod === "mem" ? (row.ext ?? 0) << 3 : 0xc0 | ((row.ext ?? 0) << 3) | (row.rm ?? rm),
+    address,
+  );
 };
 const vector = (): number => machine.get32(L.FAULT_VECTOR);
 const st = (i: number): string => text(machine.register((((machine.get16(L.FPU_FSW) >> 11) & 7) + i) & 7));
@@ -146,7 +160,8 @@ describe("x87 pointers", () => {
     expect([machine.get32(L.FPU_FIP), machine.get16(L.FPU_FCS)]).toEqual([0x1000, 0x08]);
     expect([machine.get32(L.FPU_FDP), machine.get16(L.FPU_FDS)]).toEqual([PAGE + 4, 0x10]);
     machine.set32(L.FPU_FIP, 0);
-    for (const op of ["FNSTCW", "FNSTSW_M16", "FNSTSW_AX", "FLDCW", "FNSTENV", "FLDENV", "FNCLEX", "FWAIT"]) run(op, PAGE + 64);
+    for (const op of ["FNSTCW", "FNSTSW_M16", "FNSTSW_AX", "FLDCW", "FNSTENV", "FLDENV", "FNCLEX", "FWAIT"])
+      run(op, PAGE + 64);
     expect(machine.get32(L.FPU_FIP)).toBe(0);
   });
 });

@@ -71,7 +71,8 @@ function differences(v: Vector): string[] {
     if (((v.out.ftw >> (2 * ((top + i) & 7))) & 3) === 3) continue;
     const got = image.subarray(28 + 10 * i, 38 + 10 * i);
     const want = i ? v.out.st1 : v.out.st0;
-    if (approximate ? ulps(got, want) > 1n : text(got) !== text(want)) out.push(`ST${i} ${text(got)}, hardware ${text(want)}`);
+    if (approximate ? ulps(got, want) > 1n : text(got) !== text(want))
+      out.push(`ST${i} ${text(got)}, hardware ${text(want)}`);
   }
   if (stores && text(memory) !== text(v.out.memory as Uint8Array)) {
     out.push(`memory ${text(memory)}, hardware ${text(v.out.memory as Uint8Array)}`);

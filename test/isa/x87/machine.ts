@@ -1,6 +1,6 @@
 // A vCPU block with one page of guest memory, enough to execute single x87 instructions.
+import { readFileSync } from "node:fs";
 import * as L from "../../../spec/layout.ts";
-import { Op } from "../../../spec/op.gen.ts";
 import type { OpcodeRow } from "../../../spec/opcodes/row.ts";
 import { x87Rows } from "../../../spec/opcodes/x87.ts";
 
@@ -10,6 +10,14 @@ const RAM = 0x100000;
 /** Linear address of the page that is mapped. */
 export const PAGE = 0x00405000;
 const REC = RAM + 0x2000;
+
+/** Op.* by name. The generated enum is a const enum, which has no existence of its own: read its text. */
+const opNumbers = new Map<string, number>();
+for (const [, name, value] of readFileSync(new URL("../../../spec/op.gen.ts", import.meta.url), "utf8").matchAll(
+  /^ {2}(\w+) = (0x[0-9a-f]+),$/gm,
+)) {
+  opNumbers.set(name as string, Number(value));
+}
 
 export class X87Machine {
   readonly view: DataView;
@@ -69,6 +77,11 @@ export class X87Machine {
     return this.bytes.subarray(at, at + size);
   }
 
+  /** ST(i). */
+  st(i: number): Uint8Array {
+    return this.register(((this.get16(L.FPU_FSW) >> 11) + i) & 7);
+  }
+
   /** The whole architectural FPU state as bytes. */
   state(): Uint8Array {
     return this.bytes.slice(VCPU + L.FPU_R, VCPU + L.FPU_FERR);
@@ -91,7 +104,12 @@ export class X87Machine {
     for (let b = (res ^ (aux >>> 8)) & 0xff; b; b >>= 1) parity ^= b & 1;
     const sign = (res >>> 31) ^ ((aux >>> 16) & 1);
     return (
-      (aux >>> 31) | (parity << 2) | (((aux >>> 3) & 1) << 4) | (res === 0 ? 0x40 : 0) | (sign << 7) | (((aux ^ (aux << 1)) >>> 31) << 11)
+      (aux >>> 31) |
+      (parity << 2) |
+      (((aux >>> 3) & 1) << 4) |
+      (res === 0 ? 0x40 : 0) |
+      (sign << 7) |
+      (((aux ^ (aux << 1)) >>> 31) << 11)
     );
   }
 
@@ -118,7 +136,7 @@ export class X87Machine {
   /** Executes one instruction; `address` is the linear address of a memory operand. Returns the FAULT field. */
   run(row: OpcodeRow, modrm: number, address = PAGE, prefixes = 0): number {
     const v = this.view;
-    const op = (Op as unknown as Record<string, number>)[row.op];
+    const op = opNumbers.get(row.op);
     if (op === undefined) throw new Error(`no Op.${row.op}`);
     v.setUint16(REC + L.REC_OP, op, true);
     v.setUint8(REC + L.REC_END, 2);

@@ -1,0 +1,76 @@
+import { describe, expect, it } from "vitest";
+import { checkConfig } from "../../src/vmm/check-config.ts";
+import type { VmConfig } from "../../src/vmm/config.ts";
+import { VmError } from "../../src/vmm/error.ts";
+
+const boot = { kind: "flat", image: Uint8Array.of(0xf4), address: 0x7c00 } as const;
+const wrong = (config: unknown): VmError => {
+  try {
+    checkConfig(config as VmConfig);
+  } catch (error) {
+    if (error instanceof VmError) return error;
+  }
+  throw new Error("accepted");
+};
+
+describe("configuration", () => {
+  it("fills in the defaults", () => {
+    expect(checkConfig({ boot })).toMatchObject({
+      memoryBytes: 128 << 20,
+      cpu: "max",
+      clock: "real",
+      psPerInstruction: 1000,
+      apic: true,
+      acpi: true,
+      serialPorts: 1,
+      debugExitPort: 0xf4,
+      onReset: "reboot",
+      onTripleFault: "exit",
+      postPort: 0x80,
+      timeoutMs: undefined,
+    });
+  });
+
+  it.each([
+    [undefined, "config"],
+    [null, "config"],
+    [{}, "boot"],
+    [{ boot: { kind: "elf" } }, "boot.kernel"],
+    [{ boot: { kind: "floppy" } }, "boot.kind"],
+    [{ boot: { kind: "linux", kernel: "vmlinuz" } }, "boot.kernel"],
+    [{ boot: { kind: "linux", kernel: Uint8Array.of(1), initrd: 5 } }, "boot.initrd"],
+    [
+      { boot: { kind: "multiboot", kernel: Uint8Array.of(1), modules: [{ image: 1, append: "" }] } },
+      "boot.modules[0].image",
+    ],
+    [{ boot: { ...boot, address: -1 } }, "boot.address"],
+    [{ boot: { ...boot, mode: "long" } }, "boot.mode"],
+    [{ boot, memoryBytes: 1 }, "memoryBytes"],
+    [{ boot, memoryBytes: Number.NaN }, "memoryBytes"],
+    [{ boot, memoryBytes: 4 * 1024 ** 3 }, "memoryBytes"],
+    [{ boot, memoryBytes: (1 << 20) + 1 }, "memoryBytes"],
+    [{ boot, memoryBytes: "64M" }, "memoryBytes"],
+    [{ boot, clock: "fast" }, "clock"],
+    [{ boot, nsPerInstruction: 0 }, "nsPerInstruction"],
+    [{ boot, nsPerInstruction: Number.POSITIVE_INFINITY }, "nsPerInstruction"],
+    [{ boot, serialPorts: 5 }, "serialPorts"],
+    [{ boot, debugExitPort: true }, "debugExitPort"],
+    [{ boot, debugExitPort: 70000 }, "debugExitPort"],
+    [{ boot, timeoutMs: 0 }, "timeoutMs"],
+    [{ boot, wallSeconds: -5 }, "wallSeconds"],
+    [{ boot, onReset: "halt" }, "onReset"],
+    [{ boot, trace: ["ports"] }, "trace"],
+    [{ boot, signal: {} }, "signal"],
+    [{ boot, core: new Uint8Array(8) }, "core"],
+    [{ boot, memory: 64 }, "memory"],
+  ])("refuses %j by name", (config, field) => {
+    const error = wrong(config);
+    expect(error.code).toBe("bad-config");
+    expect(error.message.startsWith(`${field} `)).toBe(true);
+    expect(error.message).toMatch(/accepted: /);
+  });
+
+  it.each([0, 1, 65535, 65537, 9 << 20])("refuses a firmware image of %i bytes", (size) => {
+    expect(wrong({ boot: { kind: "firmware", image: new Uint8Array(size) } }).code).toBe("bad-image");
+  });
+});
