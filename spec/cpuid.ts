@@ -21,7 +21,8 @@ const f = (
   register: CpuidRegister,
   bit: number,
   needs?: readonly string[],
-): FeatureBit => (needs === undefined ? { name, feature, leaf, register, bit } : { name, feature, leaf, register, bit, needs });
+): FeatureBit =>
+  needs === undefined ? { name, feature, leaf, register, bit } : { name, feature, leaf, register, bit, needs };
 
 /** Every feature that the core implements. What is not here cannot be switched on. */
 export const FEATURE_BITS: readonly FeatureBit[] = [
@@ -94,8 +95,26 @@ export interface CpuModelSpec {
 }
 
 const PENTIUM3 = [
-  "fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", "sep", "mtrr", "pge", "mca", "cmov", "pat", "pse36", "mmx",
-  "fxsr", "sse",
+  "fpu",
+  "vme",
+  "de",
+  "pse",
+  "tsc",
+  "msr",
+  "pae",
+  "mce",
+  "cx8",
+  "apic",
+  "sep",
+  "mtrr",
+  "pge",
+  "mca",
+  "cmov",
+  "pat",
+  "pse36",
+  "mmx",
+  "fxsr",
+  "sse",
 ] as const;
 const CORE2 = [...PENTIUM3, "clflush", "sse2", "sse3", "ssse3", "nx"] as const;
 const CORE_CACHES: readonly CpuCache[] = [
@@ -146,9 +165,7 @@ export const CPU_MODELS: readonly CpuModelSpec[] = [
     brand: "Paravane virtual processor",
     cacheDescriptors: [0x05b0b101, 0x005657f0, 0, 0x2cb43049],
     caches: CORE_CACHES,
-    features: [
-      ...CORE2, "popcnt", "movbe", "tsc-deadline", "rdtscp", "smep", "smap", "umip", "erms", "arat", "invtsc",
-    ],
+    features: [...CORE2, "popcnt", "movbe", "tsc-deadline", "rdtscp", "smep", "smap", "umip", "erms", "arat", "invtsc"],
   },
 ];
 

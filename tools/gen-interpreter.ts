@@ -294,20 +294,63 @@ const fusedTest: Record<string, (a: string, b: string) => string> = {
   LE: (a, b) => `<i32>${a} <= <i32>${b}`,
   NLE: (a, b) => `<i32>${a} > <i32>${b}`,
 };
-const testTest: Record<string, string> = { Z: "x == 0", NZ: "x != 0", S: "<i32>x < 0", NS: "<i32>x >= 0", LE: "<i32>x <= 0", NLE: "<i32>x > 0" };
+const testTest: Record<string, string> = {
+  Z: "x == 0",
+  NZ: "x != 0",
+  S: "<i32>x < 0",
+  NS: "<i32>x >= 0",
+  LE: "<i32>x <= 0",
+  NLE: "<i32>x > 0",
+};
 const jump = (test: string): string => `r += REC_STRIDE; if (${test}) { ${TAKEN} } else { ${FALLS} } break;`;
 const sources: Record<string, { load: string; flags: string; t: string }> = {
-  CMP_RR32: { load: `const a = load<u32>(${G}); const b = load<u32>(${E});`, flags: "Alu.sub<u32>(vcpu, a, b);", t: "cmp" },
+  CMP_RR32: {
+    load: `const a = load<u32>(${G}); const b = load<u32>(${E});`,
+    flags: "Alu.sub<u32>(vcpu, a, b);",
+    t: "cmp",
+  },
   CMP_RI32: { load: `const a = load<u32>(${G}); const b = ${IMM};`, flags: "Alu.sub<u32>(vcpu, a, b);", t: "cmp" },
-  CMP_RI8: { load: `const a = <u32>load<u8>(${G}); const b = <u32>load<u8>(r, REC_IMM);`, flags: "Alu.sub<u8>(vcpu, a, b);", t: "cmp" },
-  CMP_RM32: { load: `${ea}${read("u32", 4)}\n        const x = load<u32>(${G});`, flags: "Alu.sub<u32>(vcpu, x, v);", t: "cmpx" },
-  CMP_MI32: { load: `${ea}${read("u32", 4)}\n        const x = ${IMM};`, flags: "Alu.sub<u32>(vcpu, v, x);", t: "cmpvx" },
+  CMP_RI8: {
+    load: `const a = <u32>load<u8>(${G}); const b = <u32>load<u8>(r, REC_IMM);`,
+    flags: "Alu.sub<u8>(vcpu, a, b);",
+    t: "cmp",
+  },
+  CMP_RM32: {
+    load: `${ea}${read("u32", 4)}\n        const x = load<u32>(${G});`,
+    flags: "Alu.sub<u32>(vcpu, x, v);",
+    t: "cmpx",
+  },
+  CMP_MI32: {
+    load: `${ea}${read("u32", 4)}\n        const x = ${IMM};`,
+    flags: "Alu.sub<u32>(vcpu, v, x);",
+    t: "cmpvx",
+  },
   TEST_RR32: { load: `const x = load<u32>(${G}) & load<u32>(${E});`, flags: "Flags.logic<u32>(vcpu, x);", t: "test" },
-  TEST_RI8: { load: `const x = <u32>load<u8>(${G}) & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
-  TEST_MI8: { load: `${ea}${read("u8", 1)}\n        const x = v & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
-  ADD_RI32: { load: `const x = load<u32>(${G}) + ${IMM};`, flags: `Alu.add<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`, t: "test" },
-  SUB_RI32: { load: `const x = load<u32>(${G}) - ${IMM};`, flags: `Alu.sub<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`, t: "test" },
-  DEC_R32: { load: `const x = load<u32>(${E}) - 1;`, flags: `Alu.dec<u32>(vcpu, load<u32>(${E})); store<u32>(${E}, x);`, t: "test" },
+  TEST_RI8: {
+    load: `const x = <u32>load<u8>(${G}) & <u32>load<u8>(r, REC_IMM);`,
+    flags: "Flags.logic<u8>(vcpu, x);",
+    t: "test",
+  },
+  TEST_MI8: {
+    load: `${ea}${read("u8", 1)}\n        const x = v & <u32>load<u8>(r, REC_IMM);`,
+    flags: "Flags.logic<u8>(vcpu, x);",
+    t: "test",
+  },
+  ADD_RI32: {
+    load: `const x = load<u32>(${G}) + ${IMM};`,
+    flags: `Alu.add<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`,
+    t: "test",
+  },
+  SUB_RI32: {
+    load: `const x = load<u32>(${G}) - ${IMM};`,
+    flags: `Alu.sub<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`,
+    t: "test",
+  },
+  DEC_R32: {
+    load: `const x = load<u32>(${E}) - 1;`,
+    flags: `Alu.dec<u32>(vcpu, load<u32>(${E})); store<u32>(${E}, x);`,
+    t: "test",
+  },
 };
 for (const { first, conditions } of FUSED) {
   const s = sources[first];
@@ -315,7 +358,8 @@ for (const { first, conditions } of FUSED) {
   for (const cc of conditions) {
     const operands: Record<string, [string, string]> = { cmp: ["a", "b"], cmpx: ["x", "v"], cmpvx: ["v", "x"] };
     const pair = operands[s.t];
-    const test = pair === undefined ? (testTest[cc] as string) : (fusedTest[cc] as (a: string, b: string) => string)(...pair);
+    const test =
+      pair === undefined ? (testTest[cc] as string) : (fusedTest[cc] as (a: string, b: string) => string)(...pair);
     put(`H_${first}_J${cc}`, `${s.load} ${s.flags} ${jump(test)}`);
   }
 }
@@ -323,9 +367,13 @@ for (const { first, conditions } of FUSED) {
 for (const [first, second] of PAIRS) {
   const one = bodies.get(`H_${first}`);
   const two = bodies.get(`H_${second}`);
-  if (one === undefined || two === undefined || !one.endsWith(NEXT)) throw new Error(`cannot pair ${first} and ${second}`);
+  if (one === undefined || two === undefined || !one.endsWith(NEXT))
+    throw new Error(`cannot pair ${first} and ${second}`);
   const plain = one.slice(0, -NEXT.length);
-  put(`H2_${first}_${second}`, `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`);
+  put(
+    `H2_${first}_${second}`,
+    `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`,
+  );
 }
 put(
   "H_CMOV_RM32",
