@@ -2,7 +2,7 @@
 // The hot loop: executes decoded blocks until a fault, an event, or the end of the budget. See docs/ARCHITECTURE.md.
 import {
   BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, EA_INDEX, EAX, EBP, ECX, EDX,
-  EIP, ESP, EVENT, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, NEXT_LINK, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
+  EIP, ESP, EVENT, FLAG_AUX, FLAG_RES, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, NEXT_LINK, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
   TLB_READ, TLB_WRITE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
@@ -41,34 +41,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_ADD_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_ADD_RI32: {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.add<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_ADD_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.add<u32>(vcpu, <u32>load<u32>(h), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_ADD_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.add<u32>(vcpu, <u32>load<u32>(h), load<u32>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -76,34 +100,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.add<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_ADD_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.add<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_ADD_RI8: {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.add<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_ADD_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.add<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_ADD_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.add<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -111,34 +159,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.or<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_OR_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.or<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_OR_RI32: {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.or<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_OR_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.or<u32>(vcpu, <u32>load<u32>(h), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_OR_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.or<u32>(vcpu, <u32>load<u32>(h), load<u32>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -146,34 +218,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.or<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_OR_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.or<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_OR_RI8: {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.or<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_OR_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.or<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_OR_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.or<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -181,34 +277,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.adc<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_ADC_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.adc<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_ADC_RI32: {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.adc<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_ADC_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.adc<u32>(vcpu, <u32>load<u32>(h), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_ADC_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.adc<u32>(vcpu, <u32>load<u32>(h), load<u32>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -216,34 +336,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.adc<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_ADC_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.adc<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_ADC_RI8: {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.adc<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_ADC_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.adc<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_ADC_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.adc<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -251,34 +395,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.sbb<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_SBB_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.sbb<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_SBB_RI32: {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.sbb<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_SBB_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.sbb<u32>(vcpu, <u32>load<u32>(h), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_SBB_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.sbb<u32>(vcpu, <u32>load<u32>(h), load<u32>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -286,34 +454,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.sbb<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_SBB_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.sbb<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_SBB_RI8: {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.sbb<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_SBB_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.sbb<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_SBB_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.sbb<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -321,34 +513,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.and<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_AND_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.and<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_AND_RI32: {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.and<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_AND_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.and<u32>(vcpu, <u32>load<u32>(h), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_AND_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.and<u32>(vcpu, <u32>load<u32>(h), load<u32>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -356,34 +572,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.and<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_AND_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.and<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_AND_RI8: {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.and<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_AND_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.and<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_AND_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.and<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -391,34 +631,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.sub<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_SUB_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.sub<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_SUB_RI32: {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.sub<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_SUB_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.sub<u32>(vcpu, <u32>load<u32>(h), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_SUB_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.sub<u32>(vcpu, <u32>load<u32>(h), load<u32>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -426,34 +690,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.sub<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_SUB_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.sub<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_SUB_RI8: {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.sub<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_SUB_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.sub<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_SUB_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.sub<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -461,34 +749,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_XOR_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_XOR_RI32: {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_XOR_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(h), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_XOR_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, <u32>Alu.xor<u32>(vcpu, <u32>load<u32>(h), load<u32>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -496,34 +808,58 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.xor<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_XOR_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.xor<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), v)); r += REC_STRIDE; continue;
       }
       case Op.H_XOR_RI8: {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>Alu.xor<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM))); r += REC_STRIDE; continue;
       }
       case Op.H_XOR_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.xor<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_XOR_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u8>(h, <u8>Alu.xor<u8>(vcpu, <u32>load<u8>(h), <u32>load<u8>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
@@ -531,66 +867,114 @@ export function runHot(vcpu: i32, at: i32): i32 {
         Alu.sub<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.sub<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), v); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_RI32: {
         Alu.sub<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.sub<u32>(vcpu, v, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.sub<u32>(vcpu, v, load<u32>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_RR8: {
         Alu.sub<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.sub<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), v); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_RI8: {
         Alu.sub<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.sub<u8>(vcpu, v, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))); r += REC_STRIDE; continue;
       }
       case Op.H_CMP_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.sub<u8>(vcpu, v, <u32>load<u8>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_TEST_RR32: {
@@ -600,21 +984,37 @@ export function runHot(vcpu: i32, at: i32): i32 {
         Alu.and<u32>(vcpu, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)), load<u32>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_TEST_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.and<u32>(vcpu, v, <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))); r += REC_STRIDE; continue;
       }
       case Op.H_TEST_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.and<u32>(vcpu, v, load<u32>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_MOV_RR32: {
@@ -624,27 +1024,11 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_MOV_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
-        const k = <u32>load<u8>(r, REC_EA);
-        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
-        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
-      }
-      case Op.H_MOV_MR32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
-        const k = <u32>load<u8>(r, REC_EA);
-        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
-        r += REC_STRIDE; continue;
-      }
-      case Op.H_MOV_RB32: {
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -653,27 +1037,15 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
-        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
-      }
-      case Op.H_MOV_RX32: {
-        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
       }
-      case Op.H_MOV_XR32: {
-        const a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
-        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
-        r += REC_STRIDE; continue;
-      }
-      case Op.H_MOV_BR32: {
+      case Op.H_MOV_MR32: {
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -682,16 +1054,84 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        r += REC_STRIDE; continue;
+      }
+      case Op.H_MOV_RB32: {
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
+      }
+      case Op.H_MOV_RX32: {
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>v); r += REC_STRIDE; continue;
+      }
+      case Op.H_MOV_XR32: {
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
+        r += REC_STRIDE; continue;
+      }
+      case Op.H_MOV_BR32: {
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_MOV_MI32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        store<u32>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u32>(load<u32>(r, REC_IMM)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
       case Op.H_TEST_RR8: {
@@ -701,21 +1141,37 @@ export function runHot(vcpu: i32, at: i32): i32 {
         Alu.and<u8>(vcpu, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)), <u32>load<u8>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_TEST_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.and<u8>(vcpu, v, <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))); r += REC_STRIDE; continue;
       }
       case Op.H_TEST_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         Alu.and<u8>(vcpu, v, <u32>load<u8>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_MOV_RR8: {
@@ -725,48 +1181,88 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), load<u8>(r, REC_IMM)); r += REC_STRIDE; continue;
       }
       case Op.H_MOV_RM8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>v); r += REC_STRIDE; continue;
       }
       case Op.H_MOV_MR8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        store<u8>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u8>(<u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        store<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u8>(<u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_MOV_MI8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        store<u8>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u8>(<u32>load<u8>(r, REC_IMM)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        store<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u8>(<u32>load<u8>(r, REC_IMM)));
         r += REC_STRIDE; continue;
       }
       case Op.H_MOV_RM16: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 1) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u16>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 1) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u16>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u16>(vcpu + <i32>load<u8>(r, REC_REG), <u16>v); r += REC_STRIDE; continue;
       }
       case Op.H_MOV_MR16: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 1) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        store<u16>(<i32>(a + load<u32>(ew, TLB_DELTA)), <u16>(<u32>load<u16>(vcpu + <i32>load<u8>(r, REC_REG))));
+        const page = (a + 1) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        store<u16>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u16>(<u32>load<u16>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
       }
       case Op.H_LEA: {
@@ -779,60 +1275,100 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<i32>(vcpu + <i32>load<u8>(r, REC_REG), <i32>load<u8>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_MOVZX_M8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<i32>(vcpu + <i32>load<u8>(r, REC_REG), <i32>(<u8>v)); r += REC_STRIDE; continue;
       }
       case Op.H_MOVZX_R16: {
         store<i32>(vcpu + <i32>load<u8>(r, REC_REG), <i32>load<u16>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_MOVZX_M16: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 1) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u16>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 1) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u16>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<i32>(vcpu + <i32>load<u8>(r, REC_REG), <i32>(<u16>v)); r += REC_STRIDE; continue;
       }
       case Op.H_MOVSX_R8: {
         store<i32>(vcpu + <i32>load<u8>(r, REC_REG), <i32>load<i8>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_MOVSX_M8: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<i32>(vcpu + <i32>load<u8>(r, REC_REG), <i32>(<i8>v)); r += REC_STRIDE; continue;
       }
       case Op.H_MOVSX_R16: {
         store<i32>(vcpu + <i32>load<u8>(r, REC_REG), <i32>load<i16>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
       }
       case Op.H_MOVSX_M16: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 1) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u16>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 1) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u16>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<i32>(vcpu + <i32>load<u8>(r, REC_REG), <i32>(<i16>v)); r += REC_STRIDE; continue;
       }
       case Op.H_INC_R32: {
         store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), Alu.inc<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_INC_M32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, Alu.inc<u32>(vcpu, load<u32>(h)));
         r += REC_STRIDE; continue;
       }
@@ -840,12 +1376,20 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_BASE), Alu.dec<u32>(vcpu, load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)))); r += REC_STRIDE; continue;
       }
       case Op.H_DEC_M32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const h = <i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA));
         store<u32>(h, Alu.dec<u32>(vcpu, load<u32>(h)));
         r += REC_STRIDE; continue;
       }
@@ -891,12 +1435,20 @@ export function runHot(vcpu: i32, at: i32): i32 {
         mulFlags<u32>(vcpu, <u32>p, p != <i64>(<i32>p)); r += REC_STRIDE; continue;
       }
       case Op.H_IMUL_RM32: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const p = <i64>(<i32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG)))) * <i64>(<i32>(v));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), <u32>p);
         mulFlags<u32>(vcpu, <u32>p, p != <i64>(<i32>p)); r += REC_STRIDE; continue;
@@ -934,7 +1486,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         store<u32>(vcpu, a, ESP); r += REC_STRIDE; continue;
       }
       case Op.H_PUSH_I32: {
@@ -948,22 +1500,31 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), load<u32>(r, REC_IMM));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(r, REC_IMM)));
         store<u32>(vcpu, a, ESP); r += REC_STRIDE; continue;
       }
       case Op.H_PUSH_M32: {
         let pushed: u32;
         {
         
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         pushed = v;
         }
         {
+        
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
         const page = (a + 3) & ~0xfff;
@@ -974,7 +1535,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), pushed);
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(pushed));
         store<u32>(vcpu, a, ESP);
         } r += REC_STRIDE; continue;
       }
@@ -989,7 +1550,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu, a + 4, ESP);
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
       }
@@ -1004,7 +1565,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu, a + 4, ESP);
         store<u32>(vcpu, v, EBP); r += REC_STRIDE; continue;
       }
@@ -1022,23 +1583,32 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)));
         store<u32>(vcpu, a, ESP); link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); break;
       }
       case Op.H_JMP_R: {
         eip = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)); nb = 0; break;
       }
       case Op.H_JMP_M: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         eip = v; nb = 0; break;
       }
       case Op.H_CALL_R: {
         const target = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE));
+        
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
         const page = (a + 3) & ~0xfff;
@@ -1049,22 +1619,31 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)));
         store<u32>(vcpu, a, ESP); eip = target; nb = 0; break;
       }
       case Op.H_CALL_M: {
         let pushed: u32;
         {
         
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         pushed = v;
         }
         {
+        
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
         const page = (a + 3) & ~0xfff;
@@ -1075,7 +1654,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)));
         store<u32>(vcpu, a, ESP);
         } eip = pushed; nb = 0; break;
       }
@@ -1090,7 +1669,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu, a + 4, ESP);
         eip = v; nb = 0; break;
       }
@@ -1105,7 +1684,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu, a + 4 + load<u32>(r, REC_IMM), ESP);
         eip = v; nb = 0; break;
       }
@@ -1236,57 +1815,105 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const a = <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)); const b = <u32>load<u8>(r, REC_IMM); Alu.sub<u8>(vcpu, a, b); r += REC_STRIDE; if (a > b) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_CMP_RM32_JB: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const x = load<u32>(vcpu + <i32>load<u8>(r, REC_REG)); Alu.sub<u32>(vcpu, x, v); r += REC_STRIDE; if (x < v) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_CMP_RM32_JNB: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const x = load<u32>(vcpu + <i32>load<u8>(r, REC_REG)); Alu.sub<u32>(vcpu, x, v); r += REC_STRIDE; if (x >= v) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_CMP_RM32_JZ: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const x = load<u32>(vcpu + <i32>load<u8>(r, REC_REG)); Alu.sub<u32>(vcpu, x, v); r += REC_STRIDE; if (x == v) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_CMP_RM32_JNZ: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const x = load<u32>(vcpu + <i32>load<u8>(r, REC_REG)); Alu.sub<u32>(vcpu, x, v); r += REC_STRIDE; if (x != v) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_CMP_MI32_JZ: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const x = load<u32>(r, REC_IMM); Alu.sub<u32>(vcpu, v, x); r += REC_STRIDE; if (v == x) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_CMP_MI32_JNZ: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const x = load<u32>(r, REC_IMM); Alu.sub<u32>(vcpu, v, x); r += REC_STRIDE; if (v != x) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_TEST_RR32_JZ: {
@@ -1314,21 +1941,37 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const x = <u32>load<u8>(vcpu + <i32>load<u8>(r, REC_REG)) & <u32>load<u8>(r, REC_IMM); Flags.logic<u8>(vcpu, x); r += REC_STRIDE; if (x != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_TEST_MI8_JZ: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const x = v & <u32>load<u8>(r, REC_IMM); Flags.logic<u8>(vcpu, x); r += REC_STRIDE; if (x == 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_TEST_MI8_JNZ: {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 0) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u8>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = a & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u8>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         const x = v & <u32>load<u8>(r, REC_IMM); Flags.logic<u8>(vcpu, x); r += REC_STRIDE; if (x != 0) { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_TAKEN; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END) + load<u32>(r, REC_IMM); } else { link = load<i32>(vcpu, CUR_BLOCK) + BLOCK_LINK_NEXT; nb = load<i32>(link); eip = load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END); } break;
       }
       case Op.H_ADD_RI32_JZ: {
@@ -1351,9 +1994,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_MOV_BR32_MOV_RB32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1362,14 +2006,15 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1378,15 +2023,16 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
         }
       }
       case Op.H2_MOV_RB32_MOV_RB32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1395,14 +2041,15 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1411,15 +2058,16 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
         }
       }
       case Op.H2_MOV_BR32_MOV_BR32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1428,14 +2076,15 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1444,15 +2093,16 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
         }
       }
       case Op.H2_MOV_RB32_MOV_BR32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1461,14 +2111,15 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1477,15 +2128,16 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
         }
       }
       case Op.H2_MOV_RB32_ADD_RR32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1494,7 +2146,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
         }
         r += REC_STRIDE;
@@ -1504,9 +2156,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_MOV_RB32_XOR_RR32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1515,7 +2168,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
         }
         r += REC_STRIDE;
@@ -1525,9 +2178,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_MOV_RB32_MOV_RR32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1536,7 +2190,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
         }
         r += REC_STRIDE;
@@ -1550,9 +2204,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1561,7 +2216,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
         }
       }
@@ -1571,9 +2226,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1582,7 +2238,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
         }
       }
@@ -1597,9 +2253,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_MOV_BR32_MOV_RR32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1608,7 +2265,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         
         }
         r += REC_STRIDE;
@@ -1618,9 +2275,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_MOV_BR32_XOR_RR32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1629,7 +2287,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         
         }
         r += REC_STRIDE;
@@ -1639,9 +2297,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_MOV_BR32_ADD_RR32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1650,7 +2309,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         
         }
         r += REC_STRIDE;
@@ -1673,9 +2332,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1684,7 +2344,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
         }
       }
@@ -1694,9 +2354,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1705,7 +2366,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
         }
       }
@@ -1733,9 +2394,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1744,7 +2406,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(<u32>load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         r += REC_STRIDE; continue;
         }
       }
@@ -1754,9 +2416,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1765,7 +2428,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
         }
       }
@@ -1798,9 +2461,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_MOV_RB32_ROR_RI32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1809,7 +2473,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
         }
         r += REC_STRIDE;
@@ -1819,9 +2483,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_MOV_RB32_ROL_RI32: {
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1830,7 +2495,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
         }
         r += REC_STRIDE;
@@ -1856,9 +2521,10 @@ export function runHot(vcpu: i32, at: i32): i32 {
         }
         r += REC_STRIDE;
         {
+        
         const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const page = (a + 3) & ~0xfff;
         if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
@@ -1867,7 +2533,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
         }
       }
@@ -1895,6 +2561,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
       }
       case Op.H2_POP_R32_POP_R32: {
         {
+        
         const a = load<u32>(vcpu, ESP);
         const c = vcpu + (ESP << 1);
         const page = (a + 3) & ~0xfff;
@@ -1905,12 +2572,13 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu, a + 4, ESP);
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); 
         }
         r += REC_STRIDE;
         {
+        
         const a = load<u32>(vcpu, ESP);
         const c = vcpu + (ESP << 1);
         const page = (a + 3) & ~0xfff;
@@ -1921,13 +2589,14 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         store<u32>(vcpu, a + 4, ESP);
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v); r += REC_STRIDE; continue;
         }
       }
       case Op.H2_PUSH_R32_PUSH_R32: {
         {
+        
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
         const page = (a + 3) & ~0xfff;
@@ -1938,11 +2607,12 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         store<u32>(vcpu, a, ESP); 
         }
         r += REC_STRIDE;
         {
+        
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
         const page = (a + 3) & ~0xfff;
@@ -1953,12 +2623,13 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         store<u32>(vcpu, a, ESP); r += REC_STRIDE; continue;
         }
       }
       case Op.H2_PUSH_R32_MOV_RR32: {
         {
+        
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
         const page = (a + 3) & ~0xfff;
@@ -1969,7 +2640,7 @@ export function runHot(vcpu: i32, at: i32): i32 {
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
           store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
         }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), load<u32>(vcpu + <i32>load<u8>(r, REC_REG)));
+        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), <u32>(load<u32>(vcpu + <i32>load<u8>(r, REC_REG))));
         store<u32>(vcpu, a, ESP); 
         }
         r += REC_STRIDE;
@@ -1977,14 +2648,72 @@ export function runHot(vcpu: i32, at: i32): i32 {
         store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
         }
       }
-      case Op.H_CMOV_RM32: {
+      case Op.H_SETC_R8: {
+        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>((load<u32>(vcpu, FLAG_AUX) >> 31) ^ (load<u32>(r, REC_IMM) & 1))); r += REC_STRIDE; continue;
+      }
+      case Op.H_CMOVC_RR32: {
+        if (((load<u32>(vcpu, FLAG_AUX) >> 31) ^ (load<u32>(r, REC_IMM) & 1)) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+      }
+      case Op.H_CMOVC_RM32: {
         {
-        let a = load<u32>(vcpu + <i32>load<u8>(r, REC_BASE)) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
         const k = <u32>load<u8>(r, REC_EA);
         if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
-        const v = <u32>load<u32>(<i32>(a + load<u32>(e, TLB_DELTA)));
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        if (((load<u32>(vcpu, FLAG_AUX) >> 31) ^ (load<u32>(r, REC_IMM) & 1)) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v);
+        } r += REC_STRIDE; continue;
+      }
+      case Op.H_SETZ_R8: {
+        store<u8>(vcpu + <i32>load<u8>(r, REC_REG), <u8>(<u32>(load<u32>(vcpu, FLAG_RES) == 0) ^ (load<u32>(r, REC_IMM) & 1))); r += REC_STRIDE; continue;
+      }
+      case Op.H_CMOVZ_RR32: {
+        if ((<u32>(load<u32>(vcpu, FLAG_RES) == 0) ^ (load<u32>(r, REC_IMM) & 1)) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), load<u32>(vcpu + <i32>load<u8>(r, REC_BASE))); r += REC_STRIDE; continue;
+      }
+      case Op.H_CMOVZ_RM32: {
+        {
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
+        if ((<u32>(load<u32>(vcpu, FLAG_RES) == 0) ^ (load<u32>(r, REC_IMM) & 1)) != 0) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v);
+        } r += REC_STRIDE; continue;
+      }
+      case Op.H_CMOV_RM32: {
+        {
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
+        const page = (a + 3) & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+          if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
+          store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
+          store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }
+        const v = <u32>load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));
         if (conditionBit(vcpu, load<u32>(r, REC_IMM) & 15)) store<u32>(vcpu + <i32>load<u8>(r, REC_REG), v);
         } r += REC_STRIDE; continue;
       }

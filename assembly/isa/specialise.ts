@@ -27,6 +27,12 @@ function memoryForm(rec: i32, plain: u32, indexed: u32, other: u32): u32 {
   return ea & (EA_CHECKED | EA_ADDR16) ? other : indexed;
 }
 
+/** Chooses by condition: carry, zero, any other. */
+function byCondition(opcode: u32, carry: u32, zero: u32, other: u32): u32 {
+  const pair = (opcode & 15) >> 1;
+  return pair == 1 ? carry : pair == 2 ? zero : other;
+}
+
 function specialiseAlu(rec: i32, op: u32, reg: bool, op16: bool): void {
   const k = (op - <u32>Op.ADD_EG8) / ALU_FORMS;
   const form = (op - <u32>Op.ADD_EG8) % ALU_FORMS;
@@ -80,7 +86,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32, memory: bo
       set(rec, reg ? Op.H_MOV_RI8 : Op.H_MOV_MI8);
       return;
     case Op.SETCC:
-      if (reg) { store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG); set(rec, Op.H_SET_R8); }
+      if (reg) { store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG); set(rec, byCondition(opcode, Op.H_SETC_R8, Op.H_SETZ_R8, Op.H_SET_R8)); }
       return;
     case Op.NOP: set(rec, Op.H_NOP); return;
     case Op.JCC:
@@ -141,7 +147,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32, memory: bo
     case Op.SHL_ECV: if (reg) set(rec, Op.H_SHL_RC32); break;
     case Op.SHR_ECV: if (reg) set(rec, Op.H_SHR_RC32); break;
     case Op.SAR_ECV: if (reg) set(rec, Op.H_SAR_RC32); break;
-    case Op.CMOVCC: set(rec, reg ? Op.H_CMOV_RR32 : Op.H_CMOV_RM32); break;
+    case Op.CMOVCC: set(rec, reg ? byCondition(opcode, Op.H_CMOVC_RR32, Op.H_CMOVZ_RR32, Op.H_CMOV_RR32) : byCondition(opcode, Op.H_CMOVC_RM32, Op.H_CMOVZ_RM32, Op.H_CMOV_RM32)); break;
     case Op.JMP_J: if (mode & MODE_FLAT_CODE) set(rec, Op.H_JMP); break;
     case Op.JMP_E: if (mode & MODE_FLAT_CODE) set(rec, reg ? Op.H_JMP_R : Op.H_JMP_M); break;
     default:
