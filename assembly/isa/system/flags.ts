@@ -3,7 +3,7 @@ import { CPL, CR4, INHIBIT, INHIBIT_IRQ, PFX_OP16, REC_PFX } from "../../../spec
 import {
   CR4_PVI, CR4_VME, FLAG_AC, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VIP, FLAG_VM,
 } from "../../../spec/registers";
-import { faulted, raiseGP, raiseUD, recheck } from "../../cpu/fault";
+import { faulted, raiseGP, raiseUD, recheck, updateCurrentTlb } from "../../cpu/fault";
 import { getEflags, setEflags } from "../../cpu/flags";
 import { isProtected, isVm86 } from "./descriptor";
 import { pushValue, stackAdjust, stackPeek } from "./frame";
@@ -74,6 +74,7 @@ export function popFlags(vcpu: i32, rec: i32): void {
   }
   stackAdjust(vcpu, size);
   setEflags(vcpu, next);
+  updateCurrentTlb(vcpu);
   recheck(vcpu);
 }
 

@@ -102,6 +102,9 @@ function protectedReturn(vcpu: i32, size: u32): void {
   returnProtected(vcpu, selector, offset, size, 3 * size, 0);
   if (faulted(vcpu)) return;
   setEflags(vcpu, mergeFlags(flags, image, mask));
+  // AC may have changed, and with it whether accesses are checked for alignment
+  updateMode(vcpu);
+  recheck(vcpu);
 }
 
 /** The frame continues with ESP SS ES DS FS GS; nothing of it is checked but the limit of the new code segment. */
