@@ -404,7 +404,7 @@ TEST "IRET from ring 3 to ring 0 is #GP"
         iretd
         ENDF
 
-TEST "the low half of ESP alone changes on a 16-bit inner stack"
+TEST "a 16-bit inner stack, ESP loaded as a whole"
         DESC SEL_B, trap_stack_top - 0x8000, 0xffff, PRESENT | DATA, 0
         mov dword [tss + TSS_SS0], SEL_B
         mov dword [tss + TSS_ESP0], 0x8000
