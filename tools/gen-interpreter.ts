@@ -14,45 +14,53 @@ const EIP_NEXT = "load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)";
 /** The TLB misses: whoever called the hot loop executes the instruction in its general form. */
 const SLOW = "store<u32>(vcpu, r, CUR_REC); return HOT_SLOW;";
 
-/** Address of the memory operand in `a`. Specialised operations have flat segments and 32-bit addresses only. */
+/**
+ * Address of the memory operand in `a`, and in `c` where the base register's last page is kept. Specialised operations
+ * have 32-bit addresses in flat segments, or in FS and GS without a limit.
+ */
 const ea = `
-        let a = load<u32>(${E}) + load<u32>(r, REC_DISP);
-        const k = <u32>load<u8>(r, REC_EA);
-        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);`;
-
-/** Loads type \`t\` at \`a\` into \`v\`. */
-const read = (t: string, size: number): string => `
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + ${size - 1}) & ~0xfff) != load<u32>(e, TLB_READ)) { ${SLOW} }
-        const v = <u32>load<${t}>(<i32>(a + load<u32>(e, TLB_DELTA)));`;
-
-/** Stores \`value\` at \`a\`. */
-const write = (t: string, size: number, value: string): string => `
-        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + ${size - 1}) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { ${SLOW} }
-        store<${t}>(<i32>(a + load<u32>(ew, TLB_DELTA)), <${t}>(${value}));`;
-
-/** Address and base-cache entry of a plain operand: base + displacement in a flat segment. */
-const plain = `const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
-        const page = (a + 3) & ~0xfff;`;
-/** The base register's page did not match: look into the TLB, and remember its entry. */
-const remember = (tag: string): string => `const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k != 0) {
+          a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
+          if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
+        }`;
+/** The same for base + displacement, and for that plus an index. */
+const plain = `
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);`;
+const indexed = `
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
+/** The same for an address that an expression gives and that goes with one register. */
+const through = (register: string, address: string): string => `
+        const a = ${address};
+        const c = vcpu + (${register} << 1);`;
+
+/**
+ * Makes sure that \`c\` holds the page of \`size\` bytes at \`a\`, for reading or writing by \`tag\`: where the base register's last
+ * page is another one, from the TLB.
+ */
+const inPage = (size: number, tag: string): string => `
+        const page = ${size === 1 ? "a" : `(a + ${size - 1})`} & ~0xfff;
+        if (page != load<u32>(c, BASE_CACHE + ${tag})) {
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, ${tag})) { ${SLOW} }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
-          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);`;
-const plainLoad = `
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
-          ${remember("TLB_READ")}
-        }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));`;
-const plainStore = (value: string): string => `
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
-          ${remember("TLB_WRITE")}
-        }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), ${value});`;
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }`;
+const HOST = "<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA))";
+/** Loads type \`t\` at \`a\` into \`v\`. */
+const read = (t: string, size: number): string => `${inPage(size, "TLB_READ")}
+        const v = <u32>load<${t}>(${HOST});`;
+/** Stores \`value\` at \`a\`. */
+const write = (t: string, size: number, value: string): string => `${inPage(size, "TLB_WRITE")}
+        store<${t}>(${HOST}, <${t}>(${value}));`;
 
 const cases: string[] = [];
 const bodies = new Map<string, string>();
@@ -87,10 +95,8 @@ for (const name of ALU) {
       }
       put(
         `H_${name}_${form}`,
-        `${ea}
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + ${size - 1}) & ~0xfff) != load<u32>(e, TLB_WRITE)) { ${SLOW} }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        `${ea}${inPage(size, "TLB_WRITE")}
+        const h = ${HOST};
         store<${t}>(h, <${t}>${op(`<u32>load<${t}>(h)`, operand)});
         ${NEXT}`,
       );
@@ -111,11 +117,10 @@ for (const { t, s, size } of types) {
   put(`H_MOV_MR${s}`, `${ea}${write(t, size, g)}\n        ${NEXT}`);
   if (size === 4) {
     // the commonest operations of compiled code, without a look at the operand's form
-    put("H_MOV_RB32", `${plain}${plainLoad}\n        store<u32>(${G}, v); ${NEXT}`);
-    const x = `const a = load<u32>(${E}) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
-    put("H_MOV_RX32", `${x}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
-    put("H_MOV_XR32", `${x}${write(t, size, g)}\n        ${NEXT}`);
-    put("H_MOV_BR32", `${plain}${plainStore(g)}\n        ${NEXT}`);
+    put("H_MOV_RB32", `${plain}${read("u32", 4)}\n        store<u32>(${G}, v); ${NEXT}`);
+    put("H_MOV_RX32", `${indexed}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    put("H_MOV_XR32", `${indexed}${write(t, size, g)}\n        ${NEXT}`);
+    put("H_MOV_BR32", `${plain}${write("u32", 4, g)}\n        ${NEXT}`);
   }
   put(`H_MOV_MI${s}`, `${ea}${write(t, size, imm)}\n        ${NEXT}`);
 }
@@ -146,10 +151,8 @@ for (const name of ["INC", "DEC"] as const) {
   put(`H_${name}_R32`, `store<u32>(${E}, Alu.${f}<u32>(vcpu, load<u32>(${E}))); ${NEXT}`);
   put(
     `H_${name}_M32`,
-    `${ea}
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { ${SLOW} }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+    `${ea}${inPage(4, "TLB_WRITE")}
+        const h = ${HOST};
         store<u32>(h, Alu.${f}<u32>(vcpu, load<u32>(h)));
         ${NEXT}`,
   );
@@ -200,12 +203,9 @@ put("H_CDQ", `store<i32>(vcpu, load<i32>(vcpu, EAX) >> 31, EDX); ${NEXT}`);
 put("H_NOP", NEXT);
 
 // stack: flat 32-bit SS
-const through = (register: string, a: string): string => `const a = ${a};
-        const c = vcpu + (${register} << 1);
-        const page = (a + 3) & ~0xfff;`;
-const push = (value: string): string => `${through("ESP", "load<u32>(vcpu, ESP) - 4")}${plainStore(value)}
+const push = (value: string): string => `${through("ESP", "load<u32>(vcpu, ESP) - 4")}${write("u32", 4, value)}
         store<u32>(vcpu, a, ESP);`;
-const popFrom = (register: string): string => `${through(register, `load<u32>(vcpu, ${register})`)}${plainLoad}`;
+const popFrom = (register: string): string => `${through(register, `load<u32>(vcpu, ${register})`)}${read("u32", 4)}`;
 put("H_PUSH_R32", `${push(`load<u32>(${G})`)} ${NEXT}`);
 put("H_PUSH_I32", `${push(IMM)} ${NEXT}`);
 put(
@@ -375,6 +375,18 @@ for (const [first, second] of PAIRS) {
     `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`,
   );
 }
+// the commonest conditions: carry and zero, and their opposites
+for (const [name, bit] of [
+  ["C", "(load<u32>(vcpu, FLAG_AUX) >> 31)"],
+  ["Z", "<u32>(load<u32>(vcpu, FLAG_RES) == 0)"],
+] as const) {
+  const test = `(${bit} ^ (${IMM} & 1))`;
+  put(`H_SET${name}_R8`, `store<u8>(${G}, <u8>${test}); ${NEXT}`);
+  put(`H_CMOV${name}_RR32`, `if (${test} != 0) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
+  put(`H_CMOV${name}_RM32`, `{${ea}${read("u32", 4)}
+        if (${test} != 0) store<u32>(${G}, v);
+        } ${NEXT}`);
+}
 put(
   "H_CMOV_RM32",
   `{${ea}${read("u32", 4)}
@@ -385,8 +397,8 @@ put(
 const file = `// Generated by tools/gen-interpreter.ts: do not edit.
 // The hot loop: executes decoded blocks until a fault, an event, or the end of the budget. See docs/ARCHITECTURE.md.
 import {
-  BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, EA_INDEX, EAX, EBP, ECX, EDX,
-  EIP, ESP, EVENT, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, NEXT_LINK, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
+  BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, EA_BASED, EA_INDEX, EA_SEG, EAX, EBP, ECX, EDX,
+  EIP, ESP, EVENT, FLAG_AUX, FLAG_RES, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, NEXT_LINK, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, SEG, SEG_BASE, TLB_CURRENT, TLB_DELTA,
   TLB_READ, TLB_WRITE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";

@@ -107,7 +107,7 @@ function tooLong(rec: i32): i32 {
  * Decodes the instruction at Wasm address `start`, of which bytes up to `end` (exclusive) may be read, into `rec`.
  * `general` keeps the table's general operation. Returns its length, with DECODE_END set when it ends the block, or DECODE_MORE.
  */
-export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, general: bool = false): i32 {
+export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, general: bool): i32 {
   let p = start;
   const last = start + MAX_LENGTH;
   let op16 = (mode & MODE_CS32) == 0;
