@@ -1,5 +1,6 @@
 // How fast is the CPU? Our own programs (bench/guest) in the same small Linux under Paravane, v86's interpreter, v86
 // with its translator and QEMU TCG; each is timed inside the guest, and by the host from the lines on the console.
+import { VmError } from "../src/vmm/error.ts";
 import { build } from "../tools/build.mjs";
 import { compileInit, compilerVersion, makeBenchGuest } from "./run/bench-guest.ts";
 import { recordCircumstances } from "./run/circumstances.ts";
@@ -72,6 +73,12 @@ await benchMain(async () => {
     }
   }
   status("");
+  for (const name of options.own.programs?.split(",") ?? []) {
+    if (columns.every((column) => !column.times.has(name) && column.failures.length === 0))
+      throw new VmError("bad-config", `--programs: no program "${name}" ran; bench/guest/init.c lists their names.`, {
+        name,
+      });
+  }
   const report = makeReport(columns, native, guest, close());
   const folder = await writeReport(report, options.out);
   process.stdout.write(options.json ? json(report) : markdown(report));
