@@ -383,9 +383,12 @@ for (const [name, bit] of [
   const test = `(${bit} ^ (${IMM} & 1))`;
   put(`H_SET${name}_R8`, `store<u8>(${G}, <u8>${test}); ${NEXT}`);
   put(`H_CMOV${name}_RR32`, `if (${test} != 0) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
-  put(`H_CMOV${name}_RM32`, `{${ea}${read("u32", 4)}
+  put(
+    `H_CMOV${name}_RM32`,
+    `{${ea}${read("u32", 4)}
         if (${test} != 0) store<u32>(${G}, v);
-        } ${NEXT}`);
+        } ${NEXT}`,
+  );
 }
 put(
   "H_CMOV_RM32",

@@ -181,7 +181,10 @@ describe("the hello ROM", () => {
     expect((await running).code).toBe(143);
     const piped = spawnSync(
       "sh",
-      ["-c", `(sleep 1; echo help; sleep 1; echo mem) | "${process.execPath}" "${launcher}" run hello --timeout 60 | head -n 3`],
+      [
+        "-c",
+        `(sleep 1; echo help; sleep 1; echo mem) | "${process.execPath}" "${launcher}" run hello --timeout 60 | head -n 3`,
+      ],
       { encoding: "utf8", timeout: 25_000 },
     );
     expect(piped.stdout).toContain("Paravane hello");

@@ -82,12 +82,28 @@ export function qemuVersion(): string | undefined {
 export async function runUnderQemu(rom: SystemRom): Promise<RomRun> {
   const folder = mkdtempSync(join(tmpdir(), "paravane-rom-"));
   const console = join(folder, "com1");
-  const skipped = Object.entries(rom.qemu.deviations).filter(([, reason]) => reason.startsWith("skipped")).map(([name]) => name);
+  const skipped = Object.entries(rom.qemu.deviations)
+    .filter(([, reason]) => reason.startsWith("skipped"))
+    .map(([name]) => name);
   const append = [rom.append ?? "", ...skipped].join(" ").trim();
   const args = [
-    "-accel", "tcg", "-m", String(memoryMib(rom)), "-display", "none", "-monitor", "none", "-no-reboot",
-    "-serial", `file:${console}`, "-device", "isa-debug-exit,iobase=0xf4,iosize=4",
-    "-kernel", join(romFolder(), rom.file), ...(append ? ["-append", append] : []), ...rom.qemu.args,
+    "-accel",
+    "tcg",
+    "-m",
+    String(memoryMib(rom)),
+    "-display",
+    "none",
+    "-monitor",
+    "none",
+    "-no-reboot",
+    "-serial",
+    `file:${console}`,
+    "-device",
+    "isa-debug-exit,iobase=0xf4,iosize=4",
+    "-kernel",
+    join(romFolder(), rom.file),
+    ...(append ? ["-append", append] : []),
+    ...rom.qemu.args,
   ];
   try {
     const status = await new Promise<number>((resolve, reject) => {
