@@ -33,8 +33,6 @@ export interface GuestRun {
   readonly powerOnSeconds: number;
   /** From process start to the end of the process. */
   readonly endSeconds: number;
-  /** What the emulator says of itself at the end. */
-  readonly instructions?: number | undefined;
   /** Why the run is void; undefined for a good one. */
   readonly failure?: string | undefined;
 }
@@ -118,7 +116,6 @@ export async function runGuest(
   let partial = "";
   let complaints = "";
   let powerOnSeconds = 0;
-  let instructions: number | undefined;
   let failure: string | undefined;
 
   child.stdout?.on("data", (chunk: Buffer) => {
@@ -136,16 +133,12 @@ export async function runGuest(
   child.stderr?.on("data", (chunk: Buffer) => {
     complaints = (complaints + chunk.toString()).slice(-2000);
   });
-  child.on(
-    "message",
-    (message: { kind: string; atMs: number; status: string; error?: string; instructions?: number }) => {
-      if (message.kind === "power-on") powerOnSeconds = (message.atMs - startMs) / 1000;
-      else if (message.kind === "end") {
-        instructions = message.instructions;
-        if (message.status !== "power-off") failure = `ended with ${message.error ?? message.status}`;
-      }
-    },
-  );
+  child.on("message", (message: { kind: string; atMs: number; status: string; error?: string }) => {
+    if (message.kind === "power-on") powerOnSeconds = (message.atMs - startMs) / 1000;
+    else if (message.kind === "end") {
+      if (message.status !== "power-off") failure = `ended with ${message.error ?? message.status}`;
+    }
+  });
   const timer = setTimeout(() => {
     failure = `no end within ${timeoutSeconds} s; last line: ${lines.at(-1)?.text ?? "none"}`;
     child.kill("SIGKILL");
@@ -157,7 +150,7 @@ export async function runGuest(
   });
   clearTimeout(timer);
   if (code !== 0) failure ??= `the process ended with ${code}: ${complaints.trim().split("\n").at(-1) ?? ""}`;
-  return { lines, powerOnSeconds, endSeconds: seconds(), instructions, failure };
+  return { lines, powerOnSeconds, endSeconds: seconds(), failure };
 }
 
 /** User and system time of all threads (proc(5), fields 14 and 15), of a process still alive on a Linux host. */

@@ -7,10 +7,11 @@ import { readRomImage, readRomManifest } from "../../src/cli/roms.ts";
 import { INIT_BANNER } from "../../src/images/init.ts";
 import { sha256 } from "../../src/images/node/cache.ts";
 import { ImageCache } from "../../src/images/node/index.ts";
-import { type BootSource, Vm, type VmConfig } from "../../src/index.ts";
+import type { BootSource, VmConfig } from "../../src/index.ts";
 import { VmError } from "../../src/vmm/error.ts";
 import { compileInit, makeBenchGuest } from "./bench-guest.ts";
 import { type BenchGuest, MEMORY_BYTES, openGuest, Scratch } from "./guest-files.ts";
+import { runVirtually } from "./virtual-run.ts";
 
 /** The counts of one guest, good for exactly these bytes. */
 export interface GuestCounts {
@@ -37,7 +38,6 @@ export const UPDATE_COMMAND = "npm run bench:counts -- --update";
 
 /** A fiftieth of the benchmark's usual work: a second on a machine of today. */
 const PERCENT = 2;
-const TIMEOUT_MS = 120_000;
 
 export function readCounts(): CountsFile {
   return JSON.parse(readFileSync(COUNTS_FILE, "utf8")) as CountsFile;
@@ -129,35 +129,16 @@ function sections(marks: Readonly<Record<string, number>>): Record<string, numbe
   return counts;
 }
 
-/**
- * Runs a guest to its end by the virtual clock. A line for which `markOf` returns a name is marked with the instructions
- * retired when its last character left the serial port. Throws VmError("bad-state") when the guest does not end by itself.
- */
+/** A line for which `markOf` returns a name is marked with the instructions retired when it was complete. */
 async function countInstructions(
   config: VmConfig,
   markOf: (line: string) => string | undefined,
   input?: string,
 ): Promise<Record<string, number>> {
-  await using vm = await Vm.create({ ...config, clock: "virtual", timeoutMs: TIMEOUT_MS });
   const marks: Record<string, number> = {};
-  let text = "";
-  vm.on("serial", ({ bytes }) => {
-    // The event comes in the middle of the exit that sent a newline, so the count is that of the instruction.
-    text += Buffer.from(bytes).toString("latin1");
-    if (!text.endsWith("\n")) return;
-    for (const line of text.split("\n")) {
-      const mark = markOf(line.trim());
-      if (mark !== undefined) marks[mark] ??= vm.statistics().instructions;
-    }
-    text = "";
+  const end = await runVirtually(config, input, (line, instructions) => {
+    const mark = markOf(line);
+    if (mark !== undefined) marks[mark] ??= instructions;
   });
-  // Typed before power-on, it arrives at times of the guest's clock alone.
-  if (input !== undefined) vm.serial().write(input);
-  vm.start();
-  const status = await vm.exited;
-  if (status.kind !== "power-off" && status.kind !== "guest-exit") {
-    const why = status.kind === "crashed" ? status.error.message : status.kind;
-    throw new VmError("bad-state", `The guest whose instructions are counted did not end by itself: ${why}.`);
-  }
-  return { ...marks, end: vm.statistics().instructions };
+  return { ...marks, end };
 }

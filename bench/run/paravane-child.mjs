@@ -11,10 +11,13 @@ const vm = await Vm.create({
   onReset: "exit",
 });
 vm.on("serial", ({ bytes }) => process.stdout.write(bytes));
+// Nobody is left to read the console.
+const abandon = () => process.exit(1);
+process.on("disconnect", abandon);
 process.send?.({ kind: "power-on", atMs: performance.timeOrigin + performance.now() });
 vm.start();
 const status = await vm.exited;
-const { instructions, mips } = vm.statistics();
 const error = status.kind === "crashed" ? status.error.message : undefined;
-process.send?.({ kind: "end", status: status.kind, error, instructions, mips });
+process.send?.({ kind: "end", status: status.kind, error });
+process.off("disconnect", abandon);
 process.disconnect?.();

@@ -25,15 +25,15 @@ const emulator = new V86({
   disable_mouse: true,
 });
 
+// Nobody is left to read the console.
+process.on("disconnect", () => process.exit(1));
+
 let line = "";
 emulator.add_listener("serial0-output-byte", (byte) => {
   line += String.fromCharCode(byte);
   if (byte !== 0x0a) return;
   process.stdout.write(line, "latin1");
-  if (LAST_LINE.test(line)) {
-    process.send?.({ kind: "end", status: "power-off", instructions: emulator.get_instruction_counter() });
-    process.exit(0);
-  }
+  if (LAST_LINE.test(line)) process.exit(0);
   line = "";
 });
 emulator.add_listener("emulator-ready", () => {
