@@ -8,17 +8,21 @@ export interface Circumstances {
   readonly command: string;
   readonly commit: string;
   readonly host: { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly system: string };
-  /** Load average of the last minute. Above 0.5 before the first run, other work was going on. */
+  /** Share of all CPUs that other work had in the second before the first run, 0 to 1. */
+  readonly busyBefore: number;
+  /** Load average of the last minute, our own preparations included. */
   readonly loadBefore: number;
   readonly loadAfter: number;
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** The load of a machine with nothing else to do, and a margin. */
-export const IDLE_LOAD = 0.5;
+/** More than this share of the CPUs in use by others makes the numbers worthless. */
+const BUSY = 0.1;
+const LOOK_MS = 1000;
 
 /** Call before the first run; the function it returns closes the record after the last. */
-export function recordCircumstances(command: string, used: readonly Emulator[]): () => Circumstances {
+export async function recordCircumstances(command: string, used: readonly Emulator[]): Promise<() => Circumstances> {
+  const busyBefore = await busyShare();
   const loadBefore = loadavg()[0] as number;
   const date = new Date().toISOString();
   return () => ({
@@ -31,6 +35,7 @@ export function recordCircumstances(command: string, used: readonly Emulator[]):
       memoryGiB: Math.round(totalmem() / 2 ** 30),
       system: `${process.platform} ${process.arch} ${release()}`,
     },
+    busyBefore,
     loadBefore,
     loadAfter: loadavg()[0] as number,
     versions: { node: process.version, ...Object.fromEntries(used.map((e) => [e.title, e.version()])) },
@@ -44,10 +49,22 @@ export function describeCircumstances(c: Circumstances): string {
     `- ${c.date.slice(0, 10)}, commit ${c.commit}, \`${c.command}\``,
     `- ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB, ${host.system}`,
     `- ${versions.join("; ")}`,
-    `- load average before ${c.loadBefore.toFixed(2)}, after ${c.loadAfter.toFixed(2)}`,
+    `- before: CPUs ${(c.busyBefore * 100).toFixed(0)}% in use by others, load average ${c.loadBefore.toFixed(2)}; after: ${c.loadAfter.toFixed(2)}`,
   ];
-  if (c.loadBefore > IDLE_LOAD) rows.push("- **The machine was busy with other work: do not quote these numbers.**");
+  if (c.busyBefore > BUSY) rows.push("- **The machine was busy with other work: do not quote these numbers.**");
   return rows.join("\n");
+}
+
+/** What the CPUs do while we do nothing. */
+async function busyShare(): Promise<number> {
+  const sum = (pick: (times: ReturnType<typeof cpus>[number]["times"]) => number): number =>
+    cpus().reduce((total, { times }) => total + pick(times), 0);
+  const idleBefore = sum(({ idle }) => idle);
+  const allBefore = sum(({ idle, user, sys, irq, nice }) => idle + user + sys + irq + nice);
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  const idle = sum((times) => times.idle) - idleBefore;
+  const all = sum((times) => times.idle + times.user + times.sys + times.irq + times.nice) - allBefore;
+  return all > 0 ? Math.max(0, 1 - idle / all) : 0;
 }
 
 function commit(): string {
