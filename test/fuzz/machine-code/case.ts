@@ -232,7 +232,7 @@ const hex = (n: number): string => `0x${(n >>> 0).toString(16)}`;
 const describe = (run: Run): string => `exit ${run.end} after ${run.retired} instructions, exits ${run.trace}`;
 
 /** The next instruction's place and bytes, for reports. */
-function where(m: FuzzMachine): string {
+export function where(m: FuzzMachine): string {
   const linear = (m.get(L.EIP) + m.get(L.SEG + L.SEG_CS * L.SEG_STRIDE + L.SEG_BASE)) >>> 0;
   const gpa = Number(m.core.translateGva(m.vcpu, linear));
   const slot = m.slots.find((s) => gpa >= s.gpa && gpa < s.gpa + s.size);
