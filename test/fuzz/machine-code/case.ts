@@ -4,7 +4,7 @@ import { Exit } from "../../../spec/exits.ts";
 import * as L from "../../../spec/layout.ts";
 import { CR0_PG } from "../../../spec/registers.ts";
 import { Random } from "../../../tools/oracle/random.ts";
-import { FuzzMachine, ROM_GPA } from "./machine.ts";
+import { type FuzzMachine, ROM_GPA, STATE_NAMES } from "./machine.ts";
 import { type Setup, setUp } from "./setup.ts";
 
 export interface Failure {
@@ -25,8 +25,8 @@ export interface Outcome {
   readonly incomparable: boolean;
 }
 
-/** Exits in a row that retire nothing. One instruction may need many: FXSAVE to a device is 128 accesses. */
-const STUCK_EXITS = 2000;
+/** Exits in a row without progress. One instruction may need many: FXSAVE to a device is some 70 accesses. */
+const STUCK_EXITS = 400;
 const MAX_HOST_EXITS = 20_000;
 const NEVER = 1n << 62n;
 
@@ -58,6 +58,7 @@ function run(m: FuzzMachine, seed: number, limit: number, budgets: Budgets, even
   const start = m.retired;
   let exits = 0;
   let idle = 0;
+  let place = 0;
   let hash = 0;
   let last = "";
   while (true) {
@@ -69,7 +70,10 @@ function run(m: FuzzMachine, seed: number, limit: number, budgets: Budgets, even
     const now = m.retired;
     if (now < before) throw new Stop("clock", `RETIRED fell from ${before} to ${now}`);
     if (now - start > limit) throw new Stop("clock", `ran ${now - start} instructions with a budget of ${limit}`);
-    idle = now === before ? idle + 1 : 0;
+    // a repeated string instruction makes progress element by element
+    const at = m.get(L.ECX) ^ Math.imul(m.get(L.ESI), 3) ^ Math.imul(m.get(L.EDI), 5);
+    idle = now === before && at === place ? idle + 1 : 0;
+    place = at;
     if (reason === Exit.Budget) {
       if (now === before) throw new Stop("stuck", "a budget was used up without an instruction");
       if (events && slices.chance(20)) event(m, slices);
@@ -78,7 +82,7 @@ function run(m: FuzzMachine, seed: number, limit: number, budgets: Budgets, even
     exits++;
     hash = (Math.imul(hash, 31) + reason * 65537 + (now - start)) | 0;
     last = `${reason}`;
-    if (idle > STUCK_EXITS) throw new Stop("stuck", `${idle} exits (the last: ${reason}) without an instruction retired`);
+    if (idle > STUCK_EXITS) throw new Stop("stuck", `${idle} exits (the last: ${reason}) without an instruction retired at ${where(m)}`);
     if (!answer(m, host, reason)) return { end: last, trace: `${exits}:${hash}`, exits, retired: now - start };
     if (exits > MAX_HOST_EXITS) break;
   }
@@ -123,8 +127,12 @@ function answer(m: FuzzMachine, r: Random, reason: Exit): boolean {
     case Exit.Hypercall:
       data();
       return true;
-    case Exit.MmioWrite:
     case Exit.Ferr:
+      // as the chipset: IRQ 13, and IGNNE# as if a handler had written port F0h; without one the FPU waits for ever
+      m.core.setIrqLine(13, 1);
+      if (r.chance(50)) m.set(L.FPU_FERR, m.get(L.FPU_FERR) | L.FERR_IGNNE);
+      return true;
+    case Exit.MmioWrite:
     case Exit.Deadline:
       return true;
     case Exit.MsrRead:
@@ -193,12 +201,10 @@ export function runCase(m: FuzzMachine, seed: number, limit?: number): Outcome {
       if (incomparable) return;
       if (other.end !== large.end || other.trace !== large.trace || other.retired !== large.retired)
         throw new Stop("differs", `${how} ended with ${describe(other)}, large slices with ${describe(large)}`);
-      const found = [...m.state()].filter(([name, value]) => state.get(name) !== value);
-      if (found.length > 0)
-        throw new Stop(
-          "differs",
-          `${how}: ${found.slice(0, 6).map(([name, value]) => `${name} ${hex(value)} (large slices: ${hex(state.get(name) ?? 0)})`).join(", ")}`,
-        );
+      const found: string[] = [];
+      for (const [i, value] of m.state().entries())
+        if (value !== state[i]) found.push(`${STATE_NAMES[i]} ${hex(value)} (large slices: ${hex(state[i] ?? 0)})`);
+      if (found.length > 0) throw new Stop("differs", `${how}: ${found.slice(0, 8).join(", ")}`);
       const gpa = m.memoryDiffers(memory);
       if (gpa !== undefined) throw new Stop("differs", `${how}: memory at ${hex(gpa)}`);
     };
@@ -224,3 +230,12 @@ export function runCase(m: FuzzMachine, seed: number, limit?: number): Outcome {
 
 const hex = (n: number): string => `0x${(n >>> 0).toString(16)}`;
 const describe = (run: Run): string => `exit ${run.end} after ${run.retired} instructions, exits ${run.trace}`;
+
+/** The next instruction's place and bytes, for reports. */
+export function where(m: FuzzMachine): string {
+  const linear = (m.get(L.EIP) + m.get(L.SEG + L.SEG_CS * L.SEG_STRIDE + L.SEG_BASE)) >>> 0;
+  const gpa = Number(m.core.translateGva(m.vcpu, linear));
+  const slot = m.slots.find((s) => gpa >= s.gpa && gpa < s.gpa + s.size);
+  const at = slot ? gpa - slot.gpa + slot.host : 0;
+  return `${hex(linear)}: ${slot ? m.bytes.subarray(at, at + 15).toString("hex") : "no memory"}`;
+}

@@ -3,7 +3,6 @@
 // memory, so that one byte too far is a trap.
 import { readFileSync } from "node:fs";
 import * as L from "../../../spec/layout.ts";
-import { FLAGS_ARITH } from "../../../spec/registers.ts";
 import { buildCpuid, installCpuModel } from "../../../src/vcpu/cpu-model.ts";
 import { readEflags, writeEflags } from "../../../src/vcpu/eflags.ts";
 import type { Core } from "../../../src/vmm/core.ts";
@@ -252,8 +251,9 @@ export class FuzzMachine {
       return undefined;
     };
     for (const table of tables) {
-      for (let e = table; e < table + L.TLB_SIZE; e += L.TLB_STRIDE) {
-        if (word(e) & word(e + 4) & word(e + 8) & 1) continue;
+      for (let w = table >>> 2; w < (table + L.TLB_SIZE) >>> 2; w += L.TLB_STRIDE / 4) {
+        if ((u32[w] as number) & (u32[w + 1] as number) & (u32[w + 2] as number) & 1) continue;
+        const e = w * 4;
         const wrong = check(e, table === tables[0] ? "user TLB" : "supervisor TLB", true);
         if (wrong) return wrong;
       }
@@ -269,7 +269,7 @@ export class FuzzMachine {
     }
     for (let i = 0; i < L.BLOCK_MAP_ENTRIES; i++) {
       let n = 0;
-      for (let b = word(this.#blockMap + i * 4); b !== 0; b = word(b + L.BLOCK_NEXT_HASH)) {
+      for (let b = u32[(this.#blockMap >>> 2) + i] as number; b !== 0; b = word(b + L.BLOCK_NEXT_HASH)) {
         if (!inArena(b)) return `block map bucket ${i} leads to 0x${b.toString(16)}`;
         if (++n > 100_000) return `block map bucket ${i} is a ring`;
         const address = word(b + L.BLOCK_ADDR);
@@ -279,21 +279,11 @@ export class FuzzMachine {
     return undefined;
   }
 
-  /** Everything architectural, by name: two runs that end alike did the same. */
-  state(): Map<string, number> {
-    const state = new Map<string, number>();
-    for (const [i, name] of ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"].entries())
-      state.set(name, this.get(L.GPR + i * L.GPR_STRIDE));
-    state.set("eip", this.get(L.EIP));
-    state.set("eflags", this.eflags & ~0);
-    for (const [name, offset] of FIELDS) state.set(name, this.get(offset));
-    for (let i = 0; i < 8; i++)
-      for (const [name, field] of SEGMENT_FIELDS)
-        state.set(`${SEGMENTS[i]}.${name}`, this.get(L.SEG + i * L.SEG_STRIDE + field));
-    for (const [name, start, end] of RANGES)
-      for (let o = start; o < end; o += 4) state.set(`${name}+0x${(o - start).toString(16)}`, this.get(o));
-    for (let o = 0; o < L.CHIPSET_SIZE; o += 4)
-      state.set(`chipset+0x${o.toString(16)}`, this.u32[(L.CHIPSET_BASE + o) >>> 2] as number);
+  /** Everything architectural, in the order of STATE_NAMES: two runs that end alike did the same. */
+  state(): Uint32Array {
+    const state = new Uint32Array(STATE_OFFSETS.length + 1);
+    for (let i = 0; i < STATE_OFFSETS.length; i++) state[i] = this.u32[(STATE_OFFSETS[i] as number) >>> 2] as number;
+    state[STATE_OFFSETS.length] = this.eflags;
     return state;
   }
 
@@ -313,8 +303,6 @@ export class FuzzMachine {
     return undefined;
   }
 }
-
-export const ARITHMETIC_FLAGS = FLAGS_ARITH;
 
 /** Header fields that the guest has no way to change. */
 const HEADER_CONSTANTS = [
@@ -384,3 +372,21 @@ const RANGES: readonly (readonly [string, number, number])[] = [
   ["xmm", L.XMM, L.XMM + 128],
   ["apic", L.LAPIC, L.LAPIC_PRIVATE + 0x200],
 ];
+
+function stateFields(): [string, number][] {
+  const fields: [string, number][] = [];
+  const add = (name: string, offset: number): number => fields.push([name, L.VCPU_BASE + offset]);
+  for (const [i, name] of ["eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"].entries()) add(name, L.GPR + i * 8);
+  add("eip", L.EIP);
+  for (const [name, offset] of FIELDS) add(name, offset);
+  for (let i = 0; i < 8; i++)
+    for (const [name, field] of SEGMENT_FIELDS) add(`${SEGMENTS[i]}.${name}`, L.SEG + i * L.SEG_STRIDE + field);
+  for (const [name, start, end] of RANGES)
+    for (let o = start; o < end; o += 4) add(`${name}+0x${(o - start).toString(16)}`, o);
+  for (let o = 0; o < L.CHIPSET_SIZE; o += 4) fields.push([`chipset+0x${o.toString(16)}`, L.CHIPSET_BASE + o]);
+  for (let o = L.VM_CLOCK_NS; o < L.VM_CLOCK_NS + 16; o += 4) fields.push([`clock+0x${o.toString(16)}`, L.VM_BASE + o]);
+  return fields;
+}
+const STATE = stateFields();
+const STATE_OFFSETS = STATE.map(([, offset]) => offset);
+export const STATE_NAMES: readonly string[] = [...STATE.map(([name]) => name), "eflags"];
