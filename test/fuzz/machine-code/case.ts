@@ -82,7 +82,8 @@ function run(m: FuzzMachine, seed: number, limit: number, budgets: Budgets, even
     exits++;
     hash = (Math.imul(hash, 31) + reason * 65537 + (now - start)) | 0;
     last = `${reason}`;
-    if (idle > STUCK_EXITS) throw new Stop("stuck", `${idle} exits (the last: ${reason}) without an instruction retired at ${where(m)}`);
+    if (idle > STUCK_EXITS)
+      throw new Stop("stuck", `${idle} exits (the last: ${reason}) without an instruction retired at ${where(m)}`);
     if (!answer(m, host, reason)) return { end: last, trace: `${exits}:${hash}`, exits, retired: now - start };
     if (exits > MAX_HOST_EXITS) break;
   }
