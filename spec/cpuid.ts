@@ -21,7 +21,8 @@ const f = (
   register: CpuidRegister,
   bit: number,
   needs?: readonly string[],
-): FeatureBit => (needs === undefined ? { name, feature, leaf, register, bit } : { name, feature, leaf, register, bit, needs });
+): FeatureBit =>
+  needs === undefined ? { name, feature, leaf, register, bit } : { name, feature, leaf, register, bit, needs };
 
 /** Every feature that the core implements. What is not here cannot be switched on. */
 export const FEATURE_BITS: readonly FeatureBit[] = [
@@ -50,6 +51,8 @@ export const FEATURE_BITS: readonly FeatureBit[] = [
   f("sse3", Feature.Sse3, 1, "ecx", 0, ["sse2"]),
   f("monitor", Feature.Monitor, 1, "ecx", 3),
   f("ssse3", Feature.Ssse3, 1, "ecx", 9, ["sse3"]),
+  f("sse4.1", Feature.Sse41, 1, "ecx", 19, ["ssse3"]),
+  f("sse4.2", Feature.Sse42, 1, "ecx", 20, ["sse4.1"]),
   f("movbe", Feature.Movbe, 1, "ecx", 22),
   f("popcnt", Feature.Popcnt, 1, "ecx", 23),
   f("tsc-deadline", Feature.TscDeadline, 1, "ecx", 24, ["apic", "tsc"]),
@@ -94,8 +97,26 @@ export interface CpuModelSpec {
 }
 
 const PENTIUM3 = [
-  "fpu", "vme", "de", "pse", "tsc", "msr", "pae", "mce", "cx8", "apic", "sep", "mtrr", "pge", "mca", "cmov", "pat", "pse36", "mmx",
-  "fxsr", "sse",
+  "fpu",
+  "vme",
+  "de",
+  "pse",
+  "tsc",
+  "msr",
+  "pae",
+  "mce",
+  "cx8",
+  "apic",
+  "sep",
+  "mtrr",
+  "pge",
+  "mca",
+  "cmov",
+  "pat",
+  "pse36",
+  "mmx",
+  "fxsr",
+  "sse",
 ] as const;
 const CORE2 = [...PENTIUM3, "clflush", "sse2", "sse3", "ssse3", "nx"] as const;
 const CORE_CACHES: readonly CpuCache[] = [
@@ -105,8 +126,9 @@ const CORE_CACHES: readonly CpuCache[] = [
 ];
 
 /**
- * The models. `max` is everything that the core implements. It signs as family 6 model 28 (Bonnell): an in-order
- * processor with MOVBE and SSSE3 but without SSE4, on which kernels rightly leave out mitigations of speculation.
+ * The models. `max` is everything that the core implements and that costs guests nothing: `+smap` is for who wants it,
+ * because the supervisor's accesses to user pages then miss the TLB. It signs as family 6 model 28 (Bonnell): an in-order
+ * processor, on which kernels rightly leave out mitigations of speculation.
  */
 export const CPU_MODELS: readonly CpuModelSpec[] = [
   {
@@ -147,7 +169,18 @@ export const CPU_MODELS: readonly CpuModelSpec[] = [
     cacheDescriptors: [0x05b0b101, 0x005657f0, 0, 0x2cb43049],
     caches: CORE_CACHES,
     features: [
-      ...CORE2, "popcnt", "movbe", "tsc-deadline", "rdtscp", "smep", "smap", "umip", "erms", "arat", "invtsc",
+      ...CORE2,
+      "sse4.1",
+      "sse4.2",
+      "popcnt",
+      "movbe",
+      "tsc-deadline",
+      "rdtscp",
+      "smep",
+      "umip",
+      "erms",
+      "arat",
+      "invtsc",
     ],
   },
 ];

@@ -149,6 +149,7 @@ export const SEGA_READ = 1;
 export const SEGA_WRITE = 2;
 export const SEGA_FLAT = 4; // base 0, limit 4 GiB - 1, readable and writable (data) or readable (code)
 export const SEGA_EXPAND_DOWN = 8;
+export const SEGA_OPEN = 16; // any base, limit 4 GiB - 1, readable and writable data
 
 /** Decode mode bits. A block is decoded for one combination. */
 export const MODE_CS32 = 1; // CS.D
@@ -157,6 +158,8 @@ export const MODE_FLAT_DATA = 4; // DS, ES and SS are flat
 export const MODE_FLAT_CODE = 8; // CS is flat
 export const MODE_PROTECTED = 16; // CR0.PE and not EFLAGS.VM
 export const MODE_USER = 32; // CPL 3
+export const MODE_FS_OPEN = 64; // FS has SEGA_OPEN: no limit to check, only a base to add
+export const MODE_GS_OPEN = 128;
 
 export const GDTR_BASE = 0x200;
 export const GDTR_LIMIT = 0x204;
@@ -251,10 +254,9 @@ export const EXIT_ARGS = 0x650; // 4 u64
 /** Accesses of the current instruction that the host has already completed; see assembly/cpu/replay.ts. */
 export const REPLAY_COUNT = 0x680; // u32 entries filled
 export const REPLAY_NEXT = 0x684; // u32 entries consumed in this execution of the instruction
-export const REPLAY_LOG = 0x5600; // REPLAY_MAX entries
+export const REPLAY_LOG = 0xf000; // REPLAY_MAX entries: FXSAVE to a device makes 128 accesses
 export const REPLAY_STRIDE = 16; // u32 address, u32 kind and size, u64 value
-/** More than any instruction can need: FXSAVE of 512 bytes, ENTER of 31 levels or a task switch to device memory. */
-export const REPLAY_MAX = 160;
+export const REPLAY_MAX = 256;
 
 /** Counters, u64 each: COUNT_*. */
 export const COUNTERS = 0x800;
@@ -377,6 +379,8 @@ export const EA_SEG = 0x1c;
 export const EA_INDEX = 0x20; // has an index register
 export const EA_ADDR16 = 0x40; // wraps at 64 KiB
 export const EA_CHECKED = 0x80; // segment is not known to be flat: base, limit and rights apply
+/** The same bit in a specialised operation: FS or GS is open, only its base applies. */
+export const EA_BASED = 0x80;
 
 export const PFX_OP16 = 1; // 16-bit operand size (after CS.D and 66h)
 export const PFX_REP = 2; // F3

@@ -3,7 +3,9 @@ import { conditionCode, FUSED, PAIRS } from "../spec/opcodes/fused.ts";
 import { writeGenerated } from "./generated.ts";
 
 const cases = FUSED.map(({ first, conditions }) => {
-  const inner = conditions.map((c) => `        case ${conditionCode(c)}: fused = Op.H_${first}_J${c}; break;`).join("\n");
+  const inner = conditions
+    .map((c) => `        case ${conditionCode(c)}: fused = Op.H_${first}_J${c}; break;`)
+    .join("\n");
   return `    case Op.H_${first}:\n      switch (cc) {\n${inner}\n        default: break;\n      }\n      break;`;
 }).join("\n");
 

@@ -14,45 +14,54 @@ const EIP_NEXT = "load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(r, REC_END)";
 /** The TLB misses: whoever called the hot loop executes the instruction in its general form. */
 const SLOW = "store<u32>(vcpu, r, CUR_REC); return HOT_SLOW;";
 
-/** Address of the memory operand in `a`. Specialised operations have flat segments and 32-bit addresses only. */
+/**
+ * Address of the memory operand in `a`, and in `c` where the base register's last page is kept. Specialised operations
+ * have 32-bit addresses in flat segments, or in FS and GS without a limit.
+ */
 const ea = `
-        let a = load<u32>(${E}) + load<u32>(r, REC_DISP);
-        const k = <u32>load<u8>(r, REC_EA);
-        if (k != 0) a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);`;
-
-/** Loads type \`t\` at \`a\` into \`v\`. */
-const read = (t: string, size: number): string => `
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + ${size - 1}) & ~0xfff) != load<u32>(e, TLB_READ)) { ${SLOW} }
-        const v = <u32>load<${t}>(<i32>(a + load<u32>(e, TLB_DELTA)));`;
-
-/** Stores \`value\` at \`a\`. */
-const write = (t: string, size: number, value: string): string => `
-        const ew = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + ${size - 1}) & ~0xfff) != load<u32>(ew, TLB_WRITE)) { ${SLOW} }
-        store<${t}>(<i32>(a + load<u32>(ew, TLB_DELTA)), <${t}>(${value}));`;
-
-/** Address and base-cache entry of a plain operand: base + displacement in a flat segment. */
-const plain = `const base = <i32>load<u8>(r, REC_BASE);
-        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
-        const page = (a + 3) & ~0xfff;`;
-/** The base register's page did not match: look into the TLB, and remember its entry. */
-const remember = (tag: string): string => `const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
+        let a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
+        const k = <u32>load<u8>(r, REC_EA);
+        if (k != 0) {
+          a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
+          if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
+        }`;
+/** The same for base + displacement, and for that plus an index. */
+const plain = `
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);`;
+const indexed = `
+        const base = <i32>load<u8>(r, REC_BASE);
+        const c = vcpu + (base << 1);
+        const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
+/** The same for an address that an expression gives and that goes with one register. */
+const through = (register: string, address: string): string => `
+        const a = ${address};
+        const c = vcpu + (${register} << 1);`;
+
+/**
+ * Makes sure that \`c\` holds the page of \`size\` bytes at \`a\`, for reading or writing by \`tag\`: where the base register's last
+ * page is another one, from the TLB. The first comparison keeps the low bits of the address: only an aligned access cannot leave
+ * its page, and a cached page is also compared with addresses just below it, which the hash keeps apart in the TLB.
+ */
+const inPage = (size: number, tag: string): string => `
+        if ((a & ~0x${(0x1000 - size).toString(16)}) != load<u32>(c, BASE_CACHE + ${tag})) {
+          const page = ${size === 1 ? "a" : `(a + ${size - 1})`} & ~0xfff;
+          const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, ${tag})) { ${SLOW} }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
           store<u32>(c, load<u32>(e, TLB_WRITE), BASE_CACHE + TLB_WRITE);
-          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);`;
-const plainLoad = `
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
-          ${remember("TLB_READ")}
-        }
-        const v = load<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)));`;
-const plainStore = (value: string): string => `
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
-          ${remember("TLB_WRITE")}
-        }
-        store<u32>(<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA)), ${value});`;
+          store<u32>(c, load<u32>(e, TLB_DELTA), BASE_CACHE + TLB_DELTA);
+        }`;
+const HOST = "<i32>(a + load<u32>(c, BASE_CACHE + TLB_DELTA))";
+/** Loads type \`t\` at \`a\` into \`v\`. */
+const read = (t: string, size: number): string => `${inPage(size, "TLB_READ")}
+        const v = <u32>load<${t}>(${HOST});`;
+/** Stores \`value\` at \`a\`. */
+const write = (t: string, size: number, value: string): string => `${inPage(size, "TLB_WRITE")}
+        store<${t}>(${HOST}, <${t}>(${value}));`;
 
 const cases: string[] = [];
 const bodies = new Map<string, string>();
@@ -87,10 +96,8 @@ for (const name of ALU) {
       }
       put(
         `H_${name}_${form}`,
-        `${ea}
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + ${size - 1}) & ~0xfff) != load<u32>(e, TLB_WRITE)) { ${SLOW} }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+        `${ea}${inPage(size, "TLB_WRITE")}
+        const h = ${HOST};
         store<${t}>(h, <${t}>${op(`<u32>load<${t}>(h)`, operand)});
         ${NEXT}`,
       );
@@ -111,11 +118,10 @@ for (const { t, s, size } of types) {
   put(`H_MOV_MR${s}`, `${ea}${write(t, size, g)}\n        ${NEXT}`);
   if (size === 4) {
     // the commonest operations of compiled code, without a look at the operand's form
-    put("H_MOV_RB32", `${plain}${plainLoad}\n        store<u32>(${G}, v); ${NEXT}`);
-    const x = `const a = load<u32>(${E}) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));`;
-    put("H_MOV_RX32", `${x}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
-    put("H_MOV_XR32", `${x}${write(t, size, g)}\n        ${NEXT}`);
-    put("H_MOV_BR32", `${plain}${plainStore(g)}\n        ${NEXT}`);
+    put("H_MOV_RB32", `${plain}${read("u32", 4)}\n        store<u32>(${G}, v); ${NEXT}`);
+    put("H_MOV_RX32", `${indexed}${read(t, size)}\n        store<${t}>(${G}, <${t}>v); ${NEXT}`);
+    put("H_MOV_XR32", `${indexed}${write(t, size, g)}\n        ${NEXT}`);
+    put("H_MOV_BR32", `${plain}${write("u32", 4, g)}\n        ${NEXT}`);
   }
   put(`H_MOV_MI${s}`, `${ea}${write(t, size, imm)}\n        ${NEXT}`);
 }
@@ -146,10 +152,8 @@ for (const name of ["INC", "DEC"] as const) {
   put(`H_${name}_R32`, `store<u32>(${E}, Alu.${f}<u32>(vcpu, load<u32>(${E}))); ${NEXT}`);
   put(
     `H_${name}_M32`,
-    `${ea}
-        const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
-        if (((a + 3) & ~0xfff) != load<u32>(e, TLB_WRITE)) { ${SLOW} }
-        const h = <i32>(a + load<u32>(e, TLB_DELTA));
+    `${ea}${inPage(4, "TLB_WRITE")}
+        const h = ${HOST};
         store<u32>(h, Alu.${f}<u32>(vcpu, load<u32>(h)));
         ${NEXT}`,
   );
@@ -200,12 +204,9 @@ put("H_CDQ", `store<i32>(vcpu, load<i32>(vcpu, EAX) >> 31, EDX); ${NEXT}`);
 put("H_NOP", NEXT);
 
 // stack: flat 32-bit SS
-const through = (register: string, a: string): string => `const a = ${a};
-        const c = vcpu + (${register} << 1);
-        const page = (a + 3) & ~0xfff;`;
-const push = (value: string): string => `${through("ESP", "load<u32>(vcpu, ESP) - 4")}${plainStore(value)}
+const push = (value: string): string => `${through("ESP", "load<u32>(vcpu, ESP) - 4")}${write("u32", 4, value)}
         store<u32>(vcpu, a, ESP);`;
-const popFrom = (register: string): string => `${through(register, `load<u32>(vcpu, ${register})`)}${plainLoad}`;
+const popFrom = (register: string): string => `${through(register, `load<u32>(vcpu, ${register})`)}${read("u32", 4)}`;
 put("H_PUSH_R32", `${push(`load<u32>(${G})`)} ${NEXT}`);
 put("H_PUSH_I32", `${push(IMM)} ${NEXT}`);
 put(
@@ -294,20 +295,63 @@ const fusedTest: Record<string, (a: string, b: string) => string> = {
   LE: (a, b) => `<i32>${a} <= <i32>${b}`,
   NLE: (a, b) => `<i32>${a} > <i32>${b}`,
 };
-const testTest: Record<string, string> = { Z: "x == 0", NZ: "x != 0", S: "<i32>x < 0", NS: "<i32>x >= 0", LE: "<i32>x <= 0", NLE: "<i32>x > 0" };
+const testTest: Record<string, string> = {
+  Z: "x == 0",
+  NZ: "x != 0",
+  S: "<i32>x < 0",
+  NS: "<i32>x >= 0",
+  LE: "<i32>x <= 0",
+  NLE: "<i32>x > 0",
+};
 const jump = (test: string): string => `r += REC_STRIDE; if (${test}) { ${TAKEN} } else { ${FALLS} } break;`;
 const sources: Record<string, { load: string; flags: string; t: string }> = {
-  CMP_RR32: { load: `const a = load<u32>(${G}); const b = load<u32>(${E});`, flags: "Alu.sub<u32>(vcpu, a, b);", t: "cmp" },
+  CMP_RR32: {
+    load: `const a = load<u32>(${G}); const b = load<u32>(${E});`,
+    flags: "Alu.sub<u32>(vcpu, a, b);",
+    t: "cmp",
+  },
   CMP_RI32: { load: `const a = load<u32>(${G}); const b = ${IMM};`, flags: "Alu.sub<u32>(vcpu, a, b);", t: "cmp" },
-  CMP_RI8: { load: `const a = <u32>load<u8>(${G}); const b = <u32>load<u8>(r, REC_IMM);`, flags: "Alu.sub<u8>(vcpu, a, b);", t: "cmp" },
-  CMP_RM32: { load: `${ea}${read("u32", 4)}\n        const x = load<u32>(${G});`, flags: "Alu.sub<u32>(vcpu, x, v);", t: "cmpx" },
-  CMP_MI32: { load: `${ea}${read("u32", 4)}\n        const x = ${IMM};`, flags: "Alu.sub<u32>(vcpu, v, x);", t: "cmpvx" },
+  CMP_RI8: {
+    load: `const a = <u32>load<u8>(${G}); const b = <u32>load<u8>(r, REC_IMM);`,
+    flags: "Alu.sub<u8>(vcpu, a, b);",
+    t: "cmp",
+  },
+  CMP_RM32: {
+    load: `${ea}${read("u32", 4)}\n        const x = load<u32>(${G});`,
+    flags: "Alu.sub<u32>(vcpu, x, v);",
+    t: "cmpx",
+  },
+  CMP_MI32: {
+    load: `${ea}${read("u32", 4)}\n        const x = ${IMM};`,
+    flags: "Alu.sub<u32>(vcpu, v, x);",
+    t: "cmpvx",
+  },
   TEST_RR32: { load: `const x = load<u32>(${G}) & load<u32>(${E});`, flags: "Flags.logic<u32>(vcpu, x);", t: "test" },
-  TEST_RI8: { load: `const x = <u32>load<u8>(${G}) & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
-  TEST_MI8: { load: `${ea}${read("u8", 1)}\n        const x = v & <u32>load<u8>(r, REC_IMM);`, flags: "Flags.logic<u8>(vcpu, x);", t: "test" },
-  ADD_RI32: { load: `const x = load<u32>(${G}) + ${IMM};`, flags: `Alu.add<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`, t: "test" },
-  SUB_RI32: { load: `const x = load<u32>(${G}) - ${IMM};`, flags: `Alu.sub<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`, t: "test" },
-  DEC_R32: { load: `const x = load<u32>(${E}) - 1;`, flags: `Alu.dec<u32>(vcpu, load<u32>(${E})); store<u32>(${E}, x);`, t: "test" },
+  TEST_RI8: {
+    load: `const x = <u32>load<u8>(${G}) & <u32>load<u8>(r, REC_IMM);`,
+    flags: "Flags.logic<u8>(vcpu, x);",
+    t: "test",
+  },
+  TEST_MI8: {
+    load: `${ea}${read("u8", 1)}\n        const x = v & <u32>load<u8>(r, REC_IMM);`,
+    flags: "Flags.logic<u8>(vcpu, x);",
+    t: "test",
+  },
+  ADD_RI32: {
+    load: `const x = load<u32>(${G}) + ${IMM};`,
+    flags: `Alu.add<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`,
+    t: "test",
+  },
+  SUB_RI32: {
+    load: `const x = load<u32>(${G}) - ${IMM};`,
+    flags: `Alu.sub<u32>(vcpu, load<u32>(${G}), ${IMM}); store<u32>(${G}, x);`,
+    t: "test",
+  },
+  DEC_R32: {
+    load: `const x = load<u32>(${E}) - 1;`,
+    flags: `Alu.dec<u32>(vcpu, load<u32>(${E})); store<u32>(${E}, x);`,
+    t: "test",
+  },
 };
 for (const { first, conditions } of FUSED) {
   const s = sources[first];
@@ -315,7 +359,8 @@ for (const { first, conditions } of FUSED) {
   for (const cc of conditions) {
     const operands: Record<string, [string, string]> = { cmp: ["a", "b"], cmpx: ["x", "v"], cmpvx: ["v", "x"] };
     const pair = operands[s.t];
-    const test = pair === undefined ? (testTest[cc] as string) : (fusedTest[cc] as (a: string, b: string) => string)(...pair);
+    const test =
+      pair === undefined ? (testTest[cc] as string) : (fusedTest[cc] as (a: string, b: string) => string)(...pair);
     put(`H_${first}_J${cc}`, `${s.load} ${s.flags} ${jump(test)}`);
   }
 }
@@ -323,9 +368,28 @@ for (const { first, conditions } of FUSED) {
 for (const [first, second] of PAIRS) {
   const one = bodies.get(`H_${first}`);
   const two = bodies.get(`H_${second}`);
-  if (one === undefined || two === undefined || !one.endsWith(NEXT)) throw new Error(`cannot pair ${first} and ${second}`);
+  if (one === undefined || two === undefined || !one.endsWith(NEXT))
+    throw new Error(`cannot pair ${first} and ${second}`);
   const plain = one.slice(0, -NEXT.length);
-  put(`H2_${first}_${second}`, `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`);
+  put(
+    `H2_${first}_${second}`,
+    `{\n        ${plain}\n        }\n        r += REC_STRIDE;\n        {\n        ${two}\n        }`,
+  );
+}
+// the commonest conditions: carry and zero, and their opposites
+for (const [name, bit] of [
+  ["C", "(load<u32>(vcpu, FLAG_AUX) >> 31)"],
+  ["Z", "<u32>(load<u32>(vcpu, FLAG_RES) == 0)"],
+] as const) {
+  const test = `(${bit} ^ (${IMM} & 1))`;
+  put(`H_SET${name}_R8`, `store<u8>(${G}, <u8>${test}); ${NEXT}`);
+  put(`H_CMOV${name}_RR32`, `if (${test} != 0) store<u32>(${G}, load<u32>(${E})); ${NEXT}`);
+  put(
+    `H_CMOV${name}_RM32`,
+    `{${ea}${read("u32", 4)}
+        if (${test} != 0) store<u32>(${G}, v);
+        } ${NEXT}`,
+  );
 }
 put(
   "H_CMOV_RM32",
@@ -337,8 +401,8 @@ put(
 const file = `// Generated by tools/gen-interpreter.ts: do not edit.
 // The hot loop: executes decoded blocks until a fault, an event, or the end of the budget. See docs/ARCHITECTURE.md.
 import {
-  BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, EA_INDEX, EAX, EBP, ECX, EDX,
-  EIP, ESP, EVENT, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, NEXT_LINK, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, TLB_CURRENT, TLB_DELTA,
+  BASE_CACHE, BLOCK_COUNT, BLOCK_EIP, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_RECORDS, BUDGET_END, CUR_BLOCK, CUR_REC, EA_BASED, EA_INDEX, EA_SEG, EAX, EBP, ECX, EDX,
+  EIP, ESP, EVENT, FLAG_AUX, FLAG_RES, JUMP_CACHE, JUMP_CACHE_ENTRIES, MODE, NEXT_LINK, REC_BASE, REC_DISP, REC_EA, REC_IMM, REC_INDEX, REC_END, REC_OP, REC_REG, REC_STRIDE, RETIRED, SEG, SEG_BASE, TLB_CURRENT, TLB_DELTA,
   TLB_READ, TLB_WRITE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";

@@ -9,12 +9,24 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const TOP_LEVEL_DECORATOR = /^@(inline|unmanaged|global|lazy|external|final|operator|unsafe)\b/m;
 const EXTENSIONS = /\.(ts|mts|js|mjs|json|css|html)$/;
 
-const listed = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], { cwd: root, encoding: "utf8" });
+const listed = spawnSync("git", ["ls-files", "--cached", "--others", "--exclude-standard"], {
+  cwd: root,
+  encoding: "utf8",
+});
 const files = listed.stdout.split("\n").filter((path) => EXTENSIONS.test(path) && parses(path));
 const write = process.argv.includes("--write");
 // Paths that the configuration leaves out are passed over in silence.
-const args = ["check", "--no-errors-on-unmatched", "--diagnostic-level=warn", "--error-on-warnings", "--max-diagnostics=50"];
-const result = spawnSync(join(root, "node_modules/.bin/biome"), [...args, ...(write ? ["--write"] : []), ...files], { cwd: root, stdio: "inherit" });
+const args = [
+  "check",
+  "--no-errors-on-unmatched",
+  "--diagnostic-level=warn",
+  "--error-on-warnings",
+  "--max-diagnostics=50",
+];
+const result = spawnSync(join(root, "node_modules/.bin/biome"), [...args, ...(write ? ["--write"] : []), ...files], {
+  cwd: root,
+  stdio: "inherit",
+});
 process.exitCode = result.status ?? 1;
 
 function parses(path) {

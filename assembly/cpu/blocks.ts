@@ -80,7 +80,7 @@ function decodeInto(vcpu: i32, block: i32, host: u32, room: u32, mode: u32, max:
   store<u64>(block, 0, BLOCK_ZERO);
   store<u64>(block, 0, BLOCK_ZERO + 8);
   while (n < max) {
-    const r = decode(vcpu, rec, <i32>p, end, mode);
+    const r = decode(vcpu, rec, <i32>p, end, mode, false);
     if (r == 0) break;
     const next = p + <u32>(r & 0xff);
     if (next - host > MAX_BYTES) break;

@@ -2,7 +2,7 @@
 // decode mode that follows from them. SDM 3A chapters 3 and 5.
 import {
   ATTR_CODE, ATTR_DB, ATTR_DC, ATTR_PRESENT, ATTR_RW, ATTR_S, ATTR_UNUSABLE, CR0, EFLAGS_SYS, MODE,
-  MODE_CS32, MODE_FLAT_CODE, MODE_FLAT_DATA, MODE_PROTECTED, MODE_SS32, MODE_USER, CPL, SEG, SEG_ACCESS, SEG_ATTR, SEG_BASE, SEG_CS, SEG_DS, SEG_ES,
+  MODE_CS32, MODE_FLAT_CODE, MODE_FLAT_DATA, MODE_PROTECTED, MODE_SS32, MODE_FS_OPEN, MODE_GS_OPEN, MODE_USER, CPL, SEG_FS, SEG_GS, SEGA_OPEN, SEG, SEG_ACCESS, SEG_ATTR, SEG_BASE, SEG_CS, SEG_DS, SEG_ES,
   SEG_LIMIT, SEG_SS, SEG_STRIDE, SEGA_EXPAND_DOWN, SEGA_FLAT, SEGA_READ, SEGA_WRITE,
 } from "../../spec/layout";
 import { CR0_PE, FLAG_VM } from "../../spec/registers";
@@ -27,6 +27,7 @@ export function updateSegment(vcpu: i32, seg: i32): void {
       if (attr & ATTR_RW) access |= SEGA_WRITE;
       if (attr & ATTR_DC) access |= SEGA_EXPAND_DOWN;
     }
+    if (access & SEGA_WRITE && load<u32>(s, SEG_LIMIT) == 0xffffffff && !(access & SEGA_EXPAND_DOWN)) access |= SEGA_OPEN;
     const flatRange = load<u32>(s, SEG_BASE) == 0 && load<u32>(s, SEG_LIMIT) == 0xffffffff && !(access & SEGA_EXPAND_DOWN);
     if (flatRange && (seg == SEG_CS || access & SEGA_WRITE)) access |= SEGA_FLAT;
   }
@@ -48,6 +49,8 @@ export function updateMode(vcpu: i32): void {
   if (load<u32>(segAddress(vcpu, SEG_CS), SEG_ACCESS) & SEGA_FLAT) mode |= MODE_FLAT_CODE;
   if (load<u32>(vcpu, CR0) & CR0_PE && !(load<u32>(vcpu, EFLAGS_SYS) & FLAG_VM)) mode |= MODE_PROTECTED;
   if (load<u32>(vcpu, CPL) == 3) mode |= MODE_USER;
+  if (load<u32>(segAddress(vcpu, SEG_FS), SEG_ACCESS) & SEGA_OPEN) mode |= MODE_FS_OPEN;
+  if (load<u32>(segAddress(vcpu, SEG_GS), SEG_ACCESS) & SEGA_OPEN) mode |= MODE_GS_OPEN;
   store<u32>(vcpu, mode, MODE);
   updateCurrentTlb(vcpu);
 }

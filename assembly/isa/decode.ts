@@ -59,7 +59,7 @@ function decodeMemory(rec: i32, p: i32, end: i32, modrm: u32, addr16: bool, segO
   } else {
     if (mod == 2) dispSize = 4;
     if (rm == 4) {
-      if (p >= end) return 0;
+      if (end - p <= 0) return 0;
       const sib = <u32>load<u8>(p++);
       scale = sib >> 6;
       if (((sib >> 3) & 7) != 4) index = ((sib >> 3) & 7) << 3;
@@ -72,7 +72,7 @@ function decodeMemory(rec: i32, p: i32, end: i32, modrm: u32, addr16: bool, segO
     }
     if (base == ESP || base == EBP) seg = SEG_SS;
   }
-  if (p + dispSize > end) return 0;
+  if (end - p < dispSize) return 0;
   if (dispSize == 1) disp = <u32>(<i32>load<i8>(p));
   else if (dispSize == 2) disp = <u32>(<i32>load<i16>(p));
   else if (dispSize == 4) disp = load<u32>(p);
@@ -107,7 +107,7 @@ function tooLong(rec: i32): i32 {
  * Decodes the instruction at Wasm address `start`, of which bytes up to `end` (exclusive) may be read, into `rec`.
  * `general` keeps the table's general operation. Returns its length, with DECODE_END set when it ends the block, or DECODE_MORE.
  */
-export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, general: bool = false): i32 {
+export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, general: bool): i32 {
   let p = start;
   const last = start + MAX_LENGTH;
   let op16 = (mode & MODE_CS32) == 0;
@@ -120,8 +120,8 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, gen
   store<u64>(rec, 0);
   store<u64>(rec, 0, 8);
   while (true) {
-    if (p >= end) return p - start >= MAX_LENGTH ? tooLong(rec) : DECODE_MORE;
-    if (p >= last) return tooLong(rec);
+    if (end - p <= 0) return p - start >= MAX_LENGTH ? tooLong(rec) : DECODE_MORE;
+    if (last - p <= 0) return tooLong(rec);
     b = <u32>load<u8>(p++);
     if (b == 0x66) { op16 = code32; pfx |= PFX_66; }
     else if (b == 0x67) { addr16 = code32; }
@@ -140,12 +140,12 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, gen
   if (b != 0x0f) {
     e = load<u32>(PRIMARY + <i32>(b << 2));
   } else {
-    if (p >= end) return DECODE_MORE;
+    if (end - p <= 0) return DECODE_MORE;
     b = <u32>load<u8>(p++);
     let map = 0;
     if (b == 0x38 || b == 0x3a) {
       map = b == 0x38 ? 1 : 2;
-      if (p >= end) return DECODE_MORE;
+      if (end - p <= 0) return DECODE_MORE;
       b = <u32>load<u8>(p++);
     }
     e = load<u32>(PRIMARY + ((256 + (map * 4 + column) * 256 + <i32>b) << 2));
@@ -157,7 +157,7 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, gen
   let modrm: u32 = 0;
   let memory = false;
   if (e & ATTR_MODRM) {
-    if (p >= end) return DECODE_MORE;
+    if (end - p <= 0) return DECODE_MORE;
     modrm = <u32>load<u8>(p++);
     while (e & ATTR_GROUP) {
       const g = <i32>(e & ATTR_OP_MASK) << 6;
@@ -275,7 +275,7 @@ export function decode(vcpu: i32, rec: i32, start: i32, end: i32, mode: u32, gen
     default:
       break;
   }
-  if (p > last) return tooLong(rec);
+  if (last - p < 0) return tooLong(rec);
   const length = p - start;
   store<u16>(rec, op, REC_OP);
   store<u8>(rec, pfx, REC_PFX);

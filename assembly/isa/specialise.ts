@@ -3,7 +3,7 @@
 import { Op } from "../../spec/op.gen";
 import {
   EAX, MODE_FLAT_CODE, MODE_FLAT_DATA, MODE_SS32, PFX_ADDR16, PFX_LOCK, PFX_OP16, PFX_REG, REC_BASE, REC_IMM, REC_OP, REC_PFX, REC_REG,
-  EA_ADDR16, EA_CHECKED, REC_EA,
+  EA_ADDR16, EA_CHECKED, EA_SEG, EA_SEG_SHIFT, MODE_FS_OPEN, MODE_GS_OPEN, REC_EA, SEG_FS, SEG_GS,
 } from "../../spec/layout";
 
 const ALU_FORMS = 6; // EG8 EGV GE8 GEV EI8 EIV
@@ -25,6 +25,20 @@ function memoryForm(rec: i32, plain: u32, indexed: u32, other: u32): u32 {
   const ea = <u32>load<u8>(rec, REC_EA);
   if (ea == 0) return plain;
   return ea & (EA_CHECKED | EA_ADDR16) ? other : indexed;
+}
+
+/** True where the operand's segment needs no check. */
+function addressIsPlain(ea: u32, mode: u32): bool {
+  if (ea & EA_ADDR16) return false;
+  if (!(ea & EA_CHECKED)) return true;
+  const seg = (ea & EA_SEG) >> EA_SEG_SHIFT;
+  return (seg == SEG_FS && (mode & MODE_FS_OPEN) != 0) || (seg == SEG_GS && (mode & MODE_GS_OPEN) != 0);
+}
+
+/** Chooses by condition: carry, zero, any other. */
+function byCondition(opcode: u32, carry: u32, zero: u32, other: u32): u32 {
+  const pair = (opcode & 15) >> 1;
+  return pair == 1 ? carry : pair == 2 ? zero : other;
 }
 
 function specialiseAlu(rec: i32, op: u32, reg: bool, op16: bool): void {
@@ -57,8 +71,8 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32, memory: bo
   const pfx = <u32>load<u8>(rec, REC_PFX);
   if (pfx & PFX_LOCK) return;
   const reg = (pfx & PFX_REG) != 0;
-  // the hot loop knows flat segments and 32-bit addresses only
-  if (memory && op != Op.LEA && load<u8>(rec, REC_EA) & (EA_CHECKED | EA_ADDR16)) return;
+  // the hot loop knows flat segments, open FS and GS, and 32-bit addresses only
+  if (memory && op != Op.LEA && !addressIsPlain(<u32>load<u8>(rec, REC_EA), mode)) return;
   const op16 = (pfx & PFX_OP16) != 0;
   if (op >= <u32>Op.ADD_EG8 && op < <u32>Op.ADD_EG8 + 8 * ALU_FORMS) {
     specialiseAlu(rec, op, reg, op16);
@@ -80,7 +94,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32, memory: bo
       set(rec, reg ? Op.H_MOV_RI8 : Op.H_MOV_MI8);
       return;
     case Op.SETCC:
-      if (reg) { store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG); set(rec, Op.H_SET_R8); }
+      if (reg) { store<u8>(rec, load<u8>(rec, REC_BASE), REC_REG); set(rec, byCondition(opcode, Op.H_SETC_R8, Op.H_SETZ_R8, Op.H_SET_R8)); }
       return;
     case Op.NOP: set(rec, Op.H_NOP); return;
     case Op.JCC:
@@ -141,7 +155,7 @@ export function specialise(rec: i32, op: u32, mode: u32, opcode: u32, memory: bo
     case Op.SHL_ECV: if (reg) set(rec, Op.H_SHL_RC32); break;
     case Op.SHR_ECV: if (reg) set(rec, Op.H_SHR_RC32); break;
     case Op.SAR_ECV: if (reg) set(rec, Op.H_SAR_RC32); break;
-    case Op.CMOVCC: set(rec, reg ? Op.H_CMOV_RR32 : Op.H_CMOV_RM32); break;
+    case Op.CMOVCC: set(rec, reg ? byCondition(opcode, Op.H_CMOVC_RR32, Op.H_CMOVZ_RR32, Op.H_CMOV_RR32) : byCondition(opcode, Op.H_CMOVC_RM32, Op.H_CMOVZ_RM32, Op.H_CMOV_RM32)); break;
     case Op.JMP_J: if (mode & MODE_FLAT_CODE) set(rec, Op.H_JMP); break;
     case Op.JMP_E: if (mode & MODE_FLAT_CODE) set(rec, reg ? Op.H_JMP_R : Op.H_JMP_M); break;
     default:

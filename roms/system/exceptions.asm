@@ -489,21 +489,25 @@ TEST "no #AC without AM"
         mov eax, [scratch + 2]
         ENDF
 
-TEST "reserved bits of control registers are #GP"
+TEST "CR0.PG without PE is #GP"
         mov eax, cr0
         and eax, ~1
-        or eax, 0x80000000              ; PG without PE
+        or eax, 0x80000000
         FAULTS 13, 0
         AT
         mov cr0, eax
         ENDF
+
+TEST "CR0.NW without CD is #GP"
         mov eax, cr0
-        or eax, 0x20000000              ; NW without CD
+        or eax, 0x20000000
         and eax, ~0x40000000
         FAULTS 13, 0
         AT
         mov cr0, eax
         ENDF
+
+TEST "a reserved bit of CR4 is #GP"
         mov eax, cr4
         or eax, 1 << 31
         FAULTS 13, 0

@@ -87,6 +87,12 @@ export const hotOps: readonly string[] = [
   ...CC.map((c) => `H_J${c}`),
   "H_SET_R8",
   "H_CMOV_RR32",
+  "H_SETC_R8",
+  "H_SETZ_R8",
+  "H_CMOVC_RR32",
+  "H_CMOVZ_RR32",
+  "H_CMOVC_RM32",
+  "H_CMOVZ_RM32",
   "H_CMOV_RM32",
   ...fusedOps,
 ];

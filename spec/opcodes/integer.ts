@@ -73,7 +73,24 @@ function shiftRows(): OpcodeRow[] {
   return rows;
 }
 
-const CONDITIONS = ["o", "no", "b", "nb", "z", "nz", "be", "nbe", "s", "ns", "p", "np", "l", "nl", "le", "nle"] as const;
+const CONDITIONS = [
+  "o",
+  "no",
+  "b",
+  "nb",
+  "z",
+  "nz",
+  "be",
+  "nbe",
+  "s",
+  "ns",
+  "p",
+  "np",
+  "l",
+  "nl",
+  "le",
+  "nle",
+] as const;
 
 function conditionRows(): OpcodeRow[] {
   const rows: OpcodeRow[] = [];

@@ -79,6 +79,7 @@ async function fromImage(name: string, request: GuestRequest, progress: Progress
     }
   };
   const image = await open();
+  if (image.kind === "firmware") return { name, boot: { kind: "firmware", image: image.kernel }, defaults: {} };
   const initrd = request.initrd === undefined ? image.initrd : await readInput(request.initrd, "--initrd");
   // What the user appends comes last: later words of a kernel command line win.
   const append = [image.append, request.append].filter(Boolean).join(" ");
@@ -131,7 +132,7 @@ async function bootSource(
       return { kind, kernel: image, guestDecompress: request.guestDecompress, ...append, ...initrd };
     }
     case "multiboot":
-      return { kind, kernel: image, ...append, modules: await readModules(request) };
+      return { kind, kernel: image, name, ...append, modules: await readModules(request) };
     case "elf":
       return { kind, kernel: image };
     case "firmware":

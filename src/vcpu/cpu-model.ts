@@ -1,8 +1,15 @@
 // CPU models: "core2,+nx,-sse3" becomes feature words for the core and the CPUID table that the guest reads.
-import { CPUID_COUNT, CPUID_MAX, CPUID_STRIDE, CPUID_TABLE, FEATURES } from "../../spec/layout.ts";
+
 import {
-  CPU_MODELS, type CpuidRegister, type CpuModelSpec, FEATURE_BITS, type FeatureBit, LINEAR_BITS, PHYSICAL_BITS,
+  CPU_MODELS,
+  type CpuidRegister,
+  type CpuModelSpec,
+  FEATURE_BITS,
+  type FeatureBit,
+  LINEAR_BITS,
+  PHYSICAL_BITS,
 } from "../../spec/cpuid.ts";
+import { CPUID_COUNT, CPUID_MAX, CPUID_STRIDE, CPUID_TABLE, FEATURES } from "../../spec/layout.ts";
 import { VmError } from "../vmm/error.ts";
 
 /** One row of the CPUID table. `subleafMatters`: ECX selects it, otherwise any ECX does. */
@@ -43,11 +50,15 @@ const byName = new Map<string, FeatureBit>(FEATURE_BITS.map((b) => [b.name, b]))
 function featureOf(name: string, config: string): FeatureBit {
   const bit = byName.get(name);
   if (bit === undefined) {
-    throw new VmError("bad-config", `cpu "${config}": no feature "${name}"; known features: ${FEATURE_BITS.map((b) => b.name).join(" ")}`, {
-      field: "cpu",
-      value: config,
-      accepted: FEATURE_BITS.map((b) => b.name),
-    });
+    throw new VmError(
+      "bad-config",
+      `cpu "${config}": no feature "${name}"; known features: ${FEATURE_BITS.map((b) => b.name).join(" ")}`,
+      {
+        field: "cpu",
+        value: config,
+        accepted: FEATURE_BITS.map((b) => b.name),
+      },
+    );
   }
   return bit;
 }
@@ -80,14 +91,20 @@ function parse(config: string, options: CpuModelOptions): { spec: CpuModelSpec; 
   for (const change of changes) {
     const sign = change[0];
     if (sign !== "+" && sign !== "-") {
-      throw new VmError("bad-config", `cpu "${config}": "${change}" is neither +feature nor -feature`, { field: "cpu", value: config });
+      throw new VmError("bad-config", `cpu "${config}": "${change}" is neither +feature nor -feature`, {
+        field: "cpu",
+        value: config,
+      });
     }
     const bit = featureOf(change.slice(1), config);
     if (sign === "+") addFeature(set, bit);
     else removeFeature(set, bit.name);
   }
   if (options.apic === false && set.has("apic")) {
-    throw new VmError("bad-config", `cpu "${config}": apic is on, but the machine has none (apic: false)`, { field: "cpu", value: config });
+    throw new VmError("bad-config", `cpu "${config}": apic is on, but the machine has none (apic: false)`, {
+      field: "cpu",
+      value: config,
+    });
   }
   return { spec, set };
 }
@@ -116,7 +133,8 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
   const chosen = FEATURE_BITS.filter((b) => set.has(b.name));
   const features = new Array<number>(FEATURE_WORDS).fill(0);
   features[0] = 1;
-  for (const b of chosen) features[b.feature >> 5] = ((features[b.feature >> 5] as number) | (1 << (b.feature & 31))) >>> 0;
+  for (const b of chosen)
+    features[b.feature >> 5] = ((features[b.feature >> 5] as number) | (1 << (b.feature & 31))) >>> 0;
 
   const bits = (leaf: number, register: CpuidRegister): number => {
     let word = 0;
@@ -125,7 +143,15 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
   };
   const leaves: CpuidLeaf[] = [];
   const add = (leaf: number, eax: number, ebx: number, ecx: number, edx: number, subleaf?: number): void => {
-    leaves.push({ leaf, subleaf: subleaf ?? 0, subleafMatters: subleaf !== undefined, eax: eax >>> 0, ebx: ebx >>> 0, ecx: ecx >>> 0, edx: edx >>> 0 });
+    leaves.push({
+      leaf,
+      subleaf: subleaf ?? 0,
+      subleafMatters: subleaf !== undefined,
+      eax: eax >>> 0,
+      ebx: ebx >>> 0,
+      ecx: ecx >>> 0,
+      edx: edx >>> 0,
+    });
   };
   /** A feature asked for by name brings the leaf that reports it. */
   const basic = Math.max(spec.basicLeaves, ...chosen.map((b) => (b.leaf < 0x80000000 ? b.leaf : 0)));
@@ -151,7 +177,8 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
   if (extended >= 0x80000000) {
     add(0x80000000, extended, 0, 0, 0);
     add(0x80000001, 0, 0, bits(0x80000001, "ecx"), bits(0x80000001, "edx"));
-    for (let i = 0; i < 3; i++) add(0x80000002 + i, ...(textWords(spec.brand.slice(i * 16, i * 16 + 16), 4) as [number, number, number, number]));
+    for (let i = 0; i < 3; i++)
+      add(0x80000002 + i, ...(textWords(spec.brand.slice(i * 16, i * 16 + 16), 4) as [number, number, number, number]));
     const l2 = spec.caches.find((c) => c.level === 2);
     // L2: line 64 bytes, associativity 8 = 16 ways
     add(0x80000006, 0, 0, l2 === undefined ? 0 : (l2.sizeKiB << 16) | (8 << 12) | 64, 0);
@@ -180,15 +207,25 @@ function addCaches(spec: CpuModelSpec, add: AddLeaf): void {
 /** Leaf 15h: TSC = crystal * EBX / EAX. Left at 0 (unknown) where the ratio would overflow guests' 32-bit arithmetic. */
 function addTscRatio(tscKhz: number | undefined, add: AddLeaf): void {
   const crystalKhz = APIC_TIMER_HZ / 1000;
-  if (tscKhz === undefined || tscKhz === 0) return add(0x15, 0, 0, 0, 0);
+  if (tscKhz === undefined || tscKhz === 0) {
+    add(0x15, 0, 0, 0, 0);
+    return;
+  }
   const d = gcd(tscKhz, crystalKhz);
-  if ((tscKhz / d) * crystalKhz >= 2 ** 32) return add(0x15, 0, 0, 0, 0);
+  if ((tscKhz / d) * crystalKhz >= 2 ** 32) {
+    add(0x15, 0, 0, 0, 0);
+    return;
+  }
   add(0x15, crystalKhz / d, tscKhz / d, APIC_TIMER_HZ, 0);
 }
 
 /** Writes a model's feature words and CPUID table into a vCPU block at `base` of the VM's memory. */
 export function installCpuModel(memory: DataView, base: number, model: CpuModel): void {
-  if (model.leaves.length > CPUID_MAX) throw new VmError("internal", `CPU model ${model.name} has ${model.leaves.length} CPUID leaves, at most ${CPUID_MAX} fit`);
+  if (model.leaves.length > CPUID_MAX)
+    throw new VmError(
+      "internal",
+      `CPU model ${model.name} has ${model.leaves.length} CPUID leaves, at most ${CPUID_MAX} fit`,
+    );
   for (let i = 0; i < FEATURE_WORDS; i++) memory.setUint32(base + FEATURES + i * 4, model.features[i] ?? 0, true);
   memory.setUint32(base + CPUID_COUNT, model.leaves.length, true);
   model.leaves.forEach((leaf, i) => {

@@ -8,6 +8,7 @@ import {
   CTRLF_MSR_BITMAP,
   DEBUG_BREAK,
   DEBUG_BREAK_COUNT,
+  FERR_IGNNE,
   FPU_FERR,
   MSR_BITMAP,
 } from "../../spec/layout.ts";
@@ -120,7 +121,7 @@ export class Machine implements ExitContext {
         a20: (enabled) => core.setA20(enabled ? 1 : 0),
         // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
         ioDelay: () => this.ioDelay(),
-        ignne: () => this.vcpu.setU32(FPU_FERR, 0),
+        ignne: () => this.vcpu.setU32(FPU_FERR, this.vcpu.getU32(FPU_FERR) | FERR_IGNNE),
       },
     );
     this.setTrace(config.trace);

@@ -181,8 +181,11 @@ describe("the hello ROM", () => {
     expect((await running).code).toBe(143);
     const piped = spawnSync(
       "sh",
-      ["-c", `"${process.execPath}" "${launcher}" run hello --timeout 20 </dev/null | head -n 3`],
-      { encoding: "utf8", timeout: 15_000 },
+      [
+        "-c",
+        `(sleep 1; echo help; sleep 1; echo mem) | "${process.execPath}" "${launcher}" run hello --timeout 60 | head -n 3`,
+      ],
+      { encoding: "utf8", timeout: 25_000 },
     );
     expect(piped.stdout).toContain("Paravane hello");
     expect(piped.signal).toBeNull();

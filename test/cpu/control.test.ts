@@ -35,7 +35,13 @@ describe("privilege", () => {
   });
 
   it("UMIP keeps SGDT, SIDT, SLDT, STR and SMSW from user mode", async () => {
-    for (const bytes of [[0x0f, 0x01, 0x00], [0x0f, 0x01, 0x08], [0x0f, 0x00, 0xc0], [0x0f, 0x00, 0xc8], [0x0f, 0x01, 0xe0]]) {
+    for (const bytes of [
+      [0x0f, 0x01, 0x00],
+      [0x0f, 0x01, 0x08],
+      [0x0f, 0x00, 0xc0],
+      [0x0f, 0x00, 0xc8],
+      [0x0f, 0x01, 0xe0],
+    ]) {
       const m = (await Machine.create()).protect(3);
       m.setReg("eax", 0x9000);
       m.code(bytes);
@@ -65,7 +71,12 @@ describe("control registers", () => {
   });
 
   it("CR4 refuses bits of features that the model lacks", async () => {
-    for (const [cpu, bit, ok] of [["max", 0x100000, true], ["core2", 0x100000, false], ["max", 0x40000, false], ["max,-pge", 0x80, false]] as const) {
+    for (const [cpu, bit, ok] of [
+      ["max", 0x100000, true],
+      ["core2", 0x100000, false],
+      ["max", 0x40000, false],
+      ["max,-pge", 0x80, false],
+    ] as const) {
       const m = (await Machine.create(cpu)).protect(0);
       m.setReg("eax", bit);
       m.code([0x0f, 0x22, 0xe0]);
@@ -301,7 +312,14 @@ describe("MSRs and CPUID", () => {
   };
 
   it("keep what they are given", async () => {
-    for (const [nr, low, high] of [[0x174, 8, 0], [0x277, 0x00070106, 0x00070106], [0xc0000080, 0x800, 0], [0x2ff, 0xc06, 0], [0x201, 0xf0000800, 0xf], [0xc0000103, 7, 0]] as const) {
+    for (const [nr, low, high] of [
+      [0x174, 8, 0],
+      [0x277, 0x00070106, 0x00070106],
+      [0xc0000080, 0x800, 0],
+      [0x2ff, 0xc06, 0],
+      [0x201, 0xf0000800, 0xf],
+      [0xc0000103, 7, 0],
+    ] as const) {
       const m = await wrmsr(nr, low, high);
       m.run(4);
       expect([m.reg("eax"), m.reg("edx")], nr.toString(16)).toEqual([low, high]);
@@ -371,10 +389,18 @@ describe("SYSENTER and SYSEXIT", () => {
     m.code([0x0f, 0x34]);
     m.code([0x0f, 0x35], 0x9000);
     m.run(1);
-    expect([m.eip, m.reg("esp"), m.field(L.CPL), m.selector(L.SEG_CS), m.selector(L.SEG_SS)]).toEqual([0x9000, 0x5000, 0, 8, 0x10]);
+    expect([m.eip, m.reg("esp"), m.field(L.CPL), m.selector(L.SEG_CS), m.selector(L.SEG_SS)]).toEqual([
+      0x9000, 0x5000, 0, 8, 0x10,
+    ]);
     expect(m.eflags & 0x200).toBe(0);
     m.run(1);
-    expect([m.eip, m.reg("esp"), m.field(L.CPL), m.selector(L.SEG_CS), m.selector(L.SEG_SS)]).toEqual([CODE + 2, 0x5800, 3, 0x1b, 0x23]);
+    expect([m.eip, m.reg("esp"), m.field(L.CPL), m.selector(L.SEG_CS), m.selector(L.SEG_SS)]).toEqual([
+      CODE + 2,
+      0x5800,
+      3,
+      0x1b,
+      0x23,
+    ]);
   });
 
   it("fault with a null SYSENTER_CS", async () => {
@@ -538,7 +564,9 @@ describe("reset (SDM 3A table 9-1)", () => {
     const m = await Machine.create("core2");
     expect([m.selector(L.SEG_CS), m.seg(L.SEG_CS, L.SEG_BASE), m.eip]).toEqual([0xf000, 0xffff0000, 0xfff0]);
     expect([m.reg("edx"), m.eflags, m.field(L.CR0)]).toEqual([0x6fb, 2, 0x60000010]);
-    expect([m.field(L.DR6), m.field(L.DR7), m.field(L.PAT), m.field(L.PAT + 4)]).toEqual([0xffff0ff0, 0x400, 0x70406, 0x70406]);
+    expect([m.field(L.DR6), m.field(L.DR7), m.field(L.PAT), m.field(L.PAT + 4)]).toEqual([
+      0xffff0ff0, 0x400, 0x70406, 0x70406,
+    ]);
     expect(m.field(L.APIC_BASE)).toBe(0xfee00900);
   });
 });

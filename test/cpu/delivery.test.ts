@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { Exit } from "../../spec/exits.ts";
 import * as L from "../../spec/layout.ts";
-import { CODE, CS0, CS3, descriptor, DS0, DS3, FREE, gate, HANDLERS, Machine, STACK0, STACK3, TSS } from "./machine.ts";
+import { CODE, CS0, CS3, DS0, DS3, descriptor, FREE, gate, HANDLERS, Machine, STACK0, STACK3, TSS } from "./machine.ts";
 
 const UD2 = [0x0f, 0x0b];
 
@@ -300,7 +300,9 @@ describe("vm86", () => {
     expect(m.field(L.CPL)).toBe(3);
     expect([m.selector(L.SEG_CS), m.seg(L.SEG_CS, L.SEG_BASE), m.eip]).toEqual([0x12, 0x120, 0x8000]);
     expect([m.selector(L.SEG_SS), m.reg("esp")]).toEqual([0x34, 0x5000]);
-    expect([L.SEG_ES, L.SEG_DS, L.SEG_FS, L.SEG_GS].map((n) => m.seg(n, L.SEG_BASE))).toEqual([0x560, 0x780, 0x9a0, 0xbc0]);
+    expect([L.SEG_ES, L.SEG_DS, L.SEG_FS, L.SEG_GS].map((n) => m.seg(n, L.SEG_BASE))).toEqual([
+      0x560, 0x780, 0x9a0, 0xbc0,
+    ]);
     expect(m.seg(L.SEG_DS, L.SEG_ATTR)).toBe(0xf3);
   });
 

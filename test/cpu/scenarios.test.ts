@@ -6,7 +6,10 @@ import { runScenarios } from "./scenarios/run.ts";
 const fixture = (name: string): Buffer => readFileSync(new URL(`./scenarios/${name}`, import.meta.url));
 
 it("two hundred privilege scenarios end as on QEMU, and as the SDM says where QEMU does not", async () => {
-  const recorded = fixture("scenarios.expected").toString("latin1").split("\n").map((l) => l.trimEnd());
+  const recorded = fixture("scenarios.expected")
+    .toString("latin1")
+    .split("\n")
+    .map((l) => l.trimEnd());
   const ours = (await runScenarios(fixture("scenarios.bin"))).split("\n").map((l) => l.trimEnd());
   expect(recorded.length).toBeGreaterThan(200);
   const seen = new Set<string>();

@@ -2,12 +2,34 @@ import { describe, expect, it } from "vitest";
 import { Exit } from "../../spec/exits.ts";
 import * as L from "../../spec/layout.ts";
 import {
-  CODE, CS0, CS3, descriptor, DS0, DS3, FREE, gate, GDT, HANDLERS, LDT, Machine, STACK0, STACK3, TR, TSS, TSS2,
+  CODE,
+  CS0,
+  CS3,
+  DS0,
+  DS3,
+  descriptor,
+  FREE,
+  GDT,
+  gate,
+  HANDLERS,
+  LDT,
+  Machine,
+  STACK0,
+  STACK3,
+  TR,
+  TSS,
+  TSS2,
 } from "./machine.ts";
 
 const TARGET = 0x9000;
 const far = (opcode: number, selector: number, offset: number): number[] => [
-  opcode, offset & 255, (offset >> 8) & 255, (offset >> 16) & 255, offset >>> 24, selector & 255, selector >> 8,
+  opcode,
+  offset & 255,
+  (offset >> 8) & 255,
+  (offset >> 16) & 255,
+  offset >>> 24,
+  selector & 255,
+  selector >> 8,
 ];
 const JMP = 0xea;
 const CALL = 0x9a;
@@ -310,7 +332,12 @@ describe("task switches (SDM 3A 7.3)", () => {
     [DS0, CS0, DS0, DS0].forEach((s, i) => m.w16(TSS2 + 0x22 + i * 2, s));
     m.code(far(JMP, FREE, 0));
     m.run(1);
-    expect([m.eip, m.reg("eax") & 0xffff, m.reg("edi") & 0xffff, m.selector(L.SEG_DS)]).toEqual([TARGET, 0x40, 0x47, DS0]);
+    expect([m.eip, m.reg("eax") & 0xffff, m.reg("edi") & 0xffff, m.selector(L.SEG_DS)]).toEqual([
+      TARGET,
+      0x40,
+      0x47,
+      DS0,
+    ]);
     expect(m.seg(L.SEG_FS, L.SEG_ATTR)).toBe(L.ATTR_UNUSABLE);
   });
 });

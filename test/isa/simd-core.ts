@@ -156,7 +156,7 @@ export class SimdCore {
     this.bytes.set(code, RAM + CODE);
     const decode = this.#exports.decode as (...args: number[]) => number;
     // Bit 8 says that the instruction ends its block.
-    return decode(this.vcpu, RECORD, RAM + CODE, RAM + CODE + 16, mode) & 0xff;
+    return decode(this.vcpu, RECORD, RAM + CODE, RAM + CODE + 16, mode, 0) & 0xff;
   }
 
   /** Executes the decoded record; returns the exception vector, or 0. */

@@ -27,7 +27,9 @@ describe("CPU models", () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...CPU_MODELS.map((m) => m.name)),
-        fc.array(fc.tuple(fc.constantFrom("+", "-"), fc.constantFrom(...FEATURE_BITS.map((b) => b.name))), { maxLength: 6 }),
+        fc.array(fc.tuple(fc.constantFrom("+", "-"), fc.constantFrom(...FEATURE_BITS.map((b) => b.name))), {
+          maxLength: 6,
+        }),
         (name, changes) => {
           const m = buildCpuid([name, ...changes.map((c) => c.join(""))].join(","));
           for (const b of FEATURE_BITS) {
@@ -35,7 +37,8 @@ describe("CPU models", () => {
             const said = row === undefined ? 0 : (row[b.register] >>> b.bit) & 1;
             expect(said, b.name).toBe(has(m, b.feature) ? 1 : 0);
             // nothing is on without what it needs
-            if (has(m, b.feature)) for (const n of b.needs ?? []) expect(m.featureNames, `${b.name} needs ${n}`).toContain(n);
+            if (has(m, b.feature))
+              for (const n of b.needs ?? []) expect(m.featureNames, `${b.name} needs ${n}`).toContain(n);
           }
         },
       ),
@@ -59,7 +62,12 @@ describe("CPU models", () => {
   });
 
   it("refuses what it does not know with the list of what it does", () => {
-    for (const [config, word] of [["486", "pentium3"], ["max,+sse41", "ssse3"], ["max,sse", "+feature"], ["", "max"]] as const) {
+    for (const [config, word] of [
+      ["486", "pentium3"],
+      ["max,+sse41", "ssse3"],
+      ["max,sse", "+feature"],
+      ["", "max"],
+    ] as const) {
       try {
         buildCpuid(config);
         expect.unreachable(config);

@@ -124,7 +124,7 @@ function flush(): void {
     if (tally.examples.length < show) {
       tally.examples.push(
         [
-          `#${n}  ${disassemble(cases, offset)}`,
+          `#${n} ${WAYS[n % 3]}  ${disassemble(cases, offset)}`,
           ...describeCase(cases, offset),
           ...differences.map((d) => `* ${d}`),
         ].join("\n      "),

@@ -234,7 +234,7 @@ function writeTen(vcpu: i32, rec: i32, low: u64, high: u32): void {
   if ((lin & 0xfff) > 0xff6) {
     // Over a page boundary: both pages must be writable before either is written.
     Mem.readForUpdate<u8>(vcpu, lin);
-    Mem.readForUpdate<u8>(vcpu, lin + 9);
+    Mem.readForUpdate<u8>(vcpu, (lin + 9) & ~0xfff); // CR2 is the first byte of the second page
     if (faulted(vcpu)) return;
   }
   Mem.write<u64>(vcpu, lin, low);
