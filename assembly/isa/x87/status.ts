@@ -4,14 +4,9 @@
 // A handler calls `waiting` (or `available`), fetches its memory operands, then `begin`, computes with W_EXC collecting
 // exception bits, and ends with `commit`, which says whether the result may be stored.
 import {
-<<<<<<< HEAD
   CR0, EIP, FERR_ASSERTED, FERR_IGNNE, FPU_FCS, FPU_FCW, FPU_FDP, FPU_FDS, FPU_FERR, FPU_FIP, FPU_FOP, FPU_FSW,
-  FPU_WORK, EBP, ESP, PFX_SEG, REC_BASE, REC_EA, REC_IMM, REC_END, REC_STRIDE, REC_PFX, PFX_REG, REC_DISP, SEG,
+  FPU_WORK, INHIBIT, EBP, ESP, PFX_SEG, REC_BASE, REC_EA, REC_IMM, REC_END, REC_STRIDE, REC_PFX, PFX_REG, REC_DISP, SEG,
   SEG_CS, SEG_DS, SEG_SELECTOR, SEG_SS, SEG_STRIDE,
-=======
-  CR0, EIP, FERR_ASSERTED, FERR_IGNNE, FPU_FCS, FPU_FCW, FPU_FDP, FPU_FDS, FPU_FERR, FPU_FIP, FPU_FOP, FPU_FSW, FPU_WORK, INHIBIT, EBP, ESP, PFX_SEG,
-  REC_BASE, REC_EA, REC_IMM, REC_END, REC_STRIDE, REC_PFX, PFX_REG, REC_DISP, SEG, SEG_CS, SEG_DS, SEG_SELECTOR, SEG_SS, SEG_STRIDE,
->>>>>>> h/roms
 } from "../../../spec/layout";
 import { CR0_EM, CR0_MP, CR0_NE, CR0_TS } from "../../../spec/registers";
 import { Exit } from "../../../spec/exits";
