@@ -103,3 +103,29 @@ it("docs/SPECIFICATION.md names a test for each promise, and only files that hol
     }
   }
 });
+
+// Names with a capital letter: functions, constants, classes. Plain words may be anything.
+describe("names of the code", () => {
+  const source = ["assembly", "spec", "src", "tools", "package.json"].flatMap(filesIn).map(read).join("\n");
+
+  it.each(["ARCHITECTURE", "RATIONALE", "SPECIFICATION", "STATUS"])("in docs/%s.md are still in the code", (name) => {
+    const named = [...prose(read(`docs/${name}.md`)).matchAll(/`(\w*[A-Z]\w*)`/g)].map(([, word = ""]) => word);
+    expect(named.filter((word) => !new RegExp(`\\b${word}\\b`).test(source))).toEqual([]);
+  });
+
+  it("of whole groups have members", () => {
+    const groups = [...prose(read("docs/ARCHITECTURE.md")).matchAll(/`([A-Z]\w*_)\*`/g)].map(
+      ([, prefix = ""]) => prefix,
+    );
+    expect(groups.length).toBeGreaterThan(3);
+    expect(groups.filter((prefix) => !new RegExp(`\\bconst ${prefix}\\w+`).test(source))).toEqual([]);
+  });
+});
+
+/** Source files under a path. */
+function filesIn(path: string): string[] {
+  if (!statSync(join(root, path)).isDirectory()) return [path];
+  return readdirSync(join(root, path), { recursive: true, encoding: "utf8" })
+    .filter((name) => /\.(?:ts|mjs|js|c)$/.test(name))
+    .map((name) => join(path, name));
+}

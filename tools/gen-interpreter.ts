@@ -43,11 +43,12 @@ const through = (register: string, address: string): string => `
 
 /**
  * Makes sure that \`c\` holds the page of \`size\` bytes at \`a\`, for reading or writing by \`tag\`: where the base register's last
- * page is another one, from the TLB.
+ * page is another one, from the TLB. The first comparison keeps the low bits of the address: only an aligned access cannot leave
+ * its page, and a cached page is also compared with addresses just below it, which the hash keeps apart in the TLB.
  */
 const inPage = (size: number, tag: string): string => `
-        const page = ${size === 1 ? "a" : `(a + ${size - 1})`} & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + ${tag})) {
+        if ((a & ~0x${(0x1000 - size).toString(16)}) != load<u32>(c, BASE_CACHE + ${tag})) {
+          const page = ${size === 1 ? "a" : `(a + ${size - 1})`} & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, ${tag})) { ${SLOW} }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);

@@ -49,8 +49,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -72,8 +72,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -93,8 +93,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -117,8 +117,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -140,8 +140,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -161,8 +161,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -185,8 +185,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -208,8 +208,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -229,8 +229,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -253,8 +253,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -276,8 +276,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -297,8 +297,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -321,8 +321,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -344,8 +344,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -365,8 +365,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -389,8 +389,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -412,8 +412,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -433,8 +433,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -457,8 +457,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -480,8 +480,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -501,8 +501,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -525,8 +525,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -548,8 +548,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -569,8 +569,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -593,8 +593,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -616,8 +616,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -637,8 +637,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -661,8 +661,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -684,8 +684,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -705,8 +705,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -729,8 +729,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -752,8 +752,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -773,8 +773,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -797,8 +797,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -820,8 +820,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -841,8 +841,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -865,8 +865,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -888,8 +888,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -909,8 +909,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -933,8 +933,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -956,8 +956,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -977,8 +977,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1001,8 +1001,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1024,8 +1024,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1044,8 +1044,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1067,8 +1067,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1090,8 +1090,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1110,8 +1110,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1136,8 +1136,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1156,8 +1156,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1182,8 +1182,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1202,8 +1202,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1217,8 +1217,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1232,8 +1232,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1247,8 +1247,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP) + (load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (<u32>load<u8>(r, REC_EA) & 3));
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1262,8 +1262,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1282,8 +1282,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1308,8 +1308,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1328,8 +1328,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1354,8 +1354,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1374,8 +1374,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1394,8 +1394,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1414,8 +1414,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 1) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffe) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 1) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1434,8 +1434,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 1) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffe) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 1) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1463,8 +1463,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1486,8 +1486,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 1) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffe) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 1) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1509,8 +1509,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1532,8 +1532,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 1) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffe) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 1) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1555,8 +1555,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1579,8 +1579,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1641,8 +1641,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1679,8 +1679,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
       case Op.H_PUSH_R32: {
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1693,8 +1693,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
       case Op.H_PUSH_I32: {
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1716,8 +1716,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1731,8 +1731,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1746,8 +1746,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
       case Op.H_POP_R32: {
         const a = load<u32>(vcpu, ESP);
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1761,8 +1761,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
       case Op.H_LEAVE: {
         const a = load<u32>(vcpu, EBP);
         const c = vcpu + (EBP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1779,8 +1779,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
       case Op.H_CALL: {
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1802,8 +1802,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1818,8 +1818,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1841,8 +1841,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1856,8 +1856,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1871,8 +1871,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
       case Op.H_RET: {
         const a = load<u32>(vcpu, ESP);
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -1886,8 +1886,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
       case Op.H_RET_I: {
         const a = load<u32>(vcpu, ESP);
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2033,8 +2033,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2053,8 +2053,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2073,8 +2073,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2093,8 +2093,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2113,8 +2113,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2133,8 +2133,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2177,8 +2177,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2197,8 +2197,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = a & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xfff) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = a & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2232,8 +2232,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2249,8 +2249,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2267,8 +2267,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2284,8 +2284,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2302,8 +2302,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2319,8 +2319,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2337,8 +2337,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2354,8 +2354,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2372,8 +2372,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2394,8 +2394,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2416,8 +2416,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2442,8 +2442,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2464,8 +2464,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2491,8 +2491,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2513,8 +2513,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2535,8 +2535,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2570,8 +2570,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2592,8 +2592,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2632,8 +2632,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2654,8 +2654,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2699,8 +2699,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2721,8 +2721,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2759,8 +2759,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         const base = <i32>load<u8>(r, REC_BASE);
         const c = vcpu + (base << 1);
         const a = load<u32>(vcpu + base) + load<u32>(r, REC_DISP);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2798,8 +2798,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         
         const a = load<u32>(vcpu, ESP);
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2815,8 +2815,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         
         const a = load<u32>(vcpu, ESP);
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2833,8 +2833,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2849,8 +2849,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2866,8 +2866,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
         
         const a = load<u32>(vcpu, ESP) - 4;
         const c = vcpu + (ESP << 1);
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_WRITE)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_WRITE)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2898,8 +2898,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2926,8 +2926,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);
@@ -2948,8 +2948,8 @@ export function runHot(vcpu: i32, at: i32): i32 {
           a += load<u32>(vcpu + <i32>load<u8>(r, REC_INDEX)) << (k & 3);
           if (k & EA_BASED) a += load<u32>(vcpu + <i32>((k & EA_SEG) << 3), SEG + SEG_BASE);
         }
-        const page = (a + 3) & ~0xfff;
-        if (page != load<u32>(c, BASE_CACHE + TLB_READ)) {
+        if ((a & ~0xffc) != load<u32>(c, BASE_CACHE + TLB_READ)) {
+          const page = (a + 3) & ~0xfff;
           const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), a);
           if (page != load<u32>(e, TLB_READ)) { store<u32>(vcpu, r, CUR_REC); return HOT_SLOW; }
           store<u32>(c, load<u32>(e, TLB_READ), BASE_CACHE + TLB_READ);

@@ -39,6 +39,9 @@ export function replayRecord(vcpu: i32): void {
   let address: u32 = 0;
   let kind = reason;
   switch (reason) {
+    case Exit.Ferr:
+      // no answer: the instruction begins anew, so that the interrupt that FERR# raised can come before it
+      return;
     case Exit.PortIn:
     case Exit.PortOut:
       address = load<u32>(vcpu, EXIT_PORT);

@@ -84,6 +84,12 @@ function deliverPending(vcpu: i32): i32 {
   const inhibit = load<u32>(vcpu, INHIBIT);
   if (load<u32>(vcpu, PENDING_DB) != 0 && !(inhibit & INHIBIT_SS)) {
     store<u32>(vcpu, 0, HALTED);
+    if ((load<u32>(vcpu, CTRL_EXCEPTIONS) >> Vector.DB) & 1) {
+      store<u32>(vcpu, Vector.DB, EXIT_NR);
+      store<u64>(vcpu, <u64>load<u32>(vcpu, PENDING_DB), EXIT_DATA);
+      store<u32>(vcpu, 0, PENDING_DB);
+      return Exit.Exception;
+    }
     deliverDebugTrap(vcpu);
     return settleFault(vcpu);
   }

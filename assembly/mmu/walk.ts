@@ -34,8 +34,8 @@ const ERROR_U: u32 = 4;
 const ERROR_RSVD: u32 = 8;
 const ERROR_I: u32 = 16;
 
-// Bits 40..62 of a PAE entry: beyond the physical address width, reserved.
-const PAE_RESERVED: u64 = 0x7fffff0000000000;
+// Bits 36..62 of a PAE entry (CPUID 80000008h says 36 address bits): beyond the physical address width, reserved.
+const PAE_RESERVED: u64 = 0x7ffffff000000000;
 const NX: u64 = 0x8000000000000000;
 
 function pageFault(vcpu: i32, lin: u32, error: u32, access: u32, user: bool, quiet: bool): bool {
@@ -133,7 +133,7 @@ function walkPae(vcpu: i32, lin: u32, access: u32, user: bool, quiet: bool): boo
     if (!quiet && (low & bits) != bits) writePhysical32(vcpu, pdeAddr, low | bits);
     if ((low | bits) & PTE_D) rights |= WALK_DIRTY;
     if (low & PTE_G && global) rights |= WALK_GLOBAL;
-    return finishPae(vcpu, pde & 0xffffe00000, lin & 0x1fffff, rights);
+    return finishPae(vcpu, pde & 0xfffe00000, lin & 0x1fffff, rights);
   }
   const pteAddr = (<u32>pde & 0xfffff000) | ((lin >> 9) & 0xff8);
   const pte = (<u64>(pde >> 32) & 0xff) != 0 ? <u64>0xffffffffffffffff : readPhysical64(pteAddr);
@@ -150,7 +150,7 @@ function walkPae(vcpu: i32, lin: u32, access: u32, user: bool, quiet: bool): boo
   }
   if ((<u32>pte | bits) & PTE_D) rights |= WALK_DIRTY;
   if (<u32>pte & PTE_G && global) rights |= WALK_GLOBAL;
-  return finishPae(vcpu, pte & 0xfffffff000, lin & 0xfff, rights);
+  return finishPae(vcpu, pte & 0xffffff000, lin & 0xfff, rights);
 }
 
 /** Frames above 4 GiB have no memory behind them; they are sent to the last page, which no slot but firmware has. */
