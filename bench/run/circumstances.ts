@@ -1,7 +1,7 @@
 // Where, when and of what a benchmark was made: a number without it says nothing.
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { cpus, loadavg, totalmem } from "node:os";
 import type { Emulator } from "./emulators.ts";
 
 export interface Circumstances {
@@ -39,7 +39,7 @@ export async function recordCircumstances(command: string, used: readonly Emulat
       cpu: cpus()[0]?.model.trim() ?? "unknown",
       cores: cpus().length,
       memoryGiB: Math.round(totalmem() / 2 ** 30),
-      system: `${process.platform} ${process.arch} ${release()}`,
+      system: `${process.platform} ${process.arch}`,
     },
     busyBefore,
     busyDuring: shareOfOthers(start, cpuSeconds()),
