@@ -176,6 +176,10 @@ export const PDPTE = 0x240;
 export const VECTORING = 0x260; // u32, as VMX's IDT-vectoring information: vector, VECTORING_VALID, VECTORING_NMI
 export const VECTORING_VALID = -0x80000000;
 export const VECTORING_NMI = 0x200;
+/** Supervisor-TLB entries of user pages, filled while EFLAGS.AC let CR4.SMAP be ignored: they go when AC does. */
+export const SMAP_OPEN_COUNT = 0x264; // u32, above SMAP_OPEN_MAX: more than were noted
+export const SMAP_OPEN = 0x268; // SMAP_OPEN_MAX u32: offset of the entry in TLB_SUPER
+export const SMAP_OPEN_MAX = 6;
 
 // MSRs with storage in the block (u64 unless said)
 export const MSR_STATE = 0x280;

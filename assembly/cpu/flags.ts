@@ -6,8 +6,9 @@
 // low byte: no record of the operation is needed and every flag is one or two machine operations away.
 // Combinations that no result can have (ZF and SF both set, say) are stored as corrections:
 //   AUX bit 16 inverts SF; AUX bits 8..15 are XORed into the byte that PF is taken from.
-import { FLAG_AUX, FLAG_RES, EFLAGS_SYS } from "../../spec/layout";
-import { FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF, FLAGS_ARITH } from "../../spec/registers";
+import { closeSmapOpen } from "../mmu/tlb";
+import { FLAG_AUX, FLAG_RES, EFLAGS_SYS, SMAP_OPEN_COUNT } from "../../spec/layout";
+import { FLAG_AC, FLAG_AF, FLAG_CF, FLAG_OF, FLAG_PF, FLAG_SF, FLAG_ZF, FLAGS_ARITH } from "../../spec/registers";
 
 const AUX_SF = 0x10000;
 
@@ -122,6 +123,7 @@ export function getEflags(vcpu: i32): u32 {
 export function setEflags(vcpu: i32, f: u32): void {
   setArithFlags(vcpu, f);
   store<u32>(vcpu, (f & ~FLAGS_ARITH & 0x003f7fd5) | 2, EFLAGS_SYS);
+  if (load<u32>(vcpu, SMAP_OPEN_COUNT) != 0 && !(f & FLAG_AC)) closeSmapOpen(vcpu);
 }
 
 /** Condition `cc` of Jcc, SETcc, CMOVcc (the low four bits of the opcode). */

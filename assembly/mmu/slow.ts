@@ -1,18 +1,18 @@
 // Accesses that miss the TLB: page walk and fill, page crossing, MMIO, alignment checks, data breakpoints, code pages.
 import {
-  COUNT_TLB_FILL, CPL, CR0, DR0, DR7, EFLAGS_SYS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
+  COUNT_TLB_FILL, CPL, CR0, CR4, DR0, DR7, EFLAGS_SYS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
   SLOT_GPA, SLOT_HOST, SLOTF_READONLY, TLB_CURRENT, TLB_DELTA, TLB_EXEC, TLB_NULL, TLB_READ, TLB_SUPER, TLB_USER, TLB_WRITE, VM_A20_MASK, VM_BASE,
   VM_DIRTY_LOG, WALK_FLAGS, WALK_GPA,
 } from "../../spec/layout";
-import { CR0_AM, FLAG_AC } from "../../spec/registers";
+import { CR0_AM, CR4_SMAP, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { checkDataBreakpoint } from "../cpu/debug";
 import { faulted, raise } from "../cpu/fault";
 import { Mem } from "./access";
 import { mmioRead, mmioWrite } from "./mmio";
 import { beforeWrite, findSlot, pageFlagAddress } from "./physical";
-import { FILL_EXEC, FILL_READ, FILL_WRITE, fillTlb } from "./tlb";
-import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, UNPAGED, walk, WALK_DIRTY, WALK_GLOBAL, WALK_LARGE } from "./walk";
+import { FILL_EXEC, FILL_READ, FILL_WRITE, fillTlb, noteSmapOpen } from "./tlb";
+import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, UNPAGED, walk, WALK_DIRTY, WALK_GLOBAL, WALK_LARGE, WALK_USER } from "./walk";
 
 /** No Wasm address: the page is not memory (see WALK_GPA), or a fault is recorded. */
 const NO_HOST: u32 = 0;
@@ -57,6 +57,7 @@ function fill(vcpu: i32, lin: u32, access: u32, user: bool): u32 {
   if (found & WALK_GLOBAL) journal |= JOURNAL_GLOBAL;
   if (found & WALK_LARGE) journal |= JOURNAL_LARGE;
   fillTlb(vcpu, user, lin, host, rights, journal);
+  if (!user && !open && found & WALK_USER && load<u32>(vcpu, CR4) & CR4_SMAP) noteSmapOpen(vcpu, lin);
   return host;
 }
 

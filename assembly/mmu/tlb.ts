@@ -1,7 +1,7 @@
 // TLB maintenance: filling, and the flushes of SDM 3A 4.10.4. A journal of filled entries makes a flush cost what the
 // fills since the last one cost, and lets global entries stay.
 import {
-  COUNT_TLB_FLUSH, JOURNAL_GLOBAL, JOURNAL_LARGE, JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB_EXEC, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_JOURNAL_MAX, TLB_LARGE_COUNT,
+  COUNT_TLB_FLUSH, JOURNAL_GLOBAL, JOURNAL_LARGE, JUMP_CACHE, JUMP_CACHE_ENTRIES, SMAP_OPEN, SMAP_OPEN_COUNT, SMAP_OPEN_MAX, TLB_EXEC, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_JOURNAL_MAX, TLB_LARGE_COUNT,
   TLB_NULL, TLB_READ, TLB_SIZE, TLB_SUPER, TLB_USER, TLB_WRITE,
 } from "../../spec/layout";
 import { Mem } from "./access";
@@ -23,6 +23,25 @@ function clearEntry(e: i32): void {
   store<u32>(e, NO_TAG, TLB_READ);
   store<u32>(e, NO_TAG, TLB_WRITE);
   store<u32>(e, NO_TAG, TLB_EXEC);
+}
+
+/** Notes that the supervisor entry of `lin` holds only while EFLAGS.AC is set. */
+export function noteSmapOpen(vcpu: i32, lin: u32): void {
+  const n = load<u32>(vcpu, SMAP_OPEN_COUNT);
+  if (n < <u32>SMAP_OPEN_MAX) {
+    const base = load<i32>(vcpu, TLB_SUPER);
+    store<u32>(vcpu + <i32>(n << 2), Mem.entry(base, lin) - base, SMAP_OPEN);
+  }
+  if (n <= <u32>SMAP_OPEN_MAX) store<u32>(vcpu, n + 1, SMAP_OPEN_COUNT);
+}
+
+/** EFLAGS.AC was cleared: the entries noted above go. */
+export function closeSmapOpen(vcpu: i32): void {
+  const n = load<u32>(vcpu, SMAP_OPEN_COUNT);
+  store<u32>(vcpu, 0, SMAP_OPEN_COUNT);
+  if (n > <u32>SMAP_OPEN_MAX) return flushTlbAll(vcpu);
+  const base = load<i32>(vcpu, TLB_SUPER);
+  for (let i: u32 = 0; i < n; i++) clearEntry(base + load<i32>(vcpu + <i32>(i << 2), SMAP_OPEN));
 }
 
 /** Drops everything, global entries too (CR0.PG, CR4 paging bits, PAE, A20). */
