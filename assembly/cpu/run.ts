@@ -215,7 +215,9 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
     let block: i32;
     if (single) {
       if (debugger_ && atBreakpoint(vcpu)) return Exit.Debug;
-      if (!(flags & FLAG_RF) && load<u32>(vcpu, DR7) & DR7_ENABLED && load<u32>(vcpu, REPLAY_COUNT) == 0) {
+      // also while the host's answers are kept: they may be the delivery's of this very fault. An instruction that is past
+      // the check keeps its RF, or has no breakpoint on it.
+      if (!(flags & FLAG_RF) && load<u32>(vcpu, DR7) & DR7_ENABLED) {
         const hit = codeBreakpoints(vcpu, codeLinear(vcpu));
         if (hit != 0) {
           raise(vcpu, Vector.DB, hit);

@@ -83,10 +83,12 @@ function run(m: FuzzMachine, seed: number, limit: number, budgets: Budgets, even
     exits++;
     hash = (Math.imul(hash, 31) + reason * 65537 + (now - start)) | 0;
     last = `${reason}`;
-    if (idle > STUCK_EXITS) throw new Stop("stuck", `${idle} exits (the last: ${reason}) without an instruction retired at ${where(m)}`);
+    if (idle > STUCK_EXITS)
+      throw new Stop("stuck", `${idle} exits (the last: ${reason}) without an instruction retired at ${where(m)}`);
     // halted, and the only timer that ticks is masked
     halts = reason === Exit.Hlt && idle > 0 ? halts + 1 : 0;
-    if (halts > 16 || !answer(m, host, reason)) return { end: last, trace: `${exits}:${hash}`, exits, retired: now - start };
+    if (halts > 16 || !answer(m, host, reason))
+      return { end: last, trace: `${exits}:${hash}`, exits, retired: now - start };
     if (exits > MAX_HOST_EXITS) break;
   }
   return { end: "budget", trace: `${exits}:${hash}`, exits, retired: m.retired - start };

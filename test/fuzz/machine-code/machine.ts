@@ -242,7 +242,8 @@ export class FuzzMachine {
         const host = (linear + word(e + L.TLB_DELTA)) >>> 0;
         const slot = this.#slotOf(host);
         const text = `${where} entry 0x${e.toString(16)} tag ${tag >> 2} linear 0x${linear.toString(16)}`;
-        if (slot === undefined || host & 0xfff) return `${text} leads to 0x${host.toString(16)}, which is no guest page`;
+        if (slot === undefined || host & 0xfff)
+          return `${text} leads to 0x${host.toString(16)}, which is no guest page`;
         if (tag === L.TLB_WRITE && slot.readonly) return `${text} makes ROM writable`;
         if (tag === L.TLB_WRITE && (this.bytes[this.#pageFlags + (host >>> 12)] ?? 0) & L.PAGE_CODE)
           return `${text} makes a page with decoded code writable`;

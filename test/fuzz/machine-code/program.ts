@@ -25,7 +25,22 @@ const usesModrm = (row: OpcodeRow): boolean =>
 /** Rows by family, so that the many SSE forms do not crowd out the rest. */
 const BY_FAMILY = new Map<string, OpcodeRow[]>();
 for (const row of allRows) BY_FAMILY.set(row.family, [...(BY_FAMILY.get(row.family) ?? []), row]);
-const WEIGHTED = ["int", "int", "int", "int", "flow", "flow", "flow", "system", "system", "x87", "mmx", "sse", "sse2", "sse4"];
+const WEIGHTED = [
+  "int",
+  "int",
+  "int",
+  "int",
+  "flow",
+  "flow",
+  "flow",
+  "system",
+  "system",
+  "x87",
+  "mmx",
+  "sse",
+  "sse2",
+  "sse4",
+];
 
 class Code {
   readonly out: number[] = [];
@@ -59,14 +74,18 @@ function encode(r: Random, row: OpcodeRow, space: ProgramSpace): number[] {
   const string = /^(movs|cmps|stos|lods|scas|ins|outs)/.test(row.mnemonic);
   if (r.chance(string ? 50 : 2)) c.u8(r.pick([0xf2, 0xf3]));
   if (row.prefix !== undefined && row.prefix !== "none") c.u8(Number.parseInt(row.prefix, 16));
-  const bytes = row.code.replace("+", "").split(" ").map((b) => Number.parseInt(b, 16));
+  const bytes = row.code
+    .replace("+", "")
+    .split(" ")
+    .map((b) => Number.parseInt(b, 16));
   if (row.code.endsWith("+")) bytes[bytes.length - 1] = (bytes.at(-1) as number) + r.below(8);
   c.u8(...bytes);
   const word = space.use32 !== (op16 && row.prefix === undefined);
   const address32 = space.use32 !== addr16;
   if (usesModrm(row)) modrm(r, c, row, space, address32);
   for (const operand of row.operands.split(",")) {
-    if (operand === "Ib" || operand === "sIb" || operand === "Jb") c.u8(operand === "Jb" && r.chance(70) ? r.below(48) - 24 : r.value(8));
+    if (operand === "Ib" || operand === "sIb" || operand === "Jb")
+      c.u8(operand === "Jb" && r.chance(70) ? r.below(48) - 24 : r.value(8));
     else if (operand === "Iw") c.u16(r.chance(70) ? r.below(32) : r.value(16));
     else if (operand === "Iz") word ? c.u32(immediate(r, space)) : c.u16(r.value(16));
     else if (operand === "Jz") {
@@ -115,15 +134,22 @@ function modrm(r: Random, c: Code, row: OpcodeRow, space: ProgramSpace, address3
     base = sib & 7;
   }
   if (mod === 1) c.u8(r.u32());
-  else if (mod === 2 || (mod === 0 && base === 5)) c.u32(mod === 2 && r.chance(80) ? r.below(512) - 256 : immediate(r, space));
+  else if (mod === 2 || (mod === 0 && base === 5))
+    c.u32(mod === 2 && r.chance(80) ? r.below(512) - 256 : immediate(r, space));
 }
 
-const PORTS = [0x20, 0x21, 0xa0, 0xa1, 0x40, 0x41, 0x42, 0x43, 0x61, 0x4d0, 0x4d1, 0x92, 0x60, 0x64, 0x70, 0x71, 0x3f8, 0xcf8, 0xcfc, 0x80, 0xf4];
-const MSRS = [
-  0x10, 0x1b, 0x8b, 0xfe, 0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x200, 0x20f, 0x250, 0x268, 0x277, 0x2ff, 0x6e0, 0xc0000080, 0xc0000103,
-  0x4b564d00, 0x4b564d01, 0x4b564d02, 0x4b564d03, 0x4b564d04, 0x12345,
+const PORTS = [
+  0x20, 0x21, 0xa0, 0xa1, 0x40, 0x41, 0x42, 0x43, 0x61, 0x4d0, 0x4d1, 0x92, 0x60, 0x64, 0x70, 0x71, 0x3f8, 0xcf8, 0xcfc,
+  0x80, 0xf4,
 ];
-const APIC = [0x20, 0x30, 0x80, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x300, 0x310, 0x320, 0x330, 0x340, 0x350, 0x360, 0x370, 0x380, 0x390, 0x3e0];
+const MSRS = [
+  0x10, 0x1b, 0x8b, 0xfe, 0x174, 0x175, 0x176, 0x1a0, 0x1d9, 0x200, 0x20f, 0x250, 0x268, 0x277, 0x2ff, 0x6e0,
+  0xc0000080, 0xc0000103, 0x4b564d00, 0x4b564d01, 0x4b564d02, 0x4b564d03, 0x4b564d04, 0x12345,
+];
+const APIC = [
+  0x20, 0x30, 0x80, 0xb0, 0xd0, 0xe0, 0xf0, 0x280, 0x300, 0x310, 0x320, 0x330, 0x340, 0x350, 0x360, 0x370, 0x380, 0x390,
+  0x3e0,
+];
 
 /** A few instructions that belong together: device programming, system registers, string I/O, loops. */
 function idiom(r: Random, space: ProgramSpace): number[] {
@@ -211,7 +237,8 @@ function idiom(r: Random, space: ProgramSpace): number[] {
         .u8(0x0f, r.pick([0, 1]), (r.below(8) << 3) | (space.use32 ? 5 : 6))
         .u8(...(space.use32 ? [0, 0, 0, 0] : [0, 0]).map((_, i) => r.pick(space.addresses) >>> (8 * i))).out;
     default:
-      return c.u8(r.pick([0xcd, 0xcc, 0xce, 0xf4, 0xfb, 0xfa, 0x9b, 0xf1]), ...(r.chance(50) ? [r.below(256)] : [])).out;
+      return c.u8(r.pick([0xcd, 0xcc, 0xce, 0xf4, 0xfb, 0xfa, 0x9b, 0xf1]), ...(r.chance(50) ? [r.below(256)] : []))
+        .out;
   }
 }
 

@@ -6,7 +6,17 @@ import type { Random } from "../../../tools/oracle/random.ts";
 import { type FuzzMachine, HIGH_RAM, HIGH_RAM_GPA, LOW_RAM, ROM_BYTES, ROM_GPA, SIGN_RAM_GPA } from "./machine.ts";
 import { type ProgramSpace, program } from "./program.ts";
 
-export const MODES = ["real", "unreal", "vm86", "protected16", "protected32", "protected32", "user16", "user32", "user32"] as const;
+export const MODES = [
+  "real",
+  "unreal",
+  "vm86",
+  "protected16",
+  "protected32",
+  "protected32",
+  "user16",
+  "user32",
+  "user32",
+] as const;
 export type Mode = (typeof MODES)[number];
 export const PAGINGS = ["none", "two-level", "pae"] as const;
 export type Paging = (typeof PAGINGS)[number];
@@ -33,10 +43,54 @@ const CODE = 0x8000;
 const RAM_TABLES = 0x14000;
 
 const COMMON_ADDRESSES = [
-  0, 0xffc, 0xffe, 0xfff, 0x1000, GDT, IDT, TSS, STACKS, CODE, CODE + 0x3f, CODE + 0x40, CODE + 0x7f, 0x9000, 0xa000, 0xafff, 0xb000,
-  0xfffe, 0xffff, 0x10000, LOW_RAM - 1, LOW_RAM - 3, LOW_RAM, 0xa0000, 0xb8000, HIGH_RAM_GPA, HIGH_RAM_GPA - 1, HIGH_RAM_GPA + HIGH_RAM - 2,
-  SIGN_RAM_GPA, SIGN_RAM_GPA + 0xffe, 0x7ffffffe, 0x80000000, 0x80000ffd, 0x80000fff, ROM_GPA, ROM_GPA + 0x1000, 0xfffff000,
-  0xffffffff, 0xfffffffe, 0xfffffffc, 0xfffffff8, 0xfffffff1, 0xfee00000, 0xfee00080, 0xfee00300, 0xfec00000, 0xfec00010, RAM_TABLES,
+  0,
+  0xffc,
+  0xffe,
+  0xfff,
+  0x1000,
+  GDT,
+  IDT,
+  TSS,
+  STACKS,
+  CODE,
+  CODE + 0x3f,
+  CODE + 0x40,
+  CODE + 0x7f,
+  0x9000,
+  0xa000,
+  0xafff,
+  0xb000,
+  0xfffe,
+  0xffff,
+  0x10000,
+  LOW_RAM - 1,
+  LOW_RAM - 3,
+  LOW_RAM,
+  0xa0000,
+  0xb8000,
+  HIGH_RAM_GPA,
+  HIGH_RAM_GPA - 1,
+  HIGH_RAM_GPA + HIGH_RAM - 2,
+  SIGN_RAM_GPA,
+  SIGN_RAM_GPA + 0xffe,
+  0x7ffffffe,
+  0x80000000,
+  0x80000ffd,
+  0x80000fff,
+  ROM_GPA,
+  ROM_GPA + 0x1000,
+  0xfffff000,
+  0xffffffff,
+  0xfffffffe,
+  0xfffffffc,
+  0xfffffff8,
+  0xfffffff1,
+  0xfee00000,
+  0xfee00080,
+  0xfee00300,
+  0xfec00000,
+  0xfec00010,
+  RAM_TABLES,
 ];
 
 function descriptor(base: number, limit: number, attr: number): [number, number] {
@@ -61,7 +115,8 @@ function segment(r: Random, code: boolean, dpl: number, wide: boolean): Entry {
   if (code || r.chance(92)) attr |= L.ATTR_RW;
   if (wide) attr |= L.ATTR_DB;
   if (r.chance(65)) return { base: 0, limit: FLAT, attr: attr | L.ATTR_G };
-  if (!code && r.chance(30)) return { base: r.chance(70) ? 0 : r.value(32), limit: r.pick([0xfff, 0x7fff, 0, 0xffff]), attr: attr | L.ATTR_DC };
+  if (!code && r.chance(30))
+    return { base: r.chance(70) ? 0 : r.value(32), limit: r.pick([0xfff, 0x7fff, 0, 0xffff]), attr: attr | L.ATTR_DC };
   if (code && r.chance(15)) attr |= L.ATTR_DC;
   const limit = r.pick([0xffff, 0xffff, 0x8fff, CODE + 0x100, 0x1ffff, 0xfffff]);
   return { base: r.chance(60) ? 0 : r.pick([0x10, 0x1000, 0x7ff0, 0xfffff000, 0x7fff0000]), limit, attr };
@@ -79,12 +134,20 @@ function tableEntry(r: Random, wide: boolean): [number, number] {
     return descriptor(s.base, s.limit, s.attr);
   }
   const system = L.ATTR_PRESENT | (dpl << L.ATTR_DPL_SHIFT);
-  if (k < 13) return descriptor(TSS + r.below(6) * TSS_STRIDE, r.pick([0x67, 0x2b, 0x2c, 0xff, 0x20]), system | r.pick([9, 9, 1, 11, 3]));
+  if (k < 13)
+    return descriptor(
+      TSS + r.below(6) * TSS_STRIDE,
+      r.pick([0x67, 0x2b, 0x2c, 0xff, 0x20]),
+      system | r.pick([9, 9, 1, 11, 3]),
+    );
   if (k < 14) return descriptor(LDT, r.pick([0x7f, 0xff, 7]), system | 2);
   const target = CODE + r.below(256);
   if (k < 18) {
     const type = r.pick([12, 12, 4, 5, 14, 15, 6]);
-    return [(selector(r) << 16) | (target & 0xffff), (target & 0xffff0000) | ((system | type) << 8) | r.below(r.chance(80) ? 4 : 32)];
+    return [
+      (selector(r) << 16) | (target & 0xffff),
+      (target & 0xffff0000) | ((system | type) << 8) | r.below(r.chance(80) ? 4 : 32),
+    ];
   }
   return [r.u32(), r.u32()];
 }
@@ -116,9 +179,10 @@ function tables(r: Random, m: FuzzMachine, wide: boolean): void {
     const target = CODE + r.below(300);
     const k = r.below(20);
     const dpl = r.chance(50) ? 0x60 : 0;
-    if (k < 15) put(IDT + v * 8, [(OWN.cs0 << 16) | target, ((0x80 | dpl | (wide || r.chance(30) ? 14 : 6) | r.below(2)) << 8)]);
+    if (k < 15)
+      put(IDT + v * 8, [(OWN.cs0 << 16) | target, (0x80 | dpl | (wide || r.chance(30) ? 14 : 6) | r.below(2)) << 8]);
     else if (k < 16) put(IDT + v * 8, [r.pick([OWN.tss2, OWN.tss3, OWN.tr]) << 16, (0x85 | dpl) << 8]);
-    else if (k < 19) put(IDT + v * 8, [(selector(r) << 16) | target, ((0x80 | dpl | r.pick([14, 15, 6, 7, 5])) << 8)]);
+    else if (k < 19) put(IDT + v * 8, [(selector(r) << 16) | target, (0x80 | dpl | r.pick([14, 15, 6, 7, 5])) << 8]);
     else put(IDT + v * 8, [r.u32(), r.u32()]);
     // real mode: the same places by segment and offset
     m.view.setUint32(m.host(IVT + v * 4), r.chance(95) ? target : r.u32(), true);
@@ -127,10 +191,22 @@ function tables(r: Random, m: FuzzMachine, wide: boolean): void {
   for (let t = 0; t < 6; t++) {
     const at = m.host(TSS + t * TSS_STRIDE);
     const u32 = (o: number, v: number): void => m.view.setUint32(at + o, v >>> 0, true);
-    for (let o = 0; o < 0x68; o += 4) u32(o, r.chance(70) ? r.pick([selector(r), CODE + r.below(256), STACKS]) : r.u32());
+    for (let o = 0; o < 0x68; o += 4)
+      u32(o, r.chance(70) ? r.pick([selector(r), CODE + r.below(256), STACKS]) : r.u32());
     if (t === 2) {
       // 16-bit
-      for (const [o, v] of [[2, STACKS], [4, OWN.ds0], [14, CODE], [16, 0x202], [26, STACKS], [34, OWN.ds0], [36, OWN.cs0], [38, OWN.ds0], [40, OWN.ds0], [42, 0]] as const)
+      for (const [o, v] of [
+        [2, STACKS],
+        [4, OWN.ds0],
+        [14, CODE],
+        [16, 0x202],
+        [26, STACKS],
+        [34, OWN.ds0],
+        [36, OWN.cs0],
+        [38, OWN.ds0],
+        [40, OWN.ds0],
+        [42, 0],
+      ] as const)
         m.view.setUint16(at + o, v, true);
     } else {
       for (let level = 0; level < 3; level++) {
@@ -213,7 +289,8 @@ function pageTables(r: Random, m: FuzzMachine, paging: Paging, rom: boolean, use
       }
       if (table < 0) continue;
       let frame = lin;
-      if (r.chance(wild ? 8 : 4) && !(lin >= CODE && lin < CODE + 0x2000)) frame = wild && r.chance(40) ? r.u32() & 0xfffff000 : r.below(LOW_RAM >>> 12) << 12;
+      if (r.chance(wild ? 8 : 4) && !(lin >= CODE && lin < CODE + 0x2000))
+        frame = wild && r.chance(40) ? r.u32() & 0xfffff000 : r.below(LOW_RAM >>> 12) << 12;
       const high = (r.chance(4) ? 0x80000000 : 0) | (wild && r.chance(2) ? r.u32() & 0xff : 0);
       set(table + ((lin >>> 12) & inTable) * size, (frame & ~0xfff) | rights(), high);
     }
@@ -241,18 +318,38 @@ export function setUp(r: Random, m: FuzzMachine): Setup {
     codeLinear: codeAt,
     codeBytes,
     addresses: [...COMMON_ADDRESSES, ...Array.from({ length: 12 }, () => codeAt + r.below(codeBytes + 64))],
-    selectors: protectedMode && mode !== "vm86" ? [OWN.cs0, OWN.ds0, OWN.cs3, OWN.ds3, OWN.tr, OWN.ldt, OWN.tss2, OWN.tss3, 0, ...Array.from({ length: 8 }, () => selector(r))] : [0, 0x100, 0x800, 0xfff, 0xffff, 0xf000],
+    selectors:
+      protectedMode && mode !== "vm86"
+        ? [
+            OWN.cs0,
+            OWN.ds0,
+            OWN.cs3,
+            OWN.ds3,
+            OWN.tr,
+            OWN.ldt,
+            OWN.tss2,
+            OWN.tss3,
+            0,
+            ...Array.from({ length: 8 }, () => selector(r)),
+          ]
+        : [0, 0x100, 0x800, 0xfff, 0xffff, 0xf000],
     use32: wide,
   };
 
-  const cr3 = paging === "none" ? r.chance(50) ? 0 : RAM_TABLES : pageTables(r, m, paging, romTables, user || cpl > 0, !romTables);
+  const cr3 =
+    paging === "none"
+      ? r.chance(50)
+        ? 0
+        : RAM_TABLES
+      : pageTables(r, m, paging, romTables, user || cpl > 0, !romTables);
   m.set(L.CR3, cr3);
   tables(r, m, wide || mode === "vm86");
   // something to read
   for (let gpa = 0x9000; gpa < 0x10000; gpa += 4) if (r.chance(10)) m.view.setUint32(m.host(gpa), r.value(32), true);
   const bytes = program(r, space);
   for (let i = 0; i < bytes.length; i++) m.bytes[m.host(codeAt + i)] = bytes[i] as number;
-  for (let i = 0; i < 600 && codeAt !== CODE; i++) if (CODE + i < codeAt) m.bytes[m.host(CODE + i)] = bytes[i % bytes.length] as number;
+  for (let i = 0; i < 600 && codeAt !== CODE; i++)
+    if (CODE + i < codeAt) m.bytes[m.host(CODE + i)] = bytes[i % bytes.length] as number;
   // ROM holds code as well
   for (let i = 0; i < 256; i++) m.bytes[m.host(0xffffff00 + i)] = bytes[i % bytes.length] as number;
 
@@ -263,7 +360,18 @@ export function setUp(r: Random, m: FuzzMachine): Setup {
   for (const bit of [R.CR0_MP, R.CR0_EM, R.CR0_TS]) if (r.chance(6)) cr0 |= bit;
   let cr4 = R.CR4_PSE | (paging === "pae" ? R.CR4_PAE : 0);
   for (const bit of [R.CR4_OSFXSR, R.CR4_OSXMMEXCPT]) if (r.chance(85)) cr4 |= bit;
-  for (const bit of [R.CR4_VME, R.CR4_PVI, R.CR4_TSD, R.CR4_DE, R.CR4_MCE, R.CR4_PGE, R.CR4_PCE, R.CR4_UMIP, R.CR4_SMEP, R.CR4_SMAP])
+  for (const bit of [
+    R.CR4_VME,
+    R.CR4_PVI,
+    R.CR4_TSD,
+    R.CR4_DE,
+    R.CR4_MCE,
+    R.CR4_PGE,
+    R.CR4_PCE,
+    R.CR4_UMIP,
+    R.CR4_SMEP,
+    R.CR4_SMAP,
+  ])
     if (r.chance(20)) cr4 |= bit;
   m.set(L.CR0, cr0);
   m.set(L.CR4, cr4);
@@ -306,10 +414,11 @@ export function setUp(r: Random, m: FuzzMachine): Setup {
     m.view.setUint32(m.vcpu + L.FPU_R + i * 16, r.value(32), true);
     m.view.setUint32(m.vcpu + L.FPU_R + i * 16 + 4, r.value(32), true);
     m.view.setUint16(m.vcpu + L.FPU_R + i * 16 + 8, r.chance(60) ? 0x3fff + r.below(80) - 40 : r.value(16), true);
-    for (let k = 0; k < 16; k += 4) m.set(L.XMM + i * 16 + k, r.chance(70) ? r.value(32) : 0x3f800000 + r.below(0x4000000));
+    for (let k = 0; k < 16; k += 4)
+      m.set(L.XMM + i * 16 + k, r.chance(70) ? r.value(32) : 0x3f800000 + r.below(0x4000000));
   }
   m.view.setUint16(m.vcpu + L.FPU_FCW, r.pick([0x37f, 0x27f, 0x40, 0x340, r.u32() & 0xf7f]), true);
-  m.view.setUint16(m.vcpu + L.FPU_FSW, r.chance(60) ? 0 : (r.u32() & 0x7f7f), true);
+  m.view.setUint16(m.vcpu + L.FPU_FSW, r.chance(60) ? 0 : r.u32() & 0x7f7f, true);
   m.bytes[m.vcpu + L.FPU_TAG] = r.pick([0, 0xff, r.u32() & 0xff]);
   m.set(L.MXCSR, r.pick([0x1f80, 0x1f80, r.u32() & 0xffff]));
   m.set(L.CTRL_FLAGS, L.CTRLF_HLT);
@@ -320,10 +429,19 @@ export function setUp(r: Random, m: FuzzMachine): Setup {
 function segmentFor(r: Random, mode: Mode, code: boolean, cpl: number, wide: boolean): Entry {
   const attr = code ? 0x9b : 0x93;
   if (mode === "real" || mode === "vm86") {
-    const base = code ? r.pick([0, 0, 0x100, 0x8000]) : r.chance(60) ? 0 : r.pick([0x100, 0x1000, 0x8000, 0xf0000, 0xffff0, 0xb8000]);
+    const base = code
+      ? r.pick([0, 0, 0x100, 0x8000])
+      : r.chance(60)
+        ? 0
+        : r.pick([0x100, 0x1000, 0x8000, 0xf0000, 0xffff0, 0xb8000]);
     return { base, limit: 0xffff, attr: mode === "vm86" ? 0xf3 : attr };
   }
-  if (mode === "unreal") return { base: r.chance(70) || code ? 0 : 0x1000, limit: code ? 0xffff : FLAT, attr: code ? attr : attr | L.ATTR_G };
+  if (mode === "unreal")
+    return {
+      base: r.chance(70) || code ? 0 : 0x1000,
+      limit: code ? 0xffff : FLAT,
+      attr: code ? attr : attr | L.ATTR_G,
+    };
   return segment(r, code, cpl, wide);
 }
 
