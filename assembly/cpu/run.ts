@@ -79,7 +79,11 @@ function settleFault(vcpu: i32): i32 {
  */
 function deliveryDone(vcpu: i32): i32 {
   const reason = settleFault(vcpu);
-  if (reason == GO_ON) store<u32>(vcpu, INHIBIT_DELIVERED, INHIBIT);
+  if (reason == GO_ON) {
+    store<u32>(vcpu, INHIBIT_DELIVERED, INHIBIT);
+    // EVENT_NO_STEP was the delivery's, not the next instruction's
+    store<u32>(vcpu, 0, EVENT);
+  }
   return reason;
 }
 
