@@ -304,6 +304,8 @@ export const LAST_EXIT = 0x950; // u32 Exit.* that the host is answering, or -1
 /** Result of the last page walk. */
 export const WALK_GPA = 0x954; // u32
 export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
+/** Elements of repeated string instructions since runVcpu was called, see assembly/isa/strings.ts. */
+export const STRING_WORK = 0x95c; // u32
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
