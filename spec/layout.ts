@@ -306,6 +306,8 @@ export const WALK_GPA = 0x954; // u32
 export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 /** Elements of repeated string instructions since runVcpu was called, see assembly/isa/strings.ts. */
 export const STRING_WORK = 0x95c; // u32
+/** 1 while a table of the system (GDT, LDT, IDT, TSS) is read: an implicit supervisor access (SDM 3A 4.6.1). */
+export const IMPLICIT_ACCESS = 0x964; // u32
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
