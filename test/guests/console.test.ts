@@ -59,7 +59,13 @@ describe("Debian's kernel on the command line", () => {
           ["42 is the answer", ""],
           [PROMPT, "echo begun; sleep 1000; echo ended $?\r"],
           ["begun\r\n", () => "\x03"],
-          [PROMPT, () => ((asked = Date.now()), "echo status $?\r")],
+          [
+            PROMPT,
+            () => {
+              asked = Date.now();
+              return "echo status $?\r";
+            },
+          ],
           ["status 130", ""],
           [PROMPT, "cat\r"],
           ["cat\r\n", "typed\x04"],
