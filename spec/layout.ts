@@ -43,7 +43,6 @@ export const VM_BLOCK_MAP = 0x48; // u32 Wasm address of the decoded-block hash 
 export const VM_ARENA_BASE = 0x4c; // u32 decoded-block arena
 export const VM_ARENA_END = 0x50; // u32
 export const VM_ARENA_NEXT = 0x54; // u32 next free byte
-export const VM_FW_PORT92 = 0x58; // u32 last value of port 92h
 export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
 export const VM_SIZE = 0x400;

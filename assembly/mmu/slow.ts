@@ -197,14 +197,6 @@ export function probeRead(vcpu: i32, lin: u32, size: u32): bool {
   return !faulted(vcpu);
 }
 
-/** Makes sure that a supervisor write of `size` bytes is possible (stack frames of gates, TSS). */
-export function sysProbeWrite(vcpu: i32, lin: u32, size: u32): bool {
-  if (faulted(vcpu)) return false;
-  hostForWrite(vcpu, lin, false);
-  if (!faulted(vcpu) && <u32>0x1000 - (lin & 0xfff) < size) hostForWrite(vcpu, (lin & ~0xfff) + 0x1000, false);
-  return !faulted(vcpu);
-}
-
 export function slowRead(vcpu: i32, lin: u32, size: u32): u32 {
   return <u32>readAny(vcpu, lin, size, isUser(vcpu));
 }
@@ -236,4 +228,3 @@ export function sysReadSlow(vcpu: i32, lin: u32, size: u32): u64 {
 export function sysWriteSlow(vcpu: i32, lin: u32, size: u32, value: u64): void {
   writeAny(vcpu, lin, size, value, false);
 }
-
