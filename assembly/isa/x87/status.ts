@@ -5,7 +5,7 @@
 // exception bits, and ends with `commit`, which says whether the result may be stored.
 import {
   CR0, EIP, FERR_ASSERTED, FERR_IGNNE, FPU_FCS, FPU_FCW, FPU_FDP, FPU_FDS, FPU_FERR, FPU_FIP, FPU_FOP, FPU_FSW,
-  FPU_WORK, INHIBIT, EBP, ESP, PFX_SEG, REC_BASE, REC_EA, REC_IMM, REC_END, REC_STRIDE, REC_PFX, PFX_REG, REC_DISP, SEG,
+  FPU_WORK, EBP, ESP, PFX_SEG, REC_BASE, REC_EA, REC_IMM, REC_END, REC_STRIDE, REC_PFX, PFX_REG, REC_DISP, SEG,
   SEG_CS, SEG_DS, SEG_SELECTOR, SEG_SS, SEG_STRIDE,
 } from "../../../spec/layout";
 import { CR0_EM, CR0_MP, CR0_NE, CR0_TS } from "../../../spec/registers";
@@ -104,8 +104,6 @@ export function noPending(vcpu: i32): bool {
   const ferr = load<u32>(vcpu, FPU_FERR);
   if (ferr & FERR_IGNNE) return true;
   store<u32>(vcpu, ferr | FERR_ASSERTED, FPU_FERR);
-  // the processor freezes in this instruction, and takes interrupts there: the shadow of an STI before it is over
-  store<u32>(vcpu, 0, INHIBIT);
   exitBefore(vcpu, Exit.Ferr);
   return false;
 }

@@ -17,7 +17,7 @@ check "sha1" a9993e364706816aba3e25717850c26c9cd0d89d "$(digest sha1 abc)"
 check "sha256" ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad "$(digest sha256 abc)"
 check "sha512" ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f "$(digest sha512 abc)"
 check "sha3-256" 3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532 "$(digest sha3-256 abc)"
-check "blake2b512" ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d17d87c5392aab792dc252d5de4533cc9518d38aa8dbc4925ab92386edd4009923 "$(digest blake2b512 abc)"
+check "blake2b512" ba80a53f981c4d0d6a2797b69f12f6e94c212f14685ac4b74b12bb6fdbffa2d17d87c5392aab792dc252d5de4533cc9518d38aa8dbf1925ab92386edd4009923 "$(digest blake2b512 abc)"
 # FIPS 197 appendix C, and NIST SP 800-38A F.2.1
 hex() { od -An -tx1 | tr -d ' \n'; }
 bytes() { printf "$(echo "$1" | sed 's/../\\x&/g')"; }
