@@ -43,7 +43,6 @@ export const VM_BLOCK_MAP = 0x48; // u32 Wasm address of the decoded-block hash 
 export const VM_ARENA_BASE = 0x4c; // u32 decoded-block arena
 export const VM_ARENA_END = 0x50; // u32
 export const VM_ARENA_NEXT = 0x54; // u32 next free byte
-export const VM_FW_PORT92 = 0x58; // u32 last value of port 92h
 export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
 export const VM_SIZE = 0x400;
@@ -304,6 +303,10 @@ export const LAST_EXIT = 0x950; // u32 Exit.* that the host is answering, or -1
 /** Result of the last page walk. */
 export const WALK_GPA = 0x954; // u32
 export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
+/** Elements of repeated string instructions since runVcpu was called, see assembly/isa/strings.ts. */
+export const STRING_WORK = 0x95c; // u32
+/** 1 while a table of the system (GDT, LDT, IDT, TSS) is read: an implicit supervisor access (SDM 3A 4.6.1). */
+export const IMPLICIT_ACCESS = 0x964; // u32
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32

@@ -72,17 +72,3 @@ export function checkPortBreakpoint(vcpu: i32, port: u32, size: u32): void {
   if (!(load<u32>(vcpu, CR4) & CR4_DE) || !breakpointsEnabled(vcpu)) return;
   store<u32>(vcpu, load<u32>(vcpu, PENDING_DB) | matches(vcpu, port, size, 1 << WATCH_IO), PENDING_DB);
 }
-
-/**
- * True when an enabled data breakpoint lies in the 4 KiB page of `lin`: the TLB must not give that page read or write
- * tags, so that every access comes through the slow path and checkDataBreakpoint. DR writes flush the TLB.
- */
-export function pageHasDataBreakpoint(vcpu: i32, lin: u32): bool {
-  const dr7 = load<u32>(vcpu, DR7);
-  if (!(dr7 & DR7_ENABLES)) return false;
-  for (let n: u32 = 0; n < 4; n++) {
-    if (!enabled(dr7, n) || !(watchKind(dr7, n) & 1)) continue;
-    if ((load<u32>(vcpu + <i32>(n << 2), DR0) ^ lin) >> 12 == 0) return true;
-  }
-  return false;
-}

@@ -4,12 +4,13 @@ import {
   BLOCK_COUNT, BLOCK_RECORDS, BUDGET_END, CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CUR_BLOCK, CUR_REC, DEBUG_BREAK, DEBUG_BREAK_COUNT, DR7,
   EFLAGS_SYS, EIP, EVENT, EVENT_EXIT, EVENT_NO_STEP, EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_QUAL, EXIT_REASON, FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION,
   FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_DELIVERED, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_END, BLOCK_EIP,
-  REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS,
+  REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, STRING_WORK, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
 import { FLAG_IF, FLAG_RF, FLAG_TF } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { acknowledgeInterrupt, interruptPending, nmiPending } from "../irq/pending";
+import { STRING_WORK_MAX } from "../isa/strings";
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi, redeliver } from "../isa/system/interrupt";
 import { clockIsVirtual, instructionsUntil, nowNs } from "../time/clock";
 import { advanceTimers, nextDeadlineNs } from "../time/deadline";
@@ -182,6 +183,7 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
   if (load<u32>(vcpu, FAULT) == FAULT_SHUTDOWN) return Exit.Shutdown;
   const end = load<u64>(vcpu, RETIRED) + <u64>(budget > 0 ? budget : 0);
   const counted = clockIsVirtual();
+  store<u32>(vcpu, 0, STRING_WORK);
   let moved = false;
   while (true) {
     store<u32>(vcpu, 0, EVENT);
@@ -208,7 +210,7 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
     const delivered = deliverPending(vcpu);
     if (delivered != GO_ON) return delivered;
     if (load<u32>(vcpu, HALTED) != 0) return Exit.Hlt;
-    if (end <= load<u64>(vcpu, RETIRED)) return Exit.Budget;
+    if (end <= load<u64>(vcpu, RETIRED) || load<u32>(vcpu, STRING_WORK) >= STRING_WORK_MAX) return Exit.Budget;
 
     // what makes the next instruction a special one
     const inhibit = load<u32>(vcpu, INHIBIT);

@@ -2,8 +2,8 @@
 // at page borders, and gives interrupts a chance between chunks; how far a chunk goes depends on architectural state alone,
 // so that the virtual clock counts the same in every run.
 import {
-  EAX, ECX, EDI, EFLAGS_SYS, ESI, PFX_ADDR16, PFX_OP16, PFX_REP, PFX_REPNE, REC_PFX, REPLAY_COUNT, SEG, SEG_ACCESS, SEG_BASE, SEG_ES, SEG_LIMIT,
-  SEG_STRIDE, SEGA_EXPAND_DOWN, SEGA_READ, SEGA_WRITE, TLB_CURRENT,
+  EAX, ECX, EDI, EFLAGS_SYS, ESI, EVENT, EVENT_RECHECK, PFX_ADDR16, PFX_OP16, PFX_REP, PFX_REPNE, REC_PFX, REPLAY_COUNT, SEG, SEG_ACCESS, SEG_BASE, SEG_ES, SEG_LIMIT,
+  SEG_STRIDE, SEGA_EXPAND_DOWN, SEGA_READ, SEGA_WRITE, STRING_WORK, TLB_CURRENT,
   TLB_DELTA, TLB_READ, TLB_WRITE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
@@ -26,6 +26,13 @@ const SCAS: u32 = 4;
 
 /** Elements a chunk may have. */
 const CHUNK: u32 = 4096;
+/** What a chunk done in bulk costs, in elements that go one by one. */
+const BULK_WORK: u32 = 64;
+/**
+ * Elements between two looks at the host: a chunk is one instruction of the budget whatever its length, and a budget of
+ * long chunks alone would keep a stop, a timeout or a key waiting for tens of seconds.
+ */
+export const STRING_WORK_MAX: u32 = 32768;
 
 function index(vcpu: i32, reg: i32, addr16: bool): u32 {
   return addr16 ? <u32>load<u16>(vcpu + reg) : load<u32>(vcpu + reg);
@@ -174,6 +181,7 @@ function repeat<T>(vcpu: i32, rec: i32, k: u32, pfx: u32): void {
   }
   // the first element goes the long way and fills the TLB for the rest
   let done: u32 = 0;
+  let work: u32 = 1;
   let ended = false;
   while (done < n) {
     if (!element<T>(vcpu, rec, k, addr16)) break;
@@ -183,8 +191,14 @@ function repeat<T>(vcpu: i32, rec: i32, k: u32, pfx: u32): void {
       ended = true;
       break;
     }
-    if (done == 1 && n > 4 && !down && (k == MOVS || k == STOS) && bulk<T>(vcpu, rec, k, n - 1, addr16)) done = n;
+    if (done == 1 && n > 4 && !down && (k == MOVS || k == STOS) && bulk<T>(vcpu, rec, k, n - 1, addr16)) {
+      done = n;
+      work += BULK_WORK;
+    } else work++;
   }
+  work += load<u32>(vcpu, STRING_WORK);
+  store<u32>(vcpu, work, STRING_WORK);
+  if (work >= STRING_WORK_MAX) store<u32>(vcpu, load<u32>(vcpu, EVENT) | EVENT_RECHECK, EVENT);
   const left = count - done;
   setIndex(vcpu, ECX, left, addr16);
   if (left != 0 && !ended) again(vcpu);

@@ -1,6 +1,6 @@
 // Accesses that miss the TLB: page walk and fill, page crossing, MMIO, alignment checks, data breakpoints, code pages.
 import {
-  COUNT_TLB_FILL, CPL, CR0, CR4, DR0, DR7, EFLAGS_SYS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
+  COUNT_TLB_FILL, CPL, CR0, CR4, DR0, DR7, EFLAGS_SYS, IMPLICIT_ACCESS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
   SLOT_GPA, SLOT_HOST, SLOTF_READONLY, TLB_CURRENT, TLB_DELTA, TLB_EXEC, TLB_NULL, TLB_READ, TLB_SUPER, TLB_USER, TLB_WRITE, VM_A20_MASK, VM_BASE,
   VM_DIRTY_LOG, WALK_FLAGS, WALK_GPA,
 } from "../../spec/layout";
@@ -197,14 +197,6 @@ export function probeRead(vcpu: i32, lin: u32, size: u32): bool {
   return !faulted(vcpu);
 }
 
-/** Makes sure that a supervisor write of `size` bytes is possible (stack frames of gates, TSS). */
-export function sysProbeWrite(vcpu: i32, lin: u32, size: u32): bool {
-  if (faulted(vcpu)) return false;
-  hostForWrite(vcpu, lin, false);
-  if (!faulted(vcpu) && <u32>0x1000 - (lin & 0xfff) < size) hostForWrite(vcpu, (lin & ~0xfff) + 0x1000, false);
-  return !faulted(vcpu);
-}
-
 export function slowRead(vcpu: i32, lin: u32, size: u32): u32 {
   return <u32>readAny(vcpu, lin, size, isUser(vcpu));
 }
@@ -227,10 +219,12 @@ export function slowReadForUpdate(vcpu: i32, lin: u32, size: u32): u64 {
 }
 
 export function sysReadSlow(vcpu: i32, lin: u32, size: u32): u64 {
-  return readAny(vcpu, lin, size, false);
+  store<u32>(vcpu, 1, IMPLICIT_ACCESS);
+  const value = readAny(vcpu, lin, size, false);
+  store<u32>(vcpu, 0, IMPLICIT_ACCESS);
+  return value;
 }
 
 export function sysWriteSlow(vcpu: i32, lin: u32, size: u32, value: u64): void {
   writeAny(vcpu, lin, size, value, false);
 }
-

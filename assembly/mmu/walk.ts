@@ -1,5 +1,5 @@
 // Page walks for 32-bit and PAE paging, written level by level so that four levels need no rewrite (SDM 3A 4.3, 4.4).
-import { CPL, CR0, CR2, CR3, CR4, EFER, EFLAGS_SYS, PDPTE, WALK_FLAGS, WALK_GPA } from "../../spec/layout";
+import { CPL, CR0, CR2, CR3, CR4, EFER, EFLAGS_SYS, IMPLICIT_ACCESS, PDPTE, WALK_FLAGS, WALK_GPA } from "../../spec/layout";
 import { CR0_PG, CR0_WP, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_NXE, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { raise } from "../cpu/fault";
@@ -65,8 +65,8 @@ export function accessAllowed(vcpu: i32, rights: u32, access: u32, user: bool): 
     return !(rights & WALK_USER && load<u32>(vcpu, CR4) & CR4_SMEP);
   }
   if (rights & WALK_USER && load<u32>(vcpu, CR4) & CR4_SMAP) {
-    // implicit supervisor accesses (CPL 3) ignore EFLAGS.AC
-    if (load<u32>(vcpu, CPL) == 3 || !(load<u32>(vcpu, EFLAGS_SYS) & FLAG_AC)) return false;
+    // EFLAGS.AC excuses explicit accesses only
+    if (load<u32>(vcpu, CPL) == 3 || load<u32>(vcpu, IMPLICIT_ACCESS) != 0 || !(load<u32>(vcpu, EFLAGS_SYS) & FLAG_AC)) return false;
   }
   if (access == ACCESS_WRITE && !(rights & WALK_WRITABLE)) return !(load<u32>(vcpu, CR0) & CR0_WP);
   return true;

@@ -688,6 +688,30 @@ PAETEST "SMAP: ring 0 touches no user page unless AC"
         ENDF
         CR4_OFF CR4_SMAP
 
+PAETEST "SMAP: implicit accesses are not excused by AC"
+        ; the handler's own descriptors (up to DS0) stay in a supervisor page, the rest lies in a user page
+        call supervisor_identity
+        PAEPTE 0, PHYS | P | W, 0
+        PAEPTE 1, (PHYS + 0x1000) | MAPPED, 0
+        mov esi, gdt
+        mov edi, WIN + 0x1000 - SEL_CS3 / 8 * 8
+        mov ecx, GDT_SIZE / 4
+        rep movsd
+        mov word [scratch], GDT_SIZE - 1
+        mov dword [scratch + 2], WIN + 0x1000 - SEL_CS3 / 8 * 8
+        RELOAD_CR3
+        CR4_ON CR4_SMAP
+        lgdt [scratch]
+        mov ax, SEL_DS3
+        FAULTS 14, 1
+        stac
+        AT
+        mov fs, ax
+        ENDF
+        lgdt [gdt_pointer]
+        clac
+        CR4_OFF CR4_SMAP
+
 TEST "paging off again"
         call paging_off
         mov dword [0x500], 0x77

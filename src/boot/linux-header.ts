@@ -17,7 +17,6 @@ export const OFFSET_RAMDISK_SIZE = 0x21c;
 export const OFFSET_CMD_LINE_PTR = 0x228;
 export const OFFSET_INITRD_ADDR_MAX = 0x22c;
 export const OFFSET_KERNEL_ALIGNMENT = 0x230;
-export const OFFSET_RELOCATABLE = 0x234;
 export const OFFSET_XLOADFLAGS = 0x236;
 export const OFFSET_CMDLINE_SIZE = 0x238;
 export const OFFSET_PAYLOAD_OFFSET = 0x248;

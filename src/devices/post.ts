@@ -3,8 +3,6 @@
 import type { Device, DeviceState, IoRange } from "../vmm/device.ts";
 import { SavedState } from "./saved-state.ts";
 
-export const POST_PORT = 0x80;
-
 export class PostDisplay implements Device {
   readonly name = "post";
   readonly stateVersion = 1;

@@ -17,7 +17,6 @@ export interface Region {
 
 /** All regions, and the unmapped pages between them, lie in these 64 KiB, so a 16-bit segment reaches everything. */
 export const WORLD_BASE = 0x20000000;
-export const WORLD_SIZE = 0x10000;
 
 export const DATA = WORLD_BASE + 0x2000;
 export const DATA_SIZE = 0x2000;

@@ -1,6 +1,6 @@
 // The register stack: ST(i), tags, push and pop (SDM 1 8.1.2). Stack faults are reported through W_EXC.
 import { FPU_FSW, FPU_R, FPU_TAG } from "../../../spec/layout";
-import { C1, IE, masked, SF, signal, W_SE, W_SIG } from "./status";
+import { C1, IE, SF, signal, W_SE, W_SIG } from "./status";
 
 /** Real indefinite, the QNaN that stands for a masked invalid operation. */
 export const INDEFINITE_SIG: u64 = 0xc000000000000000;
@@ -74,9 +74,4 @@ export function stackUnderflow(vcpu: i32): void {
 export function stackOverflow(vcpu: i32): void {
   signal(vcpu, IE | SF | C1);
   setResult(vcpu, INDEFINITE_SIG, INDEFINITE_SE);
-}
-
-/** True when a masked stack fault lets the instruction go on with indefinite values. */
-export function goesOn(vcpu: i32): bool {
-  return masked(vcpu, IE);
 }

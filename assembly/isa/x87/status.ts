@@ -70,10 +70,6 @@ export function roundingControl(vcpu: i32): u32 {
   return (<u32>load<u16>(vcpu, FPU_FCW) >> 10) & 3;
 }
 
-export function precisionControl(vcpu: i32): u32 {
-  return <u32>load<u16>(vcpu, FPU_FCW) & PC_FIELD;
-}
-
 /** True when every exception in `exc` is masked. */
 export function masked(vcpu: i32, exc: u32): bool {
   return (exc & ~<u32>load<u16>(vcpu, FPU_FCW)) == 0;

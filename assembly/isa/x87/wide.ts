@@ -58,10 +58,6 @@ export function setWideSign(w: i32, sign: u32): void {
   store<u32>(w, sign, SIGN);
 }
 
-export function addWideExp(w: i32, n: i32): void {
-  store<i32>(w, load<i32>(w, EXP) + n, EXP);
-}
-
 /** Sets hi:lo * 2^(exp - 16383 - 127), normalised. */
 export function normalizeWide(w: i32, hi: u64, lo: u64, exp: i32, sign: u32): void {
   if (!hi) {
