@@ -1,7 +1,7 @@
 // Boots a Linux image through the public API, runs one of our scripts as its only program, and hands back what it said.
 import { readFileSync } from "node:fs";
-import { openImage, pullGuestImage, pullImage } from "../../src/images/node/index.ts";
 import { overlayInitrd } from "../../src/images/initramfs.ts";
+import { openImage, pullGuestImage, pullImage } from "../../src/images/node/index.ts";
 import { type ExitStatus, Vm, type VmConfig, type VmStatistics } from "../../src/index.ts";
 
 /** Debian's kernel with programs that test themselves; tools/images/pull-guest-tests.ts makes the same. */
