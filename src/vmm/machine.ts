@@ -32,6 +32,7 @@ import { SlotMemory } from "./guest-memory.ts";
 import { IrqWiring } from "./irq.ts";
 import { allocateMemory, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
+import { leaveMtrrsAsFirmware } from "./mtrr.ts";
 import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, writeSlots } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
 
@@ -164,6 +165,7 @@ export class Machine implements ExitContext {
       // No firmware runs: do what it would have left behind.
       configurePci(board.pci, board.bridge);
       board.keyboard.leaveAsFirmware();
+      leaveMtrrsAsFirmware(vcpu);
       if (this.config.acpi) {
         const tables = buildAcpiTables({
           apic: this.config.apic,

@@ -36,6 +36,7 @@ describe("Debian's kernel", () => {
             await new Promise((resolve) => setTimeout(resolve, 20 + 100 * Math.random()));
             if (vm.state !== "running") return;
             await vm.pause();
+            // It may have ended instead.
             if ((vm.state as VmState) === "paused") vm.resume();
           }
         },
