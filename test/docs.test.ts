@@ -35,8 +35,12 @@ function isThere(path: string): boolean {
   return existsSync(folder) && readdirSync(folder).some((entry) => name.test(entry));
 }
 
-/** What is built, and so may be missing. */
-const made = /^(?:build|dist)\//;
+/** What is made and not committed, so it may be missing. */
+const ignored = read(".gitignore")
+  .split("\n")
+  .map((line) => line.replace(/\/$/, ""))
+  .filter((line) => /^[\w./-]+$/.test(line));
+const isIgnored = (path: string): boolean => ignored.some((prefix) => `${path}/`.startsWith(`${prefix}/`));
 
 /** GitHub's anchor of a heading. */
 const anchorOf = (heading: string): string =>
@@ -50,7 +54,7 @@ describe.each(documents)("%s", (name) => {
   const text = read(name);
 
   it("names only files and folders that are there", () => {
-    expect(pathsIn(prose(text)).filter((path) => !made.test(path) && !isThere(path))).toEqual([]);
+    expect(pathsIn(prose(text)).filter((path) => !isIgnored(path) && !isThere(path))).toEqual([]);
   });
 
   it("links only to files and headings that are there", () => {
