@@ -1,6 +1,7 @@
 // Where, when and of what a benchmark was made: a number without it says nothing.
 import { execFileSync } from "node:child_process";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { readFileSync } from "node:fs";
+import { cpus, loadavg, totalmem } from "node:os";
 import type { Emulator } from "./emulators.ts";
 
 export interface Circumstances {
@@ -10,6 +11,8 @@ export interface Circumstances {
   readonly host: { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly system: string };
   /** Share of all CPUs that other work had in the second before the first run, 0 to 1. */
   readonly busyBefore: number;
+  /** The same during all the runs; undefined where the host does not tell our own share (not Linux). */
+  readonly busyDuring: number | undefined;
   /** Load average of the last minute, our own preparations included. */
   readonly loadBefore: number;
   readonly loadAfter: number;
@@ -22,7 +25,10 @@ const LOOK_MS = 1000;
 
 /** Call before the first run; the function it returns closes the record after the last. */
 export async function recordCircumstances(command: string, used: readonly Emulator[]): Promise<() => Circumstances> {
-  const busyBefore = await busyShare();
+  const look = cpuSeconds();
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  const start = cpuSeconds();
+  const busyBefore = 1 - (start.idle - look.idle) / (start.all - look.all);
   const loadBefore = loadavg()[0] as number;
   const date = new Date().toISOString();
   return () => ({
@@ -33,9 +39,10 @@ export async function recordCircumstances(command: string, used: readonly Emulat
       cpu: cpus()[0]?.model.trim() ?? "unknown",
       cores: cpus().length,
       memoryGiB: Math.round(totalmem() / 2 ** 30),
-      system: `${process.platform} ${process.arch} ${release()}`,
+      system: `${process.platform} ${process.arch}`,
     },
     busyBefore,
+    busyDuring: shareOfOthers(start, cpuSeconds()),
     loadBefore,
     loadAfter: loadavg()[0] as number,
     versions: { node: process.version, ...Object.fromEntries(used.map((e) => [e.title, e.version()])) },
@@ -49,22 +56,49 @@ export function describeCircumstances(c: Circumstances): string {
     `- ${c.date.slice(0, 10)}, commit ${c.commit}, \`${c.command}\``,
     `- ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB, ${host.system}`,
     `- ${versions.join("; ")}`,
-    `- before: CPUs ${(c.busyBefore * 100).toFixed(0)}% in use by others, load average ${c.loadBefore.toFixed(2)}; after: ${c.loadAfter.toFixed(2)}`,
+    `- other work on the CPUs: ${percent(c.busyBefore)} before the first run, ${percent(c.busyDuring)} during the runs; load average before ${c.loadBefore.toFixed(2)}, after ${c.loadAfter.toFixed(2)}`,
   ];
-  if (c.busyBefore > BUSY) rows.push("- **The machine was busy with other work: do not quote these numbers.**");
+  if (Math.max(c.busyBefore, c.busyDuring ?? 0) > BUSY)
+    rows.push("- **The machine was busy with other work: do not quote these numbers.**");
   return rows.join("\n");
 }
 
-/** What the CPUs do while we do nothing. */
-async function busyShare(): Promise<number> {
-  const sum = (pick: (times: ReturnType<typeof cpus>[number]["times"]) => number): number =>
-    cpus().reduce((total, { times }) => total + pick(times), 0);
-  const idleBefore = sum(({ idle }) => idle);
-  const allBefore = sum(({ idle, user, sys, irq, nice }) => idle + user + sys + irq + nice);
-  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  const idle = sum((times) => times.idle) - idleBefore;
-  const all = sum((times) => times.idle + times.user + times.sys + times.irq + times.nice) - allBefore;
-  return all > 0 ? Math.max(0, 1 - idle / all) : 0;
+const percent = (share: number | undefined): string =>
+  share === undefined ? "unknown" : `${(share * 100).toFixed(0)}%`;
+
+interface CpuSeconds {
+  /** Of all CPUs together, since the host started. */
+  readonly all: number;
+  readonly idle: number;
+  /** Of this process and the children that have ended; undefined where the host does not tell. */
+  readonly own: number | undefined;
+}
+
+function cpuSeconds(): CpuSeconds {
+  let all = 0;
+  let idle = 0;
+  for (const { times } of cpus()) {
+    idle += times.idle / 1000;
+    all += (times.idle + times.user + times.sys + times.irq + times.nice) / 1000;
+  }
+  return { all, idle, own: ownCpuSeconds() };
+}
+
+function shareOfOthers(from: CpuSeconds, to: CpuSeconds): number | undefined {
+  if (from.own === undefined || to.own === undefined || to.all <= from.all) return undefined;
+  const busy = to.all - from.all - (to.idle - from.idle);
+  return Math.max(0, (busy - (to.own - from.own)) / (to.all - from.all));
+}
+
+/** proc(5), fields 14 to 17: user and system time, ours and that of children waited for, in hundredths. */
+function ownCpuSeconds(): number | undefined {
+  try {
+    const stat = readFileSync("/proc/self/stat", "latin1");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]) / 100, 0);
+  } catch {
+    return undefined;
+  }
 }
 
 function commit(): string {

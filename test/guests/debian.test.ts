@@ -1,6 +1,7 @@
 // Debian's stock kernel, unmodified, on the virtual clock: a shell script's worth of Linux, the kernel's own complaints,
 // the same run twice, the kernel that unpacks itself, and the ways to end.
 import { beforeAll, describe, expect, it } from "vitest";
+import type { VmState } from "../../src/index.ts";
 import { newWarnings } from "./kernel-log.ts";
 import { ensureImage, expectPassed, type GuestRun, runLinux } from "./linux-guest.ts";
 
@@ -35,7 +36,7 @@ describe("Debian's kernel", () => {
             await new Promise((resolve) => setTimeout(resolve, 20 + 100 * Math.random()));
             if (vm.state !== "running") return;
             await vm.pause();
-            if (vm.state === "paused") vm.resume();
+            if ((vm.state as VmState) === "paused") vm.resume();
           }
         },
       });

@@ -30,10 +30,10 @@ check "files: sha256 of known text" 602e7058aad9aea24535dbc5aa7627f6353aef5e2b3e
 ln -s a link && check "files: symbolic link" one "$(head -n 1 link)"
 chmod 640 a && check "files: mode" 640 "$(stat -c %a a)"
 mv b c && check "files: rename" "a c link" "$(echo *)"
-dd if=/dev/zero of=big bs=64k count=64 2>/dev/null
-check "files: 4 MiB of zeros" b5cfa9d6c8febd618f91ac2843d50a1c "$(md5sum <big | cut -d' ' -f1)"
-gzip big && gunzip big.gz && check "files: gzip and back" b5cfa9d6c8febd618f91ac2843d50a1c "$(md5sum <big | cut -d' ' -f1)"
-seq 1 20000 | bzip2 | bunzip2 | md5sum >sum1; seq 1 20000 | md5sum >sum2
+dd if=/dev/zero of=big bs=64k count=16 2>/dev/null
+check "files: 1 MiB of zeros" b6d81b360a5672d80c27430f39153e2c "$(md5sum <big | cut -d' ' -f1)"
+gzip big && gunzip big.gz && check "files: gzip and back" b6d81b360a5672d80c27430f39153e2c "$(md5sum <big | cut -d' ' -f1)"
+seq 1 3000 | bzip2 | bunzip2 | md5sum >sum1; seq 1 3000 | md5sum >sum2
 holds "files: bzip2 and back" cmp sum1 sum2
 mkdir -p tree/x/y && echo deep >tree/x/y/z && tar cf tree.tar tree && rm -r tree && tar xf tree.tar
 check "files: tar and back" deep "$(cat tree/x/y/z)"
@@ -49,6 +49,7 @@ yes | head -n 3 >three; check "pipes: a writer ends with its reader" 3 "$(wc -l 
 # --- processes
 (exit 7); check "processes: exit status" 7 $?
 sleep 100 & pid=$!
+sleep 0.2
 check "processes: /proc lists a child" sleep "$(cat /proc/$pid/comm)"
 kill $pid; wait $pid; check "processes: killed by SIGTERM" 143 $?
 i=0; while [ $i -lt 100 ]; do /bin/true || break; i=$((i + 1)); done
@@ -72,21 +73,24 @@ kill -CONT $pid; sleep 0.1; check "signals: continued" S "$(cut -d' ' -f3 /proc/
 kill -KILL $pid; wait $pid; check "signals: killed by SIGKILL" 137 $?
 timeout 0.2 sleep 50; check "signals: timeout" 143 $?
 
-# --- floating point (awk computes with doubles)
-fp() { awk "BEGIN { printf \"%.$1f\", $2 }"; }
-check "floating point: pi" 3.141592653589793 "$(fp 15 '4 * atan2(1, 1)')"
-check "floating point: square root" 1.4142135623730951 "$(fp 16 'sqrt(2)')"
-check "floating point: e" 2.718281828459045 "$(fp 15 'exp(1)')"
-check "floating point: log" 0.693147180559945 "$(fp 15 'log(2)')"
-check "floating point: sin" 0.841470984807897 "$(fp 15 'sin(1)')"
-check "floating point: power" 1024.0000 "$(fp 4 '2 ^ 10')"
+# --- floating point (awk computes with doubles; busybox's has no mathematical functions)
+fp() { awk "BEGIN { $2; printf(\"%.${1}f\", y) }"; }
+check "floating point: pi by Machin's series" 3.14159265358979 "$(fp 14 '
+  for (i = 0; i < 12; i++) { s = i % 2 ? -1 : 1; k = 2 * i + 1; p5 = 1; p239 = 1
+    for (j = 0; j < k; j++) { p5 *= 5; p239 *= 239 }
+    y += s * (16 / p5 - 4 / p239) / k }')"
+check "floating point: square root by Newton" 1.4142135623731 "$(fp 13 'y = 1; for (i = 0; i < 8; i++) y = (y + 2 / y) / 2')"
+check "floating point: e" 2.71828182845905 "$(fp 14 't = 1; for (i = 1; i < 20; i++) { y += t; t /= i }')"
+check "floating point: thirds" 0.33333333333333331483 "$(fp 20 'y = 1 / 3')"
+check "floating point: large and small" 1 "$(awk 'BEGIN { x = 1e300; print (x * 1e-300 == 1 && x * x > 1e308) }')"
+check "floating point: to integer" "-3 7" "$(awk 'BEGIN { print int(-3.99), int(7.99) }')"
 check "floating point: sum of a series" 1.6439345667 \
   "$(awk 'BEGIN { for (i = 1; i <= 1000; i++) s += 1 / (i * i); printf "%.10f", s }')"
 # Several processes at once: each must keep its own registers of the FPU.
 for n in 1 2 3 4; do
-  (awk -v n=$n 'BEGIN { for (i = 1; i <= 20000; i++) s += n / i; printf "%.6f\n", s / n }' >fp$n) &
+  (awk -v n=$n 'BEGIN { for (i = 1; i <= 5000; i++) s += n / i; printf "%.6f\n", s / n }' >fp$n) &
 done; wait
-check "floating point: four processes agree" 10.480728 "$(cat fp? | sort -u | tr '\n' ' ' | sed 's/ $//')"
+check "floating point: four processes agree" 9.094509 "$(cat fp? | sort -u | tr '\n' ' ' | sed 's/ $//')"
 
 # --- time
 before="$(cut -d' ' -f1 /proc/uptime | tr -d .)"; sleep 1; after="$(cut -d' ' -f1 /proc/uptime | tr -d .)"
