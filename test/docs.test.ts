@@ -102,7 +102,7 @@ it("docs/SPECIFICATION.md names a test for each promise, and only files that hol
     expect(cells, row).toHaveLength(5);
     const tests = (cells[3] ?? "").split(", ");
     for (const path of tests) {
-      expect(path, row).toMatch(/^test\/.*\.test\.ts$/);
+      expect(path, row).toMatch(/^test\/.*\.(?:test|guests)\.ts$/);
       expect(read(path), path).toMatch(/\b(?:it|test)\b/);
     }
   }
