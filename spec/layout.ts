@@ -352,6 +352,7 @@ export const EVENT_NO_STEP = 8;
 
 export const INHIBIT_IRQ = 1; // after STI
 export const INHIBIT_SS = 2; // after MOV SS, POP SS: also holds off debug traps
+export const INHIBIT_DELIVERED = 4; // an interrupt or trap was just delivered: the handler's first instruction comes before another
 
 // ---------------------------------------------------------------- TLB
 export const TLB_ENTRIES = 4096;

@@ -5,6 +5,7 @@ import {
   EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_PORT, EXIT_SIZE, LAST_EXIT, REPLAY_COUNT, REPLAY_LOG, REPLAY_MAX, REPLAY_NEXT, REPLAY_STRIDE,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
+import { shutdown } from "./fault";
 
 /** Value of LAST_EXIT when the host owes no answer. */
 export const NO_EXIT: u32 = 0xffffffff;
@@ -29,7 +30,10 @@ export function replayClear(vcpu: i32): void {
   store<u32>(vcpu, 0, REPLAY_NEXT);
 }
 
-/** Called when the host enters again after an exit that stopped an instruction: records its answer. */
+/**
+ * Called when the host enters again after an exit that stopped an instruction: records its answer. No instruction needs more than
+ * there is room for; a chain of faults and task switches through tables in device memory may, and is a shutdown.
+ */
 export function replayRecord(vcpu: i32): void {
   const reason = load<u32>(vcpu, LAST_EXIT);
   if (reason == NO_EXIT) return;
@@ -37,7 +41,7 @@ export function replayRecord(vcpu: i32): void {
   // FERR# asks for no answer: the frozen FPU instruction begins anew once its interrupt has been taken
   if (reason == Exit.Ferr) return;
   const n = load<u32>(vcpu, REPLAY_COUNT);
-  if (n >= <u32>REPLAY_MAX) return;
+  if (n >= <u32>REPLAY_MAX) return shutdown(vcpu);
   let address: u32 = 0;
   let kind = reason;
   switch (reason) {

@@ -3,7 +3,7 @@
 import {
   BLOCK_COUNT, BLOCK_RECORDS, BUDGET_END, CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CUR_BLOCK, CUR_REC, DEBUG_BREAK, DEBUG_BREAK_COUNT, DR7,
   EFLAGS_SYS, EIP, EVENT, EVENT_EXIT, EVENT_NO_STEP, EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_QUAL, EXIT_REASON, FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION,
-  FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_END, BLOCK_EIP,
+  FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_DELIVERED, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_END, BLOCK_EIP,
   REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
@@ -73,15 +73,30 @@ function settleFault(vcpu: i32): i32 {
   }
 }
 
+/**
+ * After the delivery of a trap or an interrupt: one a boundary. Else what comes next (an interrupt through a trap gate, a data
+ * breakpoint that the pushed frame touched) would depend on where a budget ends, and could come for ever.
+ */
+function deliveryDone(vcpu: i32): i32 {
+  const reason = settleFault(vcpu);
+  if (reason == GO_ON) {
+    store<u32>(vcpu, INHIBIT_DELIVERED, INHIBIT);
+    // EVENT_NO_STEP was the delivery's, not the next instruction's
+    store<u32>(vcpu, 0, EVENT);
+  }
+  return reason;
+}
+
 /** Delivers what is due before the next instruction. GO_ON or an exit reason. */
 function deliverPending(vcpu: i32): i32 {
   if (load<u32>(vcpu, VECTORING) != 0) {
     redeliver(vcpu);
-    return settleFault(vcpu);
+    return deliveryDone(vcpu);
   }
   // an instruction that waits for the host's answer is in the middle of its execution
   if (load<u32>(vcpu, REPLAY_COUNT) != 0) return GO_ON;
   const inhibit = load<u32>(vcpu, INHIBIT);
+  if (inhibit & INHIBIT_DELIVERED) return GO_ON;
   if (load<u32>(vcpu, PENDING_DB) != 0 && !(inhibit & INHIBIT_SS)) {
     store<u32>(vcpu, 0, HALTED);
     if ((load<u32>(vcpu, CTRL_EXCEPTIONS) >> Vector.DB) & 1) {
@@ -91,19 +106,19 @@ function deliverPending(vcpu: i32): i32 {
       return Exit.Exception;
     }
     deliverDebugTrap(vcpu);
-    return settleFault(vcpu);
+    return deliveryDone(vcpu);
   }
   if (nmiPending(vcpu) && load<u32>(vcpu, NMI_BLOCKED) == 0 && !(inhibit & INHIBIT_SS)) {
     store<u32>(vcpu, 0, HALTED);
     deliverNmi(vcpu);
-    return settleFault(vcpu);
+    return deliveryDone(vcpu);
   }
   if (inhibit == 0 && interruptPending(vcpu) && load<u32>(vcpu, EFLAGS_SYS) & FLAG_IF) {
     const vector = acknowledgeInterrupt(vcpu);
     if (vector >= 0) {
       store<u32>(vcpu, 0, HALTED);
       deliverInterrupt(vcpu, vector);
-      return settleFault(vcpu);
+      return deliveryDone(vcpu);
     }
   }
   return GO_ON;
@@ -204,7 +219,9 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
     let block: i32;
     if (single) {
       if (debugger_ && atBreakpoint(vcpu)) return Exit.Debug;
-      if (!(flags & FLAG_RF) && load<u32>(vcpu, DR7) & DR7_ENABLED && load<u32>(vcpu, REPLAY_COUNT) == 0) {
+      // also while the host's answers are kept: they may be the delivery's of this very fault. An instruction that is past
+      // the check keeps its RF, or has no breakpoint on it.
+      if (!(flags & FLAG_RF) && load<u32>(vcpu, DR7) & DR7_ENABLED) {
         const hit = codeBreakpoints(vcpu, codeLinear(vcpu));
         if (hit != 0) {
           raise(vcpu, Vector.DB, hit);

@@ -29,6 +29,17 @@ export function isReadOnly(gpa: u32): bool {
   return slot != 0 && (load<u32>(slot, SLOT_FLAGS) & SLOTF_READONLY) != 0;
 }
 
+/** True for a Wasm address that backs RAM, not ROM. */
+export function isWritableHost(host: u32): bool {
+  const count = load<i32>(VM_BASE, VM_SLOT_COUNT);
+  let slot = SLOTS_BASE;
+  for (let i = 0; i < count; i++) {
+    if (host - load<u32>(slot, SLOT_HOST) < load<u32>(slot, SLOT_SIZE)) return !(load<u32>(slot, SLOT_FLAGS) & SLOTF_READONLY);
+    slot += SLOT_STRIDE;
+  }
+  return false;
+}
+
 /** Flag byte of the page that holds a Wasm address. */
 export function pageFlagAddress(host: u32): i32 {
   return load<i32>(VM_BASE, VM_PAGE_FLAGS) + <i32>(host >> 12);

@@ -3,7 +3,7 @@
 // to be executed again, so it is interruptible between chunks and a port access is never repeated.
 import {
   ATTR_TYPE, CPL, EAX, ECX, EDI, EDX, EFLAGS_SYS, ESI, PFX_ADDR16, PFX_OP16, PFX_REP, PFX_REPNE, PFX_SEG, REC_IMM, REC_PFX, SEG_ATTR,
-  SEG_BASE, SEG_DS, SEG_ES, SEG_LIMIT, SEG_TR, TLB_CURRENT, TLB_WRITE,
+  SEG_BASE, SEG_DS, SEG_ES, SEG_LIMIT, SEG_TR, TLB_CURRENT, TLB_WRITE, TLB_READ, TLB_DELTA,
 } from "../../../spec/layout";
 import { FLAG_DF, FLAG_IOPL, FLAG_TF, FLAG_VM } from "../../../spec/registers";
 import { breakpointsEnabled, checkPortBreakpoint } from "../../cpu/debug";
@@ -11,6 +11,7 @@ import { again, faulted, raiseGP, recheck } from "../../cpu/fault";
 import { ioItem, portIn, portInString, portOut, portOutString, setIoItem } from "../../cpu/port";
 import { checkSegment, segAddress } from "../../cpu/segment";
 import { Mem, sysRead } from "../../mmu/access";
+import { isWritableHost } from "../../mmu/physical";
 import { operandSegment } from "../operand";
 import { isProtected, TYPE_BUSY, TYPE_TSS32, withinLimit } from "./descriptor";
 
@@ -118,9 +119,19 @@ function probe(vcpu: i32, lin: u32, size: u32): void {
   else Mem.readForUpdate<u8>(vcpu, lin);
 }
 
-/** True when the write tag of the TLB covers the element: its page is plain RAM. */
+/** True when the TLB covers reads of the element, which has just been read: its page is memory. */
+function isMemory(vcpu: i32, lin: u32): bool {
+  return load<u32>(Mem.entry(load<i32>(vcpu, TLB_CURRENT), lin), TLB_READ) == (lin & ~0xfff);
+}
+
+/**
+ * True when the element, which may be written, lies in plain RAM. The write tag alone does not tell: a page that holds
+ * decoded code has none, and how long a chunk is must not depend on what happens to be decoded.
+ */
 function isPlainRam(vcpu: i32, lin: u32): bool {
-  return load<u32>(Mem.entry(load<i32>(vcpu, TLB_CURRENT), lin), TLB_WRITE) == (lin & ~0xfff);
+  const e = Mem.entry(load<i32>(vcpu, TLB_CURRENT), lin);
+  if (load<u32>(e, TLB_WRITE) == (lin & ~0xfff)) return true;
+  return load<u32>(e, TLB_READ) == (lin & ~0xfff) && isWritableHost(lin + load<u32>(e, TLB_DELTA));
 }
 
 function writeItem(vcpu: i32, lin: u32, size: u32, value: u32): void {
@@ -173,6 +184,8 @@ export function outputString(vcpu: i32, rec: i32, wide: bool): void {
     const value = readItem(vcpu, lin + i * size, size);
     if (faulted(vcpu)) return;
     setIoItem(vcpu, i, size, value);
+    // from a device one at a time: the host's answers are kept only for so many accesses
+    if (i == 0 && count > 1 && !isMemory(vcpu, lin)) count = 1;
   }
   portOutString(vcpu, port, size, count);
   checkPortBreakpoint(vcpu, port, size);

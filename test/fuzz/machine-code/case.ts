@@ -11,7 +11,7 @@ export interface Failure {
   readonly seed: number;
   readonly kind: "trap" | "damage" | "unsound" | "stuck" | "exit" | "differs" | "clock";
   readonly message: string;
-  readonly setup?: Setup;
+  readonly setup?: Pick<Setup, "mode" | "paging" | "romTables">;
 }
 
 export interface Outcome {
@@ -58,6 +58,7 @@ function run(m: FuzzMachine, seed: number, limit: number, budgets: Budgets, even
   const start = m.retired;
   let exits = 0;
   let idle = 0;
+  let halts = 0;
   let place = 0;
   let hash = 0;
   let last = "";
@@ -84,7 +85,10 @@ function run(m: FuzzMachine, seed: number, limit: number, budgets: Budgets, even
     last = `${reason}`;
     if (idle > STUCK_EXITS)
       throw new Stop("stuck", `${idle} exits (the last: ${reason}) without an instruction retired at ${where(m)}`);
-    if (!answer(m, host, reason)) return { end: last, trace: `${exits}:${hash}`, exits, retired: now - start };
+    // halted, and the only timer that ticks is masked
+    halts = reason === Exit.Hlt && idle > 0 ? halts + 1 : 0;
+    if (halts > 16 || !answer(m, host, reason))
+      return { end: last, trace: `${exits}:${hash}`, exits, retired: now - start };
     if (exits > MAX_HOST_EXITS) break;
   }
   return { end: "budget", trace: `${exits}:${hash}`, exits, retired: m.retired - start };
@@ -92,20 +96,14 @@ function run(m: FuzzMachine, seed: number, limit: number, budgets: Budgets, even
 
 /** What devices may do at any time. */
 function event(m: FuzzMachine, r: Random): void {
-  switch (r.below(6)) {
-    case 0:
-      return m.core.raiseNmi(m.vcpu);
-    case 1:
-      return m.core.deliverMsi(0xfee00000 | (r.u32() & 0xff00c), r.u32() & 0xc7ff);
-    case 2: {
-      const slot = r.pick(m.slots);
-      return m.core.guestWritten(slot.gpa + r.below(slot.size), r.below(9000));
-    }
-    case 3:
-      return m.core.setA20(r.below(2));
-    default:
-      return m.core.setIrqLine(r.below(24), r.below(2));
-  }
+  const kind = r.below(6);
+  if (kind === 0) m.core.raiseNmi(m.vcpu);
+  else if (kind === 1) m.core.deliverMsi(0xfee00000 | (r.u32() & 0xff00c), r.u32() & 0xc7ff);
+  else if (kind === 2) {
+    const slot = r.pick(m.slots);
+    m.core.guestWritten(slot.gpa + r.below(slot.size), r.below(9000));
+  } else if (kind === 3) m.core.setA20(r.below(2));
+  else m.core.setIrqLine(r.below(24), r.below(2));
 }
 
 /** Plays the host. False where a host would end or leave the guest. */
@@ -158,7 +156,8 @@ function answer(m: FuzzMachine, r: Random, reason: Exit): boolean {
   }
 }
 
-export function runCase(m: FuzzMachine, seed: number, limit?: number): Outcome {
+/** `limit` and `edit` (of the program's bytes) are for making a failing case smaller. */
+export function runCase(m: FuzzMachine, seed: number, limit?: number, edit?: (code: Uint8Array) => void): Outcome {
   const r = new Random(seed, 1);
   let setup: Setup | undefined;
   let retired = 0;
@@ -174,7 +173,7 @@ export function runCase(m: FuzzMachine, seed: number, limit?: number): Outcome {
     incomparable,
   });
   try {
-    setup = setUp(r, m);
+    setup = setUp(r, m, edit);
     const most = limit ?? r.pick([50, 200, 1000, 3000]);
     const check = (how: string): string | undefined => {
       const damage = m.damage();

@@ -194,7 +194,7 @@ function idiom(r: Random, space: ProgramSpace): number[] {
         c.u8(0xbf);
         imm(r.pick(space.addresses) + r.below(16) - 8);
       }
-      if (r.chance(44)) c.u8(r.chance(57) ? 0xfd : 0xfc);
+      if (r.chance(40)) c.u8(r.pick([0xfc, 0xfd]));
       return c.u8(r.pick([0xf3, 0xf2]), r.pick([0xa4, 0xa5, 0xa6, 0xa7, 0xaa, 0xab, 0xac, 0xad, 0xae, 0xaf])).out;
     case 6: // MSR
       imm32(1, r.chance(85) ? r.pick(MSRS) : r.u32());

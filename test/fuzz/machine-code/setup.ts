@@ -301,7 +301,7 @@ function pageTables(r: Random, m: FuzzMachine, paging: Paging, rom: boolean, use
 const FLAG_BITS = [R.FLAG_DF, R.FLAG_NT, R.FLAG_AC, R.FLAG_RF, R.FLAG_ID, R.FLAG_VIF, R.FLAG_VIP];
 
 /** Builds the case in `m` and keeps it as its beginning. */
-export function setUp(r: Random, m: FuzzMachine): Setup {
+export function setUp(r: Random, m: FuzzMachine, edit: (code: Uint8Array) => void = () => {}): Setup {
   m.clear();
   const mode = r.pick(MODES);
   const protectedMode = mode !== "real" && mode !== "unreal";
@@ -347,6 +347,7 @@ export function setUp(r: Random, m: FuzzMachine): Setup {
   // something to read
   for (let gpa = 0x9000; gpa < 0x10000; gpa += 4) if (r.chance(10)) m.view.setUint32(m.host(gpa), r.value(32), true);
   const bytes = program(r, space);
+  edit(bytes);
   for (let i = 0; i < bytes.length; i++) m.bytes[m.host(codeAt + i)] = bytes[i] as number;
   for (let i = 0; i < 600 && codeAt !== CODE; i++)
     if (CODE + i < codeAt) m.bytes[m.host(CODE + i)] = bytes[i % bytes.length] as number;
