@@ -652,6 +652,11 @@ PAETEST "NX: data yes, instructions no"
         wrmsr
 
 PAETEST "SMEP: ring 0 executes no user page"
+        mov eax, 7
+        xor ecx, ecx
+        cpuid
+        bt ebx, 7
+        jnc .end                        ; without the feature there is nothing to check
         call supervisor_identity
         CR4_ON CR4_SMEP
         PAEPTE 0, PHYS | MAPPED, 0
@@ -667,8 +672,14 @@ PAETEST "SMEP: ring 0 executes no user page"
         call eax
         ENDF
         CR4_OFF CR4_SMEP
+.end:
 
 PAETEST "SMAP: ring 0 touches no user page unless AC"
+        mov eax, 7
+        xor ecx, ecx
+        cpuid
+        bt ebx, 20
+        jnc .end
         call supervisor_identity
         PAEPTE 0, PHYS | MAPPED, 0
         CR4_ON CR4_SMAP
@@ -687,6 +698,7 @@ PAETEST "SMAP: ring 0 touches no user page unless AC"
         mov eax, [WIN]
         ENDF
         CR4_OFF CR4_SMAP
+.end:
 
 PAETEST "SMAP: implicit accesses are not excused by AC"
         ; the handler's own descriptors (up to DS0) stay in a supervisor page, the rest lies in a user page
