@@ -50,7 +50,10 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-function run(args: readonly string[], env: NodeJS.ProcessEnv = {}): { status: number | null; out: string; err: string } {
+function run(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+): { status: number | null; out: string; err: string } {
   const result = spawnSync(process.execPath, [CLI, ...args], {
     encoding: "utf8",
     timeout: 25_000,
@@ -110,7 +113,8 @@ describe("flags and values", () => {
 describe("files", () => {
   it("that are not there, or not files", () => {
     for (const flag of ["--kernel", "--bios"])
-      for (const name of ["missing", "directory", "dangling"]) refuses(["run", flag, file(name)], [USAGE, IMAGE], /missing|directory|dangling/);
+      for (const name of ["missing", "directory", "dangling"])
+        refuses(["run", flag, file(name)], [USAGE, IMAGE], /missing|directory|dangling/);
     refuses(["run", "--kernel", HELLO, "--initrd", file("missing")], [USAGE, IMAGE], /missing|initrd/);
     refuses(["run", "hello", "--serial", `file:${file("directory")}`], [USAGE, IMAGE, HOST], /directory/);
     refuses(["run", "hello", "--serial", `file:${file("no/where")}`], [USAGE, IMAGE, HOST], /where/);
@@ -123,8 +127,10 @@ describe("files", () => {
   });
 
   it("that hold nothing, text or anything", () => {
-    for (const name of ["empty", "one-byte", "text", "random"]) refuses(["run", "--kernel", file(name)], [USAGE, IMAGE], new RegExp(name));
-    for (const name of ["empty", "one-byte", "firmware-odd"]) refuses(["run", "--bios", file(name)], [USAGE, IMAGE], /firmware|bios|empty/i);
+    for (const name of ["empty", "one-byte", "text", "random"])
+      refuses(["run", "--kernel", file(name)], [USAGE, IMAGE], new RegExp(name));
+    for (const name of ["empty", "one-byte", "firmware-odd"])
+      refuses(["run", "--bios", file(name)], [USAGE, IMAGE], /firmware|bios|empty/i);
   });
 
   it("that begin like a kernel and go on like nothing", () => {
