@@ -39,7 +39,7 @@ await benchMain(async () => {
   const guests: BenchGuest[] = [];
   for (const name of (options.own.guests ?? "linux-tiny,linux").split(",")) guests.push(await openGuest(name));
   await using scratch = await Scratch.create();
-  const close = recordCircumstances(options.command, options.emulators);
+  const close = await recordCircumstances(options.command, options.emulators);
   const rows: Row[] = [];
   for (const guest of guests) {
     const job = await prepareJob(scratch, guest, "paravane.run=true");

@@ -53,7 +53,7 @@ await benchMain(async () => {
     .map(([name, value]) => `${name}=${value}`)
     .join(" ");
   const job = await prepareJob(scratch, guest, append);
-  const close = recordCircumstances(options.command, options.emulators);
+  const close = await recordCircumstances(options.command, options.emulators);
   const native: ProgramTime[][] = [];
   const columns = options.emulators.map((emulator): Column => ({ emulator, times: new Map(), failures: [] }));
   for (let repeat = 0; repeat < options.repeats; repeat++) {

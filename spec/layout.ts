@@ -254,7 +254,8 @@ export const EXIT_ARGS = 0x650; // 4 u64
 /** Accesses of the current instruction that the host has already completed; see assembly/cpu/replay.ts. */
 export const REPLAY_COUNT = 0x680; // u32 entries filled
 export const REPLAY_NEXT = 0x684; // u32 entries consumed in this execution of the instruction
-export const REPLAY_LOG = 0xf000; // REPLAY_MAX entries: FXSAVE to a device makes 128 accesses
+/** More than any instruction can need: FXSAVE of 512 bytes, ENTER of 31 levels or a task switch to device memory. */
+export const REPLAY_LOG = 0xf000; // REPLAY_MAX entries
 export const REPLAY_STRIDE = 16; // u32 address, u32 kind and size, u64 value
 export const REPLAY_MAX = 256;
 

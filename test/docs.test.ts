@@ -36,7 +36,7 @@ function isThere(path: string): boolean {
 }
 
 /** What is built, and so may be missing. */
-const made = /^(?:build|dist)\//;
+const made = /^(?:build|dist|bench\/out)\//;
 
 /** GitHub's anchor of a heading. */
 const anchorOf = (heading: string): string =>

@@ -38,6 +38,8 @@ export function replayRecord(vcpu: i32): void {
   const reason = load<u32>(vcpu, LAST_EXIT);
   if (reason == NO_EXIT) return;
   store<u32>(vcpu, NO_EXIT, LAST_EXIT);
+  // FERR# asks for no answer: the frozen FPU instruction begins anew once its interrupt has been taken
+  if (reason == Exit.Ferr) return;
   const n = load<u32>(vcpu, REPLAY_COUNT);
   if (n >= <u32>REPLAY_MAX) return shutdown(vcpu);
   let address: u32 = 0;

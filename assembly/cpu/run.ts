@@ -249,7 +249,8 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
       // an instruction that will be executed again keeps its shadow and its RF
       if (single && (stopped == FAULT_EXCEPTION || stopped == FAULT_EXIT)) {
         store<u32>(vcpu, load<u32>(vcpu, EFLAGS_SYS) | (flags & FLAG_RF), EFLAGS_SYS);
-        if (stopped == FAULT_EXIT) store<u32>(vcpu, inhibit, INHIBIT);
+        // a frozen FPU takes interrupts, FERR#'s own above all: there the shadow is over
+        if (stopped == FAULT_EXIT && load<u32>(vcpu, EXIT_REASON) != Exit.Ferr) store<u32>(vcpu, inhibit, INHIBIT);
       }
       reason = account(vcpu, stop, (flags & FLAG_TF) != 0);
     }

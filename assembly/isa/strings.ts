@@ -9,6 +9,7 @@ import {
 import { Op } from "../../spec/op.gen";
 import { FLAG_DF, FLAG_TF } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
+import { breakpointsEnabled } from "../cpu/debug";
 import { again, faulted, raise } from "../cpu/fault";
 import { Flags } from "../cpu/flags";
 import { replayClear } from "../cpu/replay";
@@ -159,7 +160,8 @@ function repeat<T>(vcpu: i32, rec: i32, k: u32, pfx: u32): void {
   const down = (load<u32>(vcpu, EFLAGS_SYS) & FLAG_DF) != 0;
   const compares = k == CMPS || k == SCAS;
   let n = count < CHUNK ? count : CHUNK;
-  if (load<u32>(vcpu, EFLAGS_SYS) & FLAG_TF) n = 1; // a single-step trap follows every element
+  // a single-step trap follows every element, and a data breakpoint's the element that hit it
+  if (load<u32>(vcpu, EFLAGS_SYS) & FLAG_TF || breakpointsEnabled(vcpu)) n = 1;
   if (k == MOVS || k == CMPS || k == LODS) {
     const si = index(vcpu, ESI, addr16);
     const room = elementsInPage(si + segBase(vcpu, operandSegment(rec)), si, sizeof<T>(), down, addr16);

@@ -45,5 +45,5 @@ static inline u32 next_random(u64 *state) {
 /** Runs `amount` units of work; the result is a checksum that depends on `amount` alone. */
 typedef u32 program(u32 amount);
 
-program sieve, sha256, crc32, divide, branches, calls, bytecode, sort, copy, strings, chase, stream, nbody_x87, trig_x87,
+program sieve, sha256, crc32, divide, bignum, branches, calls, bytecode, sort, copy, strings, chase, stream, nbody_x87, trig_x87,
     mandelbrot_sse, nbody_sse, blend_sse2, generate, syscalls, files, signals, faults, pipes, yields, forks, execs;

@@ -15,6 +15,7 @@ static const struct { const char *name; program *run; u32 amount; } programs[] =
     {"sha256", sha256, 400},
     {"crc32", crc32, 200},
     {"divide", divide, 150000},
+    {"bignum", bignum, 20000},
     {"branches", branches, 100000},
     {"calls", calls, 250},
     {"bytecode", bytecode, 6000},

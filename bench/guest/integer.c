@@ -1,4 +1,4 @@
-// Integer arithmetic: sieve (bytes and strides), SHA-256 (rotates and adds), CRC-32 (table look-ups), division.
+// Integer arithmetic: sieve (bytes and strides), SHA-256 (rotates and adds), CRC-32 (table look-ups), division, big numbers.
 #include "guest.h"
 
 static u8 sieve_bytes[1 << 18];
@@ -124,5 +124,48 @@ u32 divide(u32 amount) {
     }
     sum += result ^ a;
   }
+  return sum;
+}
+
+/** 32 x 32 -> 64 bits out of 16-bit halves, as portable big-number code does it without assembly. */
+static inline u32 wide_product(u32 a, u32 b, u32 *high) {
+  const u32 al = a & 0xffff, ah = a >> 16, bl = b & 0xffff, bh = b >> 16;
+  const u32 low = al * bl, cross = ah * bl + (low >> 16);
+  u32 middle, top = ah * bh;
+  middle = cross + al * bh;
+  if (middle < cross) top += 0x10000;
+  *high = top + (middle >> 16);
+  return (middle << 16) + (low & 0xffff);
+}
+
+/** Long multiplication and the subtraction step of long division, 64 words: what RSA in a kernel spends its time on. */
+u32 bignum(u32 amount) {
+  enum { WORDS = 64 };
+  static u32 a[WORDS], product[2 * WORDS];
+  u64 random = 13;
+  for (u32 i = 0; i < WORDS; i++) a[i] = next_random(&random);
+  for (u32 i = 0; i < 2 * WORDS; i++) product[i] = 0;
+  for (u32 round = 0; round < amount; round++) {
+    const u32 factor = next_random(&random);
+    u32 *const to = product + (round & (WORDS - 1));
+    u32 carry = 0, borrow = 0;
+    for (u32 i = 0; i < WORDS; i++) {
+      u32 high;
+      u32 low = wide_product(a[i], factor, &high) + carry;
+      carry = high + (low < carry);
+      low += to[i];
+      carry += low < to[i];
+      to[i] = low;
+    }
+    for (u32 i = 0; i < WORDS; i++) {
+      u32 high;
+      const u32 low = wide_product(to[i], factor ^ round, &high) + borrow, old = product[i];
+      borrow = high + (low < borrow) + (old < low);
+      product[i] = old - low;
+    }
+    a[round & (WORDS - 1)] ^= carry + borrow;
+  }
+  u32 sum = 0;
+  for (u32 i = 0; i < 2 * WORDS; i++) sum = sum * 31 + product[i];
   return sum;
 }

@@ -1,6 +1,7 @@
 // Where, when and of what a benchmark was made: a number without it says nothing.
 import { execFileSync } from "node:child_process";
-import { cpus, loadavg, release, totalmem } from "node:os";
+import { readFileSync } from "node:fs";
+import { cpus, loadavg, totalmem } from "node:os";
 import type { Emulator } from "./emulators.ts";
 
 export interface Circumstances {
@@ -8,17 +9,26 @@ export interface Circumstances {
   readonly command: string;
   readonly commit: string;
   readonly host: { readonly cpu: string; readonly cores: number; readonly memoryGiB: number; readonly system: string };
-  /** Load average of the last minute. Above 0.5 before the first run, other work was going on. */
+  /** Share of all CPUs that other work had in the second before the first run, 0 to 1. */
+  readonly busyBefore: number;
+  /** The same during all the runs; undefined where the host does not tell our own share (not Linux). */
+  readonly busyDuring: number | undefined;
+  /** Load average of the last minute, our own preparations included. */
   readonly loadBefore: number;
   readonly loadAfter: number;
   readonly versions: Readonly<Record<string, string>>;
 }
 
-/** The load of a machine with nothing else to do, and a margin. */
-export const IDLE_LOAD = 0.5;
+/** More than this share of the CPUs in use by others makes the numbers worthless. */
+const BUSY = 0.1;
+const LOOK_MS = 1000;
 
 /** Call before the first run; the function it returns closes the record after the last. */
-export function recordCircumstances(command: string, used: readonly Emulator[]): () => Circumstances {
+export async function recordCircumstances(command: string, used: readonly Emulator[]): Promise<() => Circumstances> {
+  const look = cpuSeconds();
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  const start = cpuSeconds();
+  const busyBefore = 1 - (start.idle - look.idle) / (start.all - look.all);
   const loadBefore = loadavg()[0] as number;
   const date = new Date().toISOString();
   return () => ({
@@ -29,8 +39,10 @@ export function recordCircumstances(command: string, used: readonly Emulator[]):
       cpu: cpus()[0]?.model.trim() ?? "unknown",
       cores: cpus().length,
       memoryGiB: Math.round(totalmem() / 2 ** 30),
-      system: `${process.platform} ${process.arch} ${release()}`,
+      system: `${process.platform} ${process.arch}`,
     },
+    busyBefore,
+    busyDuring: shareOfOthers(start, cpuSeconds()),
     loadBefore,
     loadAfter: loadavg()[0] as number,
     versions: { node: process.version, ...Object.fromEntries(used.map((e) => [e.title, e.version()])) },
@@ -44,10 +56,49 @@ export function describeCircumstances(c: Circumstances): string {
     `- ${c.date.slice(0, 10)}, commit ${c.commit}, \`${c.command}\``,
     `- ${host.cpu}, ${host.cores} cores, ${host.memoryGiB} GiB, ${host.system}`,
     `- ${versions.join("; ")}`,
-    `- load average before ${c.loadBefore.toFixed(2)}, after ${c.loadAfter.toFixed(2)}`,
+    `- other work on the CPUs: ${percent(c.busyBefore)} before the first run, ${percent(c.busyDuring)} during the runs; load average before ${c.loadBefore.toFixed(2)}, after ${c.loadAfter.toFixed(2)}`,
   ];
-  if (c.loadBefore > IDLE_LOAD) rows.push("- **The machine was busy with other work: do not quote these numbers.**");
+  if (Math.max(c.busyBefore, c.busyDuring ?? 0) > BUSY)
+    rows.push("- **The machine was busy with other work: do not quote these numbers.**");
   return rows.join("\n");
+}
+
+const percent = (share: number | undefined): string =>
+  share === undefined ? "unknown" : `${(share * 100).toFixed(0)}%`;
+
+interface CpuSeconds {
+  /** Of all CPUs together, since the host started. */
+  readonly all: number;
+  readonly idle: number;
+  /** Of this process and the children that have ended; undefined where the host does not tell. */
+  readonly own: number | undefined;
+}
+
+function cpuSeconds(): CpuSeconds {
+  let all = 0;
+  let idle = 0;
+  for (const { times } of cpus()) {
+    idle += times.idle / 1000;
+    all += (times.idle + times.user + times.sys + times.irq + times.nice) / 1000;
+  }
+  return { all, idle, own: ownCpuSeconds() };
+}
+
+function shareOfOthers(from: CpuSeconds, to: CpuSeconds): number | undefined {
+  if (from.own === undefined || to.own === undefined || to.all <= from.all) return undefined;
+  const busy = to.all - from.all - (to.idle - from.idle);
+  return Math.max(0, (busy - (to.own - from.own)) / (to.all - from.all));
+}
+
+/** proc(5), fields 14 to 17: user and system time, ours and that of children waited for, in hundredths. */
+function ownCpuSeconds(): number | undefined {
+  try {
+    const stat = readFileSync("/proc/self/stat", "latin1");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]) / 100, 0);
+  } catch {
+    return undefined;
+  }
 }
 
 function commit(): string {

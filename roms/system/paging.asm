@@ -688,28 +688,6 @@ PAETEST "SMAP: ring 0 touches no user page unless AC"
         ENDF
         CR4_OFF CR4_SMAP
 
-PAETEST "SMAP: implicit accesses are not excused by AC"
-        call supervisor_identity
-        PAEPTE 0, PHYS | MAPPED, 0
-        mov esi, gdt
-        mov edi, WIN
-        mov ecx, GDT_SIZE / 4
-        rep movsd
-        mov word [scratch], GDT_SIZE - 1
-        mov dword [scratch + 2], WIN
-        RELOAD_CR3
-        CR4_ON CR4_SMAP
-        lgdt [scratch]
-        mov ax, SEL_DS0
-        FAULTS 14, 1
-        stac
-        AT
-        mov fs, ax
-        ENDF
-        lgdt [gdt_pointer]
-        clac
-        CR4_OFF CR4_SMAP
-
 TEST "paging off again"
         call paging_off
         mov dword [0x500], 0x77

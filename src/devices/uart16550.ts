@@ -1,5 +1,6 @@
 // 16550A UART (National PC16550D datasheet) as a PC wires it: OUT2 gates the interrupt. The line itself is ideal: what
-// the guest sends is gone at once; what it receives arrives at the programmed speed, a FIFO at a time.
+// the guest sends is gone at once; what it receives arrives at the programmed speed, a FIFO at a time, and not before
+// the guest listens: a driver's set-up clears the FIFOs, and would take the first typed or piped characters with it.
 import type { Device, DeviceClock, DeviceState, DeviceTimer, IoRange, IrqLine } from "../vmm/device.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { SavedState } from "./saved-state.ts";
@@ -62,6 +63,10 @@ const PEER_READY = MSR_CTS | MSR_DSR | MSR_DCD;
 /** Host bytes that may wait for a guest that does not read. */
 const INPUT_CAPACITY = 16 * 1024 * 1024;
 const RESET_DIVISOR = 12;
+/** Reads of LSR with no other register between them that make a guest one that polls for input. */
+const POLLS_TO_LISTEN = 8;
+/** Guest time between enabling the receive interrupt and listening: set-up goes on after that write. */
+const SET_UP_NS = 10e6;
 
 export interface UartOptions {
   readonly name: string;
@@ -91,6 +96,9 @@ export class Uart16550 implements Device {
   #threPending = false;
   #timeoutPending = false;
   #peerLines = PEER_READY;
+  /** Since the last reset the guest has asked for input: by RTS, by the receive interrupt or by polling. */
+  #listening = false;
+  #polls = 0;
   readonly #input = new ByteQueue(INPUT_CAPACITY);
   readonly #arrival: DeviceTimer;
   readonly #silence: DeviceTimer;
@@ -123,9 +131,11 @@ export class Uart16550 implements Device {
     this.#fifo = [];
     this.#threPending = false;
     this.#timeoutPending = false;
+    this.#listening = false;
+    this.#polls = 0;
     this.#silence.disarm();
+    this.#arrival.disarm();
     this.#update();
-    if (this.#input.length > 0) this.#arrival.arm(this.options.clock.nowNs());
   }
 
   // ---- the host's side of the line
@@ -160,6 +170,8 @@ export class Uart16550 implements Device {
   // ---- read
 
   read(offset: number): number {
+    this.#polls = offset === LSR ? Math.min(this.#polls + 1, POLLS_TO_LISTEN) : 0;
+    if (this.#polls === POLLS_TO_LISTEN) this.#listen();
     switch (offset) {
       case RBR_THR:
         return this.#lcr & LCR_DLAB ? this.#divisor & 0xff : this.#readData();
@@ -217,6 +229,7 @@ export class Uart16550 implements Device {
   // ---- write
 
   write(offset: number, _size: number, value: number): void {
+    this.#polls = 0;
     switch (offset) {
       case RBR_THR:
         if (this.#lcr & LCR_DLAB) this.#divisor = (this.#divisor & 0xff00) | value;
@@ -230,6 +243,7 @@ export class Uart16550 implements Device {
         // Enabling the transmitter interrupt while THR is empty reports it at once.
         if (value & ~this.#ier & IER_THRE) this.#threPending = true;
         this.#ier = value & 0x0f;
+        if (value & IER_RDA && !this.#listening) this.#arrival.arm(this.options.clock.nowNs() + SET_UP_NS);
         break;
       case IIR_FCR:
         this.#writeFcr(value);
@@ -241,6 +255,7 @@ export class Uart16550 implements Device {
       case MCR:
         this.#mcr = value & MCR_BITS;
         this.#updateModem();
+        if ((value & (MCR_RTS | MCR_LOOP)) === MCR_RTS) this.#listen();
         break;
       case SCR:
         this.#scr = value;
@@ -301,8 +316,18 @@ export class Uart16550 implements Device {
     this.#silence.arm(this.options.clock.nowNs() + 4 * this.#characterNs());
   }
 
+  #listen(): void {
+    if (this.#listening) return;
+    this.#listening = true;
+    this.#arrive();
+  }
+
   /** Moves waiting input into the FIFO, as much as fits, and comes back when that would have taken its time. */
   #arrive(): void {
+    if (!this.#listening) {
+      if (!(this.#ier & IER_RDA)) return;
+      this.#listening = true;
+    }
     if (this.#mcr & MCR_LOOP) {
       // The receiver is disconnected; look again later.
       if (this.#input.length > 0) this.#arrival.arm(this.options.clock.nowNs() + 1e6);
@@ -396,6 +421,8 @@ export class Uart16550 implements Device {
       peerLines: this.#peerLines,
       threPending: this.#threPending,
       timeoutPending: this.#timeoutPending,
+      listening: this.#listening,
+      polls: this.#polls,
       fifoData: Uint8Array.from(this.#fifo),
       fifoErrors: Uint8Array.from(this.#fifo, (c) => c >> 8),
       input: this.#input.toBytes(),
@@ -422,6 +449,8 @@ export class Uart16550 implements Device {
     this.#peerLines = saved.integer("peerLines", 0xff);
     this.#threPending = saved.flag("threPending");
     this.#timeoutPending = saved.flag("timeoutPending");
+    this.#listening = saved.flag("listening");
+    this.#polls = saved.integer("polls", POLLS_TO_LISTEN);
     this.#fifo = Array.from(data, (byte, i) => byte | ((errors[i] ?? 0) << 8));
     this.#input.clear();
     this.#input.push(input);

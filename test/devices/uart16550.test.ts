@@ -149,6 +149,45 @@ describe("16550 receiver", () => {
     expect(device.metrics().overruns).toBe(0);
   });
 
+  it("keeps what comes before the driver's set-up, whose last step is RTS", () => {
+    const { read, write, device } = uart();
+    device.receive(Uint8Array.of(0x68, 0x69));
+    write(2, 0x07);
+    read(0);
+    write(1, 0x05);
+    write(2, 0xc1);
+    expect(read(5) & 1).toBe(0);
+    write(4, 0x1a); // RTS in loopback reaches nobody
+    write(4, 0x0b);
+    expect([read(0), read(0)]).toEqual([0x68, 0x69]);
+  });
+
+  it("gives input without RTS to a guest that polls, and to one that waits for the interrupt", () => {
+    const polling = uart();
+    polling.device.receive(Uint8Array.of(0x70));
+    let reads = 1;
+    while (!(polling.read(5) & 1)) expect(reads++).toBeLessThan(10);
+    expect(polling.read(0)).toBe(0x70);
+
+    const waiting = uart();
+    waiting.device.receive(Uint8Array.of(0x71));
+    waiting.write(4, 0x08);
+    waiting.write(1, 0x01);
+    expect(waiting.irq.level).toBe(false);
+    waiting.clock.advance(10e6);
+    expect(waiting.irq.level).toBe(true);
+    expect(waiting.read(0)).toBe(0x71);
+  });
+
+  it("waits again after a reset", () => {
+    const { read, write, device } = programmed();
+    device.reset();
+    device.receive(Uint8Array.of(0x72));
+    expect(read(5) & 1).toBe(0);
+    write(4, 0x02);
+    expect(read(0)).toBe(0x72);
+  });
+
   it("reports and clears a break with its zero character", () => {
     const { read, write, device } = programmed();
     write(1, 0x05);

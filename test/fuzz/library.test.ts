@@ -115,7 +115,10 @@ const spoilt = (image: Uint8Array): fc.Arbitrary<Uint8Array> =>
 
 describe("an image", () => {
   const code = Uint8Array.of(0xf4, 0xeb, 0xfd);
-  const elf = makeElf({ entry: 0x100000, segments: [{ vaddr: 0xc0100000, paddr: 0x100000, data: code, memoryBytes: code.length }] });
+  const elf = makeElf({
+    entry: 0x100000,
+    segments: [{ vaddr: 0xc0100000, paddr: 0x100000, data: code, memoryBytes: code.length }],
+  });
   const bzImage = makeBzImage(elf);
   const multiboot = new Uint8Array(8192);
   for (const [i, word] of [
