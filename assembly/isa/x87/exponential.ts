@@ -2,6 +2,7 @@
 import {
   EXPONENTIAL, EXPONENTIAL_TERMS, LN2_HI, LN2_LO, LOGARITHM, LOGARITHM_TERMS, TWO_LOG2E_HI, TWO_LOG2E_LO,
 } from "./constants.gen";
+import { logarithmOf } from "./logarithm";
 import { isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal } from "./nan";
 import { finish } from "./operate";
 import { roundPack } from "./round";
@@ -165,7 +166,7 @@ function yLog2x(vcpu: i32, xSig: u64, xSe: u32, ySig: u64, ySe: u32): void {
     return;
   }
   const m = normalSig(xSig);
-  logarithm(vcpu, m, 0, exp);
+  logarithmOf(vcpu, slot(vcpu, S), slot(vcpu, N), m, exp);
   roundProduct(vcpu, ySig, ySe, m == J_BIT);
 }
 

@@ -1,11 +1,11 @@
 // FSIN, FCOS, FSINCOS, FPTAN and FPATAN (SDM 1 8.3.8). Computed to more than 100 bits and rounded once.
 import { FPU_FSW } from "../../../spec/layout";
-import {
-  ARCTANGENT, ARCTANGENT_TERMS, ARCTANGENTS, COSINE, COSINE_TERMS, PI_HI, PI_LO, SINE, SINE_TERMS,
-} from "./constants.gen";
+import { arctangentOfRatio } from "./arctangent";
+import { PI_HI, PI_LO } from "./constants.gen";
 import { isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal } from "./nan";
 import { bothIndefinite, finish, replaceAndPush } from "./operate";
 import { roundPack } from "./round";
+import { sineAndCosine } from "./sine";
 import { invalid, isEmpty, pop, setResult, st, stackUnderflow } from "./stack";
 import { begin, C1, C2, commit, PC_64, W_EXC, W_LO, W_SE, W_SE2, W_SIG, W_SIG2, waiting } from "./status";
 import {
@@ -17,6 +17,7 @@ import { multiplyHigh, quotient128 } from "./words";
 const BIAS: i32 = 0x3fff;
 /** The 66-bit pi/2 of the hardware is 4 * PI66 + 3 units of 2^-65 (SDM 1 8.3.8). */
 const PI66: u64 = 0xc90fdaa22168c234;
+const TWO_OVER_PI: f64 = 0.63661977236758134308;
 
 // Slots
 const R: i32 = 0;
@@ -47,7 +48,12 @@ function reduceAngle(vcpu: i32, sig: u64, se: u32): u32 {
   const shift = exp - BIAS + 2;
   const hi = shift == 64 ? sig : sig >> (64 - shift);
   const lo = shift == 64 ? 0 : sig << shift;
-  let n = quotient128(hi >> 2, (hi << 62) | (lo >> 2), PI66);
+  // Below 2^31 a double gives the nearest n, or its neighbour where both are as good; farther out its error would count.
+  const near = exp < BIAS + 31;
+  const unit = reinterpret<f64>(<u64>(exp - BIAS - 63 + 1023) << 52);
+  let n = near
+    ? <u64>(<f64>sig * unit * TWO_OVER_PI + 0.5)
+    : quotient128(hi >> 2, (hi << 62) | (lo >> 2), PI66);
   // remainder = |x| - n * (4 * PI66 + 3), as a signed 128-bit number
   const ph = multiplyHigh(n, PI66);
   const pl = n * PI66;
@@ -59,6 +65,13 @@ function reduceAngle(vcpu: i32, sig: u64, se: u32): u32 {
   if (rl < tl) rh--;
   rl -= tl;
   rh -= th;
+  if (near) {
+    const below: u64 = <i64>rh < 0 ? ~(<u64>0) : 0;
+    rl = (rl ^ below) - below;
+    rh = (rh ^ below) + u64(below != 0 && rl == 0);
+    normalizeWide(slot(vcpu, R), rh, rl, BIAS + 62, sign ^ (<u32>below & 0x8000));
+    return <u32>n & 3;
+  }
   const step: u64 = (PI66 << 2) | 3;
   while (<i64>rh < 0) {
     n--;
@@ -78,32 +91,6 @@ function reduceAngle(vcpu: i32, sig: u64, se: u32): u32 {
   }
   normalizeWide(slot(vcpu, R), rh, rl, BIAS + 62, sign ^ negative);
   return <u32>n & 3;
-}
-
-/** sin and cos of slot R into slots SIN and COS. */
-function sineAndCosine(vcpu: i32): void {
-  const r = slot(vcpu, R);
-  const t = slot(vcpu, T);
-  multiplyWide(vcpu, t, r, r);
-  const th = fraction(vcpu, t);
-  const tl = load<u64>(vcpu, W_LO);
-  let hi = polynomial(vcpu, SINE, SINE_TERMS, 0, th, tl, true);
-  let lo = load<u64>(vcpu, W_LO);
-  // Where x^2 is below the last place the sine is still below x.
-  if (hi == J_BIT) {
-    hi = ~J_BIT;
-    lo = ~(<u64>0);
-  }
-  const f = slot(vcpu, SIN);
-  normalizeWide(f, hi, lo, BIAS, 0);
-  multiplyWide(vcpu, f, f, r);
-  hi = polynomial(vcpu, COSINE, COSINE_TERMS, 0, th, tl, true);
-  lo = load<u64>(vcpu, W_LO);
-  if (hi == J_BIT) {
-    hi = ~J_BIT;
-    lo = ~(<u64>0);
-  }
-  normalizeWide(slot(vcpu, COS), hi, lo, BIAS, 0);
 }
 
 /** Slot that holds sin(x), with its sign, after reduceAngle returned `n` for x of sign `sign`. */
@@ -154,7 +141,10 @@ function oneResult(vcpu: i32, rec: i32, cosine: bool): void {
       } else {
         noteDenormal(vcpu, sig, se);
         const n = reduceAngle(vcpu, sig, se);
-        sineAndCosine(vcpu);
+        const other = (n & 1) != 0;
+        sineAndCosine(
+          slot(vcpu, R), cosine == other ? slot(vcpu, SIN) : 0, cosine != other ? slot(vcpu, COS) : 0,
+        );
         roundWide(vcpu, cosine ? cosineOf(vcpu, n, se & 0x8000) : sineOf(vcpu, n, se & 0x8000));
       }
     }
@@ -203,7 +193,7 @@ function twoResults(vcpu: i32, rec: i32, tangent: bool): void {
       noteDenormal(vcpu, sig, se);
       const sign = se & 0x8000;
       const n = reduceAngle(vcpu, sig, se);
-      sineAndCosine(vcpu);
+      sineAndCosine(slot(vcpu, R), slot(vcpu, SIN), slot(vcpu, COS));
       const sine = sineOf(vcpu, n, sign);
       const cosine = cosineOf(vcpu, n, sign);
       if (tangent) {
@@ -285,9 +275,9 @@ function arctangent(vcpu: i32, ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
   setWide(x, normalSig(xSig), 0, normalExp(xSig, xSe), 0);
   const steep = wideExp(y) > wideExp(x) || (wideExp(y) == wideExp(x) && wideHi(y) > wideHi(x));
   const r = slot(vcpu, R);
-  const small = steep ? x : y;
-  const large = steep ? y : x;
-  const w = arctangentOfRatio(vcpu, small, large);
+  const w = slot(vcpu, T);
+  if (steep) arctangentOfRatio(vcpu, w, x, y);
+  else arctangentOfRatio(vcpu, w, y, x);
   if (steep) {
     // pi/2 - w
     setWideSign(w, 0x8000);
@@ -301,51 +291,6 @@ function arctangent(vcpu: i32, ySig: u64, ySe: u32, xSig: u64, xSe: u32): void {
   }
   setWideSign(w, wideSign(w) ^ sign);
   roundWide(vcpu, w);
-}
-
-/** atan(small / large) for 0 < small <= large; the slot of the result. */
-function arctangentOfRatio(vcpu: i32, small: i32, large: i32): i32 {
-  const r = slot(vcpu, R);
-  const t = slot(vcpu, T);
-  const product = slot(vcpu, SIN);
-  const d = wideExp(large) - wideExp(small);
-  // Nearest j / 16, from the leading bits of both: the angle left is below 1/30.
-  let j: u64 = 0;
-  if (d <= 5) {
-    const ratio = <f64>wideHi(small) / <f64>wideHi(large) / <f64>((<u64>1) << d);
-    j = <u64>nearest<f64>(ratio * 16.0);
-  }
-  if (j) {
-    // tan(a - c) = (y - c x) / (x + c y) for the angle a and the known angle c
-    const n = clz(j);
-    const cExp = BIAS - 4 + 63 - <i32>n;
-    const cross = slot(vcpu, COS);
-    multiplyConstant(vcpu, product, large, j << n, 0, cExp);
-    multiplyConstant(vcpu, cross, small, j << n, 0, cExp);
-    setWideSign(product, 0x8000);
-    addWide(vcpu, product, small, product);
-    addWide(vcpu, cross, large, cross);
-    divideWide(vcpu, r, product, cross);
-  } else divideWide(vcpu, r, small, large);
-  if (wideHi(r)) {
-    multiplyWide(vcpu, t, r, r);
-    const th = fraction(vcpu, t);
-    let hi = polynomial(vcpu, ARCTANGENT, ARCTANGENT_TERMS, ARCTANGENT_TERMS - 3, th, load<u64>(vcpu, W_LO), true);
-    let lo = load<u64>(vcpu, W_LO);
-    if (hi == J_BIT) {
-      hi = ~J_BIT;
-      lo = ~(<u64>0);
-    }
-    normalizeWide(t, hi, lo, BIAS, 0);
-    multiplyWide(vcpu, r, r, t);
-  }
-  if (j) {
-    const c = ARCTANGENTS + (<usize>j << 4);
-    normalizeWide(t, load<u64>(c), load<u64>(c, 8), BIAS - 1, 0);
-    addWide(vcpu, r, r, t);
-  }
-  copyWide(product, r);
-  return product;
 }
 
 export function fpatan(vcpu: i32, rec: i32): void {
