@@ -352,6 +352,7 @@ export const EVENT_IRQ = 4; // an interrupt controller has something to deliver
 
 /** The instruction entered a handler or another task: its single-step trap is dropped (INT n clears TF on the way). */
 export const EVENT_NO_STEP = 8;
+export const EVENT_TIMER = 16; // the guest moved a deadline
 
 export const INHIBIT_IRQ = 1; // after STI
 export const INHIBIT_SS = 2; // after MOV SS, POP SS: also holds off debug traps

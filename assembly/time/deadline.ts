@@ -1,7 +1,7 @@
 // When the run loop must next look at a timer, and the look itself.
 import {
   EVENT,
-  EVENT_RECHECK,
+  EVENT_RECHECK, EVENT_TIMER,
   KDEV_LAPIC,
   KDEV_PIT,
   VM_BASE,
@@ -35,5 +35,5 @@ export function advanceTimers(vcpu: i32, ns: i64): void {
 
 /** The guest moved a deadline: the block loop must come back, because its budget was made for the old one. */
 export function deadlineMoved(vcpu: i32): void {
-  store<u32>(vcpu, load<u32>(vcpu, EVENT) | EVENT_RECHECK, EVENT);
+  store<u32>(vcpu, load<u32>(vcpu, EVENT) | EVENT_RECHECK | EVENT_TIMER, EVENT);
 }
