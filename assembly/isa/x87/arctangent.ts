@@ -115,7 +115,9 @@ function tinyArctangent(vcpu: i32, to: i32, small: i32, large: i32, quotient: f6
   const exp = 1 - <i32>n - e;
   const square = multiplyHigh(hi, hi);
   const p = arctangentLoss(exp < -7 ? square >> -(2 * exp + 15) : square << 1);
-  const t = multiplyHigh(hi, p);
+  // Never nothing, so that directed rounding sees a result below the ratio
+  let t = multiplyHigh(hi, p);
+  if (!t) t = 1;
   const below = lo < t << 51;
   lo -= t << 51;
   hi -= (t >> 13) + u64(below);

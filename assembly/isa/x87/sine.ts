@@ -72,9 +72,10 @@ function combine(to: i32, a: usize, b: usize, q: u64, d: u64, dp: u64, minus: bo
   normalizeWide(to, hi, lo, BIAS - 1, sign);
 }
 
-/** 1 - loss * 2^-77, times the significand `sig` with exponent `exp`, to slot `to`. */
+/** 1 - loss * 2^-77, times the significand `sig` with exponent `exp`, to slot `to`: always below `sig`. */
 function lessen(to: i32, sig: u64, exp: i32, loss: u64, sign: u32): void {
-  const t = multiplyHigh(sig, loss);
+  let t = multiplyHigh(sig, loss);
+  if (!t) t = 1;
   const lo: u64 = 0 - (t << 51);
   normalizeWide(to, sig - (t >> 13) - u64(lo != 0), lo, exp, sign);
 }
