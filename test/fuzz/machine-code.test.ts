@@ -4,7 +4,6 @@ import { expect, it } from "vitest";
 import { describeFailure, fuzz } from "./machine-code/run.ts";
 import { MODES, PAGINGS } from "./machine-code/setup.ts";
 
-// Seeds that once found something (docs/FUZZING.md); the programs they stand for change with the generator, the time does not.
 const SECONDS = 50;
 
 it(
