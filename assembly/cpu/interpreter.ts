@@ -5,6 +5,7 @@ import {
 } from "../../spec/layout";
 import { decode, DECODE_END } from "../isa/decode";
 import { execRare } from "../isa/rare";
+import { execX87 } from "../isa/x87/exec";
 import { findBlock } from "./blocks";
 import { HOT_BOUNDARY, HOT_LOOKUP, HOT_RARE, HOT_SLOW, runHot } from "./interpreter.gen";
 
@@ -17,6 +18,7 @@ export const STOP_BEFORE: i32 = 2;
 
 /** Operations below this are the hot loop's. */
 const FIRST_RARE: u32 = 0x100;
+const X87_FAMILY: u32 = 4;
 
 function eipBehind(vcpu: i32, rec: i32): u32 {
   return load<u32>(vcpu, BLOCK_EIP) + <u32>load<u8>(rec, REC_END);
@@ -74,7 +76,9 @@ export function runBlocks(vcpu: i32, first: i32): i32 {
       do {
         store<u32>(vcpu, rec, CUR_REC);
         store<u32>(vcpu, eipBehind(vcpu, rec), EIP);
-        execRare(vcpu, rec, op);
+        // x87 code comes in long runs: it gets there without the detour
+        if (op >> 8 == X87_FAMILY) execX87(vcpu, rec);
+        else execRare(vcpu, rec, op);
         if (load<u64>(vcpu, EVENT_AND_FAULT) != 0) return STOP_INSIDE;
         rec += REC_STRIDE;
         op = <u32>load<u16>(rec, REC_OP);
