@@ -150,9 +150,9 @@ export function scratchBlock(vcpu: i32, eip: u32): i32 {
 }
 
 /**
- * Where the next block goes: not where its records would have the page offsets of the vCPU's registers and flags. A load
- * of a record behind a store to a register that differs only above bit 11 waits for it (measured: 9 ns an instruction
- * where every record collides, against 2).
+ * Where the next block goes: not where its records would have the page offsets of the vCPU's registers and flags, so that
+ * no load of a record can be taken for one of a store to a register that differs only above bit 11. A precaution; its
+ * effect has not been measured by itself.
  */
 function nextFree(): i32 {
   const next = load<i32>(VM_BASE, VM_ARENA_NEXT);

@@ -35,8 +35,7 @@ describe.each(roms)("$name", (rom) => {
 
   it.skipIf(qemu === undefined)(
     "says the same under QEMU, but for the listed deviations",
-    // its clock is the host's: on a busy machine a check of QEMU's own timing may need another try
-    { timeout: 90_000, retry: 2 },
+    { timeout: 90_000 },
     async () => {
       const run = await runUnderQemu(rom);
       const known = rom.qemu.deviations;
