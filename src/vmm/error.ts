@@ -8,6 +8,8 @@ export type VmErrorCode =
   | "host"
   | "guest-crash"
   | "timeout"
+  | "io"
+  | "admission"
   | "internal";
 
 /** The one error class: a stable code, one sentence that names the thing and the next step, details and cause. */

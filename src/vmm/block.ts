@@ -1,0 +1,21 @@
+// Block storage as a disk device sees it. Devices (IDE, ATAPI, floppy, virtio-blk) take one of these; files, qcow2 images,
+// overlays and memory are backends (src/backends/block/). The VM wires them.
+
+/** Nothing when the work is done on return, a promise when it goes on: the guest sees the completion when it settles. */
+export type MaybePromise<T> = T | Promise<T>;
+
+export interface BlockBackend {
+  /** Multiple of 512. */
+  readonly sizeBytes: number;
+  readonly readOnly: boolean;
+  /** Fills `into` from byte `offset`; both multiples of 512, within the size. Rejects or throws VmError("io"). */
+  read(offset: number, into: Uint8Array): MaybePromise<void>;
+  write(offset: number, from: Uint8Array): MaybePromise<void>;
+  /** Afterwards everything written before survives a crash of the host. */
+  flush(): MaybePromise<void>;
+  /** The range reads as zeros afterwards, or is left as it was where the format cannot say so. */
+  discard?(offset: number, lengthBytes: number): MaybePromise<void>;
+  /** Reads as zeros afterwards, in any case. */
+  writeZeroes?(offset: number, lengthBytes: number): MaybePromise<void>;
+  close(): MaybePromise<void>;
+}
