@@ -8,10 +8,12 @@ import type { VmConfig } from "./config.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
+import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
 import { type BreakConditions, Machine } from "./machine.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 import { RunLoop } from "./run-loop.ts";
+import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
 import { collectStatistics } from "./statistics.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
@@ -46,6 +48,7 @@ export class Vm implements AsyncDisposable {
     events: Emitter<VmEvents>,
     outputs: Outputs,
     hooks: { wake: () => void },
+    executor: Executor,
   ) {
     this.name = config.name;
     this.#machine = machine;
@@ -63,10 +66,11 @@ export class Vm implements AsyncDisposable {
       machine.clock,
       machine,
       platform,
+      executor,
       () => this.#pauseRequested || machine.requested,
+      () => outputs.flush(),
       config.psPerInstruction,
     );
-    this.#loop.onTurn = () => outputs.flush();
     hooks.wake = () => this.#loop.wake();
     for (const [n, uart] of machine.board.uarts.entries())
       outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
@@ -78,7 +82,7 @@ export class Vm implements AsyncDisposable {
    * Makes a VM, loaded and ready to start. Throws VmError: "bad-config" names the field, "bad-image" the image and what is
    * wrong with it, "host" what the host lacks.
    */
-  static async create(config: VmConfig): Promise<Vm> {
+  static async create(config: VmConfig, executor?: Executor): Promise<Vm> {
     const checked = checkConfig(config);
     checked.signal?.throwIfAborted();
     const platform = await loadPlatform();
@@ -94,7 +98,7 @@ export class Vm implements AsyncDisposable {
       wake: () => hooks.wake(),
       trace: (event) => events.emit("trace", event),
     });
-    const vm = new Vm(checked, platform, machine, events, outputs, hooks);
+    const vm = new Vm(checked, platform, machine, events, outputs, hooks, executor ?? new SoloExecutor(platform));
     await machine.powerOn((board) => prepareBoot(checked.boot, board));
     return vm;
   }
