@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { shareMemory } from "./share-memory.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stampFile = join(root, "build", "stamps.json");
@@ -32,10 +33,10 @@ const steps = [
   {
     name: "core",
     title: "Wasm core",
-    inputs: ["assembly", "spec", "asconfig.json", "node_modules/assemblyscript/package.json"],
-    outputs: ["build/paravane.wasm"],
+    inputs: ["assembly", "spec", "asconfig.json", "tools/share-memory.mjs", "node_modules/assemblyscript/package.json"],
+    outputs: ["build/paravane.wasm", "build/paravane.shared.wasm"],
     ready: () => existsSync(join(root, "assembly/index.ts")),
-    run: () => tool("asc", ["--config", "asconfig.json", "--target", "release"]),
+    run: buildCore,
   },
   {
     name: "js",
@@ -45,6 +46,12 @@ const steps = [
     run: bundle,
   },
 ];
+
+function buildCore() {
+  tool("asc", ["--config", "asconfig.json", "--target", "release"]);
+  const module = readFileSync(join(root, "build/paravane.wasm"));
+  writeFileSync(join(root, "build/paravane.shared.wasm"), shareMemory(module));
+}
 
 /** Packages stay where npm put them, but commander: bundled it saves 15 ms of 80 at each start. */
 const externalPackages = {

@@ -8,9 +8,12 @@ export interface Sleep {
   wake(): void;
 }
 
+/** Shared memory can be run by any thread; plain memory belongs to the one that made it. */
+export type MemoryKind = "plain" | "shared";
+
 export interface Platform {
   readonly name: "node" | "web";
-  /** Monotonic host time in nanoseconds from an arbitrary origin. */
+  /** Monotonic host time in nanoseconds from an origin that all threads of the host share. */
   monotonicNs(): number;
   /** Milliseconds since 1970. */
   wallMs(): number;
@@ -20,8 +23,8 @@ export interface Platform {
   /** Fills with random bytes of cryptographic quality. */
   entropy(into: Uint8Array): void;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
-  /** The compiled core that belongs to this version. Throws VmError("host"). */
-  loadCore(): Promise<WebAssembly.Module>;
+  /** The compiled core that belongs to this version, for the kind of memory that it will import. Throws VmError("host"). */
+  loadCore(memory: MemoryKind): Promise<WebAssembly.Module>;
 }
 
 /** The platform of the running process or page. */

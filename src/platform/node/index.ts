@@ -6,17 +6,20 @@ import { loadCoreFile } from "./core-file.ts";
 export { readWholeFile } from "./file.ts";
 export { fileSink, fileSource, pipeBackend } from "./file-backend.ts";
 
+/** performance.now() counts from the start of each thread, hrtime does not. */
+const monotonicOriginNs = Number(process.hrtime.bigint()) - performance.now() * 1e6;
+
 export function nodePlatform(): Platform {
   return {
     name: "node",
-    monotonicNs: () => performance.now() * 1e6,
+    monotonicNs: () => performance.now() * 1e6 + monotonicOriginNs,
     wallMs: () => Date.now(),
     // setImmediate runs after pending I/O events: input reaches the guest at each yield.
     yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: timeoutSleep,
     entropy: fillEntropy,
     sha256: webCryptoSha256,
-    loadCore: () => loadCoreFile(readFile),
+    loadCore: (memory) => loadCoreFile(memory, readFile),
   };
 }
 
