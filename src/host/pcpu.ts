@@ -4,7 +4,8 @@ import type { Platform, Sleep } from "../platform/platform.ts";
 import { type Executor, type Runnable, Turn } from "../vmm/executor.ts";
 import { SoloExecutor } from "../vmm/solo-executor.ts";
 import { LatencyHistogram, type LatencySummary } from "./latency.ts";
-import type { Ns, SchedParameters, SchedPolicy, VcpuId } from "./sched/policy.ts";
+import { exchangePolicy } from "./sched/exchange.ts";
+import type { Ns, SchedCarry, SchedParameters, SchedPolicy, VcpuId } from "./sched/policy.ts";
 
 /** Host time after which messages and I/O get their turn. */
 const YIELD_NS = 4e6;
@@ -114,10 +115,13 @@ export class Pcpu {
 
   // ---- who is here
 
-  /** A vCPU that will run here. Throws VmError("admission") where the policy has no room for its reservation. */
-  add(vcpu: VcpuId, parameters: SchedParameters): Executor {
+  /**
+   * A vCPU that will run here; `carry` is what it brings from another pCPU. Throws VmError("admission") where the policy has
+   * no room for its reservation.
+   */
+  add(vcpu: VcpuId, parameters: SchedParameters, carry?: SchedCarry): Executor {
     const now = this.platform.monotonicNs();
-    this.#policy.add(vcpu, parameters, now);
+    this.#policy.add(vcpu, parameters, now, carry);
     const task = new Task(vcpu, parameters, this, this.#stepper);
     this.#tasks.set(vcpu, task);
     return task;
@@ -129,10 +133,10 @@ export class Pcpu {
     if (task !== undefined) task.steal = sink;
   }
 
-  /** It must not be running (its `run` has resolved). */
-  remove(vcpu: VcpuId): void {
-    if (!this.#tasks.delete(vcpu)) return;
-    this.#policy.remove(vcpu, this.platform.monotonicNs());
+  /** It must not be running (its `run` has resolved). Returns what it takes along. */
+  remove(vcpu: VcpuId): SchedCarry | undefined {
+    if (!this.#tasks.delete(vcpu)) return undefined;
+    return this.#policy.remove(vcpu, this.platform.monotonicNs());
   }
 
   set(vcpu: VcpuId, parameters: SchedParameters): void {
@@ -145,11 +149,7 @@ export class Pcpu {
 
   /** Another policy takes over everybody. Throws VmError("admission") and changes nothing where it cannot take all. */
   setPolicy(policy: SchedPolicy): void {
-    const now = this.platform.monotonicNs();
-    for (const { vcpu, parameters, runnable } of this.#policy.members()) {
-      policy.add(vcpu, parameters, now);
-      if (runnable) policy.wake(vcpu, now);
-    }
+    exchangePolicy(this.#policy, policy, this.platform.monotonicNs());
     this.#policy = policy;
     this.#lookAgain();
   }
@@ -348,6 +348,7 @@ export class Pcpu {
       await platform.yieldToEventLoop();
     }
     const slept = platform.monotonicNs() - start;
-    for (const task of this.#tasks.values()) if (task.idleUntilNs !== undefined && task.runnable) task.runnable.sleptNs += slept;
+    for (const task of this.#tasks.values())
+      if (task.idleUntilNs !== undefined && task.runnable) task.runnable.sleptNs += slept;
   }
 }

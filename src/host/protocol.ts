@@ -69,7 +69,8 @@ export interface PortableError {
 
 export function packError(error: unknown): PortableError {
   const stack = error instanceof Error ? error.stack : undefined;
-  if (error instanceof VmError) return { code: error.code, message: error.message, details: plain(error.details), stack };
+  if (error instanceof VmError)
+    return { code: error.code, message: error.message, details: plain(error.details), stack };
   return { code: "internal", message: error instanceof Error ? error.message : String(error), details: {}, stack };
 }
 
@@ -80,13 +81,22 @@ export function unpackError(error: PortableError): VmError {
 /** What cannot be cloned (functions, objects of the host) is of no use to the other side. */
 function plain(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(details).map(([key, value]) => [key, typeof value === "object" ? JSON.parse(JSON.stringify(value) ?? "null") : typeof value === "function" ? undefined : value]),
+    Object.entries(details).map(([key, value]) => [
+      key,
+      typeof value === "object"
+        ? JSON.parse(JSON.stringify(value) ?? "null")
+        : typeof value === "function"
+          ? undefined
+          : value,
+    ]),
   );
 }
 
 // ---- events
 
-type PackedStatus = Exclude<ExitStatus, { kind: "crashed" }> | { readonly kind: "crashed"; readonly error: PortableError };
+type PackedStatus =
+  | Exclude<ExitStatus, { kind: "crashed" }>
+  | { readonly kind: "crashed"; readonly error: PortableError };
 
 export function packEvent<K extends ReportedEvent>(name: K, event: VmEvents[K]): unknown {
   return name === "exit" ? packStatus(event as ExitStatus) : event;
@@ -98,7 +108,8 @@ export function unpackEvent<K extends ReportedEvent>(name: K, event: unknown): V
 
 function packStatus(status: ExitStatus): PackedStatus {
   if (status.kind === "crashed") return { kind: "crashed", error: packError(status.error) };
-  if (status.kind === "killed") return { kind: "killed", reason: status.reason === undefined ? undefined : String(status.reason) };
+  if (status.kind === "killed")
+    return { kind: "killed", reason: status.reason === undefined ? undefined : String(status.reason) };
   return status;
 }
 

@@ -18,6 +18,7 @@ export function webPlatform(coreFolder: URL = new URL("../../../build/", import.
     entropy: (into) => {
       for (let at = 0; at < into.length; at += 65536) crypto.getRandomValues(into.subarray(at, at + 65536));
     },
+    processors: navigator.hardwareConcurrency,
     sha256: webCryptoSha256,
     loadCore: (memory) => fetchCore(new URL(files[memory], coreFolder)),
   };
