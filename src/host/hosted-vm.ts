@@ -112,8 +112,7 @@ export class HostedVm {
     return this.#verb("stop", async () => {
       const ended = this.ended();
       const asks = !options.force && this.#state === "running" && this.config.acpi !== false;
-      if (asks) {
-        await this.#call("pressPowerButton");
+      if (asks && (await this.#call("pressPowerButton"))) {
         if (await settledWithin(ended, options.timeoutMs ?? STOP_TIMEOUT_MS)) return await ended;
       }
       await this.#call("stop", "stopped by the host");
@@ -132,7 +131,8 @@ export class HostedVm {
     });
   }
 
-  pressPowerButton(): Promise<void> {
+  /** False when the guest does not listen to its power button. */
+  pressPowerButton(): Promise<boolean> {
     return this.#call("pressPowerButton");
   }
 

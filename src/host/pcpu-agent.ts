@@ -107,8 +107,8 @@ export class PcpuAgent implements PcpuCalls {
   async stop(vm: VmNumber, reason: string | undefined): Promise<void> {
     await this.#vm(vm).stop(reason);
   }
-  pressPowerButton(vm: VmNumber): void {
-    this.#vm(vm).pressPowerButton();
+  pressPowerButton(vm: VmNumber): boolean {
+    return this.#vm(vm).pressPowerButton();
   }
   sendNmi(vm: VmNumber): void {
     this.#vm(vm).sendNmi();

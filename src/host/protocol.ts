@@ -25,7 +25,8 @@ export interface PcpuCalls {
   resume(vm: VmNumber): void;
   reset(vm: VmNumber): Promise<void>;
   stop(vm: VmNumber, reason: string | undefined): Promise<void>;
-  pressPowerButton(vm: VmNumber): void;
+  /** False when the guest does not listen. */
+  pressPowerButton(vm: VmNumber): boolean;
   sendNmi(vm: VmNumber): void;
   input(vm: VmNumber, port: number, bytes: Uint8Array): void;
   type(vm: VmNumber, text: string): void;

@@ -162,11 +162,11 @@ export class Vm implements AsyncDisposable {
     return this.exited;
   }
 
-  /** Asks the guest to shut down (ACPI). Throws VmError("bad-state") on a machine without ACPI. */
-  pressPowerButton(): void {
+  /** Asks the guest to shut down (ACPI); false when it does not listen. Throws VmError("bad-state") on a machine without ACPI. */
+  pressPowerButton(): boolean {
     const { pm } = this.#machine.board;
     if (pm === undefined) throw new VmError("bad-state", "A machine without ACPI has no power button.");
-    pm.pressPowerButton();
+    return pm.pressPowerButton();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

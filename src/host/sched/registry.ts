@@ -1,7 +1,7 @@
 // The policies by name.
 import { VmError } from "../../vmm/error.ts";
 
-X from "./policy.ts";
+import type { SchedCarry, SchedMember, SchedParameters, SchedPolicy } from "./policy.ts";
 export const DEFAULT_POLICY = "rr";
 export function createPolicy(name: string, _options?: unknown): SchedPolicy {
   if (name !== "rr" && name !== "credit") throw new VmError("bad-config", `policy ${name}`);
