@@ -95,6 +95,9 @@ export const POLICIES = {
 export type PolicyName = keyof typeof POLICIES;
 export const POLICY_NAMES = Object.keys(POLICIES) as readonly PolicyName[];
 
+/** Shares by weight, and who sleeps much is served at once. */
+export const DEFAULT_POLICY: PolicyName = "credit";
+
 /** A run queue of the policy called `name`. Throws VmError("bad-config") naming the policy or option and what there is. */
 export function createPolicy(name: string, options: unknown = {}): SchedPolicy {
   if (!Object.hasOwn(POLICIES, name))
