@@ -16,9 +16,10 @@ import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
-import type { Device, DeviceClock, GuestMemory, IoRange } from "./device.ts";
+import type { Device, DeviceClock, DmaMemory, IoRange, MsiSink } from "./device.ts";
 import { VmError } from "./error.ts";
 import type { IrqWiring } from "./irq.ts";
 import type { ResetCause } from "./status.ts";
@@ -55,6 +56,17 @@ export interface BoardEvents {
   ioDelay(): void;
 }
 
+/** What the machine has before it has devices. */
+export interface BoardParts {
+  readonly ports: PortBus;
+  readonly mmio: MmioBus;
+  readonly irqs: IrqWiring;
+  readonly clock: DeviceClock;
+  readonly memory: DmaMemory;
+  readonly msi: MsiSink;
+  readonly entropy: (into: Uint8Array) => void;
+}
+
 export interface Board {
   /** In a fixed order: reset, save and metrics follow it. */
   readonly devices: readonly Device[];
@@ -67,13 +79,10 @@ export interface Board {
   readonly ferr: FerrLatch;
   readonly fwCfg: FwCfg;
   readonly a20: A20Gate;
+  readonly virtio: VirtioSet;
 }
 
-export function buildBoard(
-  config: CheckedConfig,
-  parts: { ports: PortBus; mmio: MmioBus; irqs: IrqWiring; clock: DeviceClock; memory: GuestMemory },
-  events: BoardEvents,
-): Board {
+export function buildBoard(config: CheckedConfig, parts: BoardParts, events: BoardEvents): Board {
   const { ports, mmio, irqs, clock, memory } = parts;
   const a20 = new A20Gate(events.a20);
   const resetControl = new ResetControl(() => events.reset("port-cf9"));
@@ -124,6 +133,8 @@ export function buildBoard(
     pci.add(ISA_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
     devices.push(pm);
   }
+  const virtio = addVirtio(config, { ...parts, pci });
+  devices.push(...virtio.devices);
   if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
   for (const device of devices) {
     // The test device's byte register would cover the debug console: it takes the ports that are free.
@@ -141,7 +152,7 @@ export function buildBoard(
     devices.push(device);
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
-  return { devices, uarts, keyboard, rtc, pci, bridge, pm, ferr, fwCfg, a20 };
+  return { devices, uarts, keyboard, rtc, pci, bridge, pm, ferr, fwCfg, a20, virtio };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

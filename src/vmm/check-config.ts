@@ -1,4 +1,7 @@
 // Checks a configuration before anything starts: one error that names the field, what it is and what is accepted.
+
+import { type CheckedDevices, checkDevices } from "./check-devices.ts";
+import { bytes, flag, image, integer, oneOf, refuse, text } from "./check-values.ts";
 import type { BootSource, VmConfig } from "./config.ts";
 import { VmError } from "./error.ts";
 import { RAM_MAX, RAM_MIN } from "./memory.ts";
@@ -35,10 +38,13 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "timeoutMs",
   "signal",
   "trace",
+  "drives",
+  "rng",
+  "balloon",
 ]);
 
 /** The configuration with every default filled in. */
-export interface CheckedConfig {
+export interface CheckedConfig extends CheckedDevices {
   readonly name: string;
   readonly memoryBytes: number;
   readonly cpu: string;
@@ -102,6 +108,7 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     timeoutMs: config.timeoutMs === undefined ? undefined : integer("timeoutMs", config.timeoutMs, 1, 0x7fffffff),
     signal: config.signal,
     trace,
+    ...checkDevices(config),
   };
 }
 
@@ -155,41 +162,4 @@ export function checkFirmwareSize(length: number): void {
     `A firmware image must be a multiple of 64 KiB, at most 8 MiB; this one has ${length} bytes.`,
     { length },
   );
-}
-
-function refuse(field: string, value: unknown, accepted: string, what = `is ${show(value)}`): never {
-  throw new VmError("bad-config", `${field} ${what}; accepted: ${accepted}.`, { field, accepted });
-}
-
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
-  return String(value);
-}
-
-function integer(field: string, value: unknown, least: number, most: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
-    refuse(field, value, `an integer from ${least} to ${most}`);
-  }
-  return value;
-}
-function flag(field: string, value: unknown): boolean {
-  if (typeof value !== "boolean") refuse(field, value, "true or false");
-  return value;
-}
-function text(field: string, value: unknown): string {
-  if (typeof value !== "string") refuse(field, value, "a string");
-  return value;
-}
-function oneOf<T extends string>(field: string, value: unknown, accepted: readonly T[]): T {
-  if (!accepted.includes(value as T)) refuse(field, value, accepted.join(", "));
-  return value as T;
-}
-function bytes(field: string, value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array)) refuse(field, value, "a Uint8Array");
-  return value;
-}
-function image(field: string, value: unknown): void {
-  if (bytes(field, value).length === 0) throw new VmError("bad-image", `${field} is empty.`, { field });
 }

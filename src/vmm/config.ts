@@ -1,4 +1,5 @@
 // What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
+import type { BalloonConfig, DriveConfig } from "./device-config.ts";
 import type { TraceKind } from "./status.ts";
 
 /** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
@@ -65,4 +66,10 @@ export interface VmConfig {
   readonly signal?: AbortSignal;
   /** Categories of "trace" events to emit. Default none. */
   readonly trace?: readonly TraceKind[];
+  /** Disks, in the order that the guest finds them. Default none. */
+  readonly drives?: readonly DriveConfig[];
+  /** Entropy device; reproducible with the virtual clock. Default false. */
+  readonly rng?: boolean;
+  /** Memory balloon, with default settings for `true`. Default false. */
+  readonly balloon?: boolean | BalloonConfig;
 }

@@ -45,6 +45,19 @@ export interface GuestMemory {
   write(gpa: number, from: Uint8Array): void;
 }
 
+/** Guest RAM that a device works on in place: rings, and buffers of any length without a copy. */
+export interface DmaMemory extends GuestMemory {
+  /** The bytes themselves; undefined unless all of them are RAM. Whoever changes them calls `written` afterwards. */
+  view(gpa: number, sizeBytes: number): Uint8Array | undefined;
+  /** Bytes of a view have changed: decoded code on those pages is invalidated. */
+  written(gpa: number, sizeBytes: number): void;
+}
+
+/** Message-signalled interrupts (PCI Local Bus 3.0, 6.8): the write of `data` to an address in FEExxxxxh. */
+export interface MsiSink {
+  deliver(address: number, data: number): void;
+}
+
 /** JSON-compatible state with `Uint8Array` leaves, by name and never by position. */
 export type DeviceState = { readonly [key: string]: unknown };
 

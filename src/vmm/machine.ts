@@ -117,7 +117,20 @@ export class Machine implements ExitContext {
     this.onTripleFault = config.onTripleFault;
     this.board = buildBoard(
       config,
-      { ports: this.ports, mmio: this.mmio, irqs: this.irqs, clock: this.clock, memory: this.guest },
+      {
+        ports: this.ports,
+        mmio: this.mmio,
+        irqs: this.irqs,
+        clock: this.clock,
+        memory: this.guest,
+        msi: {
+          deliver: (address, data) => {
+            core.deliverMsi(address, data);
+            events.wake();
+          },
+        },
+        entropy: platform.entropy,
+      },
       {
         ...events,
         reset: (cause) => this.requestReset(cause),

@@ -3,6 +3,7 @@ import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
+import type { VirtioSet } from "./board-virtio.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
 import type { VmConfig } from "./config.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
@@ -208,6 +209,11 @@ export class Vm implements AsyncDisposable {
   /** Guest-physical memory. */
   get memory(): GuestMemory {
     return this.#machine.guest;
+  }
+
+  /** The virtio devices that have something to say to the host. */
+  get virtio(): VirtioSet {
+    return this.#machine.board.virtio;
   }
 
   vcpu(index = 0): Vcpu {

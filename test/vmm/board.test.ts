@@ -29,7 +29,15 @@ function board() {
     expect(level).not.toBe(levels[gsi]);
     levels[gsi] = level;
   });
-  const parts = { ports: new PortBus(), mmio: new MmioBus(), irqs, clock: new TestClock(), memory: new TestMemory() };
+  const parts = {
+    ports: new PortBus(),
+    mmio: new MmioBus(),
+    irqs,
+    clock: new TestClock(),
+    memory: new TestMemory(),
+    msi: { deliver: nothing },
+    entropy: nothing,
+  };
   return { ...parts, levels, board: buildBoard(config, parts, events) };
 }
 
