@@ -5,6 +5,7 @@ import type { VmConfig } from "../vmm/config.ts";
 import type { ExitStatus } from "../vmm/status.ts";
 import { errorText, openCharDevice } from "./chardev.ts";
 import { Consoles } from "./console.ts";
+import { droppedWrites } from "./drives.ts";
 import { describeStatus, EXIT_NO_MATCH, EXIT_OK, EXIT_SIGNAL_BASE, exitCodeOfStatus } from "./exit-code.ts";
 import { resolveGuest } from "./guest.ts";
 import type { CliIo, Machine } from "./machine.ts";
@@ -66,6 +67,8 @@ class RunningGuest {
     let status: ExitStatus;
     try {
       if (io.stderr.isTTY && io.stdin.isTTY) consoles.say(`paravane: ${this.name}; Ctrl-A x quits, Ctrl-A h helps`);
+      const dropped = droppedWrites(options.machine.drives ?? []);
+      if (dropped !== undefined && io.stderr.isTTY) consoles.say(`paravane: ${dropped}`);
       const debugging = await this.#startDebugging(consoles);
       if (!debugging) machine.start();
       status = await machine.exited;

@@ -8,6 +8,7 @@ import { VirtioPci } from "../devices/virtio/pci.ts";
 import { type EntropySource, VirtioRng } from "../devices/virtio/rng.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, DmaMemory, MsiSink } from "./device.ts";
+import type { OpenDrive } from "./drives.ts";
 
 /** Slots of bus 0. 1 is the south bridge, 2 to 4 are for graphics and cards of the full set. */
 export const VIRTIO_SLOTS = { rng: 6, balloon: 7, drives: 16 } as const;
@@ -21,6 +22,7 @@ export interface VirtioParts {
   readonly clock: DeviceClock;
   readonly msi: MsiSink;
   readonly entropy: (into: Uint8Array) => void;
+  readonly drives: readonly OpenDrive[];
 }
 
 /** The devices themselves, for who controls them from the host. */
@@ -54,9 +56,10 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     balloon.setTarget(config.balloon.targetBytes ?? 0);
   }
   const drives = new Map<string, VirtioBlk>();
-  for (const [i, { id, backend, readOnly = false, limits = {} }] of config.drives.entries()) {
-    const options = { backend, clock, serial: id, readOnly, limits };
-    drives.set(id, plug(VIRTIO_SLOTS.drives + i, CLASS_STORAGE_SCSI, new VirtioBlk(`virtio-blk${i}`, memory, options)));
+  for (const { id, bus, unit = 0, backend, readOnly = false, limits = {} } of parts.drives) {
+    if (bus !== "virtio" || backend === undefined) continue;
+    const disk = new VirtioBlk(`virtio-blk${unit}`, memory, { backend, clock, serial: id, readOnly, limits });
+    drives.set(id, plug(VIRTIO_SLOTS.drives + unit, CLASS_STORAGE_SCSI, disk));
   }
   return { devices, balloon, drives };
 }

@@ -20,6 +20,7 @@ import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, DmaMemory, IoRange, MsiSink } from "./device.ts";
+import type { OpenDrive } from "./drives.ts";
 import { VmError } from "./error.ts";
 import type { IrqWiring } from "./irq.ts";
 import type { ResetCause } from "./status.ts";
@@ -65,6 +66,7 @@ export interface BoardParts {
   readonly memory: DmaMemory;
   readonly msi: MsiSink;
   readonly entropy: (into: Uint8Array) => void;
+  readonly drives: readonly OpenDrive[];
 }
 
 export interface Board {

@@ -39,6 +39,7 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "signal",
   "trace",
   "drives",
+  "bootOrder",
   "rng",
   "balloon",
 ]);

@@ -25,6 +25,7 @@ import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./
 import { VmClock } from "./clock.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
+import { heldBackend, type OpenDrive, type OpenDrives, openDrives } from "./drives.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
@@ -47,6 +48,8 @@ export interface Requests {
   end: ExitStatus | undefined;
   reset: ResetCause | undefined;
   debug: DebugStop | undefined;
+  /** Virtual clock: work of the host that must be done before the guest goes on. */
+  hold: Promise<void> | undefined;
 }
 
 export interface MachineEvents
@@ -66,7 +69,7 @@ export class Machine implements ExitContext {
   readonly ports = new PortBus();
   readonly mmio = new MmioBus();
   readonly msrs = new UnknownMsrs();
-  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined };
+  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined, hold: undefined };
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
   readonly guest: SlotMemory;
@@ -85,8 +88,9 @@ export class Machine implements ExitContext {
     readonly memory: WebAssembly.Memory,
     readonly map: MemoryMap,
     readonly core: Core,
-    platform: Platform,
+    private readonly platform: Platform,
     private readonly events: MachineEvents,
+    private readonly open: OpenDrives,
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
@@ -130,6 +134,7 @@ export class Machine implements ExitContext {
           },
         },
         entropy: platform.entropy,
+        drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
       },
       {
         ...events,
@@ -162,7 +167,11 @@ export class Machine implements ExitContext {
       tscKhz: TSC_KHZ,
       apic: config.apic,
     });
-    return new Machine(config, memory, map, core, platform, events, false);
+    return await Machine.#withDrives(
+      config,
+      platform,
+      (open) => new Machine(config, memory, map, core, platform, events, open, false),
+    );
   }
 
   /**
@@ -181,7 +190,25 @@ export class Machine implements ExitContext {
     const shared = memory.buffer instanceof SharedArrayBuffer;
     const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
-    return new Machine(config, memory, map, core, platform, events, true);
+    return await Machine.#withDrives(
+      config,
+      platform,
+      (open) => new Machine(config, memory, map, core, platform, events, open, true),
+    );
+  }
+
+  static async #withDrives(
+    config: CheckedConfig,
+    platform: Platform,
+    make: (open: OpenDrives) => Machine,
+  ): Promise<Machine> {
+    const open = await openDrives(config.drives, platform);
+    try {
+      return make(open);
+    } catch (error) {
+      await open.close();
+      throw error;
+    }
   }
 
   // ---- power-on and reset
@@ -255,12 +282,34 @@ export class Machine implements ExitContext {
     this.requests.debug ??= stop;
   }
   get requested(): boolean {
-    const { end, reset, debug } = this.requests;
-    return end !== undefined || reset !== undefined || debug !== undefined;
+    const { end, reset, debug, hold } = this.requests;
+    return end !== undefined || reset !== undefined || debug !== undefined || hold !== undefined;
   }
 
   ioDelay(): void {
     if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
+  }
+
+  /** Resolves when nothing is being waited for any more. */
+  async settleHold(): Promise<void> {
+    for (let { hold } = this.requests; hold !== undefined; hold = this.requests.hold) {
+      await hold;
+      // And those who waited for the same work have seen that it is done.
+      await this.platform.yieldToEventLoop();
+      if (this.requests.hold === hold) this.requests.hold = undefined;
+    }
+  }
+
+  #hold(work: Promise<void>): void {
+    const settled = work.catch(() => {});
+    const { hold } = this.requests;
+    this.requests.hold = hold === undefined ? settled : Promise.all([hold, settled]).then(() => {});
+    this.events.wake();
+  }
+
+  #held(drive: OpenDrive): OpenDrive {
+    if (drive.backend === undefined) return drive;
+    return { ...drive, backend: heldBackend(drive.backend, (work) => this.#hold(work)) };
   }
 
   assertFerr(): void {
@@ -356,8 +405,10 @@ export class Machine implements ExitContext {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
   }
 
-  dispose(): void {
+  /** Rejects with VmError("io") when a disk could not be closed and may lack data. */
+  async dispose(): Promise<void> {
     for (const device of this.board.devices) device.dispose?.();
+    await this.open.close();
   }
 }
 

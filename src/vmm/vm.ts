@@ -42,6 +42,7 @@ export class Vm implements AsyncDisposable {
   /** The loop is to park: pause() waits for it. */
   #pauseRequested = false;
   #driving: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
   #resets = 0;
   #hostNs = 0;
   #runningSince = 0;
@@ -108,7 +109,12 @@ export class Vm implements AsyncDisposable {
     const machine = await Machine.create(checked, platform, parts, placement.memory);
     const executor = placement.executor ?? new SoloExecutor(platform);
     const vm = new Vm(checked, platform, machine, events, outputs, hooks, executor);
-    await machine.powerOn((board) => prepareBoot(checked.boot, board));
+    try {
+      await machine.powerOn((board) => prepareBoot(checked.boot, board));
+    } catch (error) {
+      await machine.dispose();
+      throw error;
+    }
     return vm;
   }
 
@@ -170,8 +176,10 @@ export class Vm implements AsyncDisposable {
     return pm.pressPowerButton();
   }
 
+  /** Stops the VM and waits until its disks are closed. Rejects with VmError("io") when data of them may be lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("disposed");
+    await this.#closed;
   }
 
   // ---- what it says
@@ -233,7 +241,11 @@ export class Vm implements AsyncDisposable {
     if (this.#state === "created") this.#setState("paused");
     machine.clock.start();
     try {
-      await this.#loop.step(instructions);
+      const end = machine.vcpu.retired + instructions;
+      do {
+        await this.#loop.step(end - machine.vcpu.retired);
+        await machine.settleHold();
+      } while (machine.vcpu.retired < end && !machine.requested);
     } catch (error) {
       machine.crash(asVmError(error));
     }
@@ -310,7 +322,8 @@ export class Vm implements AsyncDisposable {
         await this.#loop.run();
         this.#outputs.flush();
         if (requests.end !== undefined) return this.#park(requests.end);
-        if (requests.reset !== undefined) await this.#takeReset();
+        if (requests.hold !== undefined) await this.#machine.settleHold();
+        else if (requests.reset !== undefined) await this.#takeReset();
         else return this.#park(undefined);
       }
     } catch (error) {
@@ -353,7 +366,9 @@ export class Vm implements AsyncDisposable {
     this.config.signal?.removeEventListener("abort", this.#onAbort);
     this.#outputs.flush();
     this.#outputs.close();
-    this.#machine.dispose();
+    this.#closed = this.#machine.dispose();
+    // Whoever disposes of the VM is told.
+    this.#closed.catch(() => {});
     this.#setState(status.kind === "crashed" ? "crashed" : "stopped");
     this.#resolveExited(status);
     this.#events.emit("exit", status);

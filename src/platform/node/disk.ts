@@ -1,7 +1,7 @@
 // Opens disks by the names of files: format, backing files, overlays.
 import { statSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
-import { type DiskFormat, detectFormat, SIGNATURE_BYTES } from "../../backends/block/detect.ts";
+import { type DiskFormat, detectFormat, type ImageFormat, SIGNATURE_BYTES } from "../../backends/block/detect.ts";
 import { exportFat } from "../../backends/block/fat/volume.ts";
 import { TemporaryOverlay } from "../../backends/block/overlay.ts";
 import { createQcow2 } from "../../backends/block/qcow2/create.ts";
@@ -95,6 +95,17 @@ async function openBacking(
   header: Qcow2Header,
   above: readonly string[],
 ): Promise<BlockBackend | undefined> {
+  const below = backingPath(path, header);
+  if (below === undefined) return undefined;
+  const bad = (what: string): VmError => new VmError("bad-image", `${path}: ${what}.`, { path, backing: below.path });
+  const chain = [...above, resolve(path)];
+  if (chain.includes(below.path)) throw bad(`its chain of backing files comes back to ${below.path}`);
+  if (chain.length >= CHAIN_MAX) throw bad(`more than ${CHAIN_MAX} backing files lie on top of each other`);
+  return await openImage(below.path, below.format, true, false, chain);
+}
+
+/** Where the backing file of an image is and what it is. Throws VmError("bad-image") unless both are certain. */
+export function backingPath(path: string, header: Qcow2Header): { path: string; format: ImageFormat } | undefined {
   const { backingName, backingFormat } = header;
   if (backingName === undefined) return undefined;
   const bad = (what: string): VmError => new VmError("bad-image", `${path}: ${what}.`, { path, backingName });
@@ -104,11 +115,7 @@ async function openBacking(
   }
   const name = backingName.replace(/^file:/, "");
   if (/^\w{2,}:/.test(name)) throw bad(`its backing file ${name} is no file of this host`);
-  const full = isAbsolute(name) ? name : resolve(dirname(path), name);
-  const chain = [...above, resolve(path)];
-  if (chain.includes(full)) throw bad(`its chain of backing files comes back to ${full}`);
-  if (chain.length >= CHAIN_MAX) throw bad(`more than ${CHAIN_MAX} backing files lie on top of each other`);
-  return await openImage(full, backingFormat, true, false, chain);
+  return { path: isAbsolute(name) ? name : resolve(dirname(path), name), format: backingFormat };
 }
 
 async function openOverlay(overlay: string, base: string, options: OpenDiskOptions): Promise<BlockBackend> {
