@@ -16,6 +16,7 @@ import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import { addStorage, type StorageSet } from "./board-ide.ts";
 import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
@@ -81,6 +82,7 @@ export interface Board {
   readonly ferr: FerrLatch;
   readonly fwCfg: FwCfg;
   readonly a20: A20Gate;
+  readonly storage: StorageSet;
   readonly virtio: VirtioSet;
 }
 
@@ -135,6 +137,8 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     pci.add(ISA_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
     devices.push(pm);
   }
+  const storage = addStorage({ ...parts, pci });
+  devices.push(...storage.devices);
   const virtio = addVirtio(config, { ...parts, pci });
   devices.push(...virtio.devices);
   if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
@@ -154,7 +158,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     devices.push(device);
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
-  return { devices, uarts, keyboard, rtc, pci, bridge, pm, ferr, fwCfg, a20, virtio };
+  return { devices, uarts, keyboard, rtc, pci, bridge, pm, ferr, fwCfg, a20, storage, virtio };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

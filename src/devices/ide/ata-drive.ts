@@ -16,7 +16,6 @@ import {
   FEATURE_WRITE_CACHE_OFF,
   FEATURE_WRITE_CACHE_ON,
   SECTOR_BYTES,
-  STATUS_BSY,
   STATUS_DF,
   STATUS_DRQ,
   STATUS_READY,
@@ -494,7 +493,6 @@ export class AtaDrive extends IdeDrive {
 
   protected resubmit(): void {
     const command = ATA_COMMANDS.get(this.command);
-    this.status = STATUS_BSY;
     if (command?.dma) this.channel.requestDma(this);
     else if (command?.kind === "read") this.#readBlock();
     else if (command?.kind === "write") this.#writeBlock();

@@ -66,6 +66,7 @@ export abstract class IdeDrive {
   #toHost = true;
   /** The backend works; when the state is saved now, the request is made again after loading. */
   protected waiting = false;
+  mustResubmit = false;
   /** Counts resets: what was begun before one ends without effect. */
   #epoch = 0;
   protected channel: DriveChannel = { interruptChanged: () => {}, requestDma: () => {}, endDma: () => {} };
@@ -82,7 +83,6 @@ export abstract class IdeDrive {
   protected abstract dataWritten(): void;
   /** The bus master is ready: move the data of the DMA command under way. */
   abstract runDma(target: DmaTarget): void;
-  /** Makes the request again that was under way when the state was saved. */
   protected abstract resubmit(): void;
   /** What a reset leaves in the registers, by which hosts tell disks from CDs. */
   protected abstract readonly signature: readonly [lbaMid: number, lbaHigh: number];
@@ -152,7 +152,7 @@ export abstract class IdeDrive {
   /** Power-on, SRST, DEVICE RESET and the end of the diagnostics. */
   reset(): void {
     this.#epoch++;
-    this.waiting = false;
+    this.waiting = this.mustResubmit = false;
     this.#at = this.#end = 0;
     this.command = 0;
     this.count = 1;
@@ -328,8 +328,16 @@ export abstract class IdeDrive {
     this.#end = end;
     this.#toHost = saved.flag("toHost");
     this.#epoch++;
-    this.waiting = false;
-    if (saved.flag("waiting")) this.resubmit();
+    this.waiting = saved.flag("waiting");
+    this.mustResubmit = this.waiting;
+    if (this.waiting) this.status = STATUS_BSY;
+  }
+
+  /** After a load, once the machine runs: makes the request again that was under way when the state was saved. */
+  continueWork(): void {
+    if (!this.mustResubmit) return;
+    this.mustResubmit = false;
+    this.resubmit();
   }
 
   protected abstract saveCommand(): DeviceState;
