@@ -16,7 +16,7 @@ import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
-import { addStorage, type StorageSet } from "./board-ide.ts";
+import { addStorage, bootOrderFile, floppyTypes, type StorageSet } from "./board-ide.ts";
 import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
@@ -39,6 +39,8 @@ const KEYBOARD_IRQ = 1;
 const MOUSE_IRQ = 12;
 const RTC_IRQ = 8;
 const FERR_IRQ = 13;
+/** By which SeaBIOS knows the kinds of devices in CMOS. */
+const CMOS_BOOT_CODES = { floppy: 1, disk: 2, cdrom: 3, network: 4 } as const;
 const ISA_BRIDGE_SLOT = 1;
 const PM_FUNCTION = 3;
 
@@ -90,7 +92,14 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
   const { ports, mmio, irqs, clock, memory } = parts;
   const a20 = new A20Gate(events.a20);
   const resetControl = new ResetControl(() => events.reset("port-cf9"));
-  const rtc = new CmosRtc({ irq: irqs.line(RTC_IRQ), clock, ramBytes: config.memoryBytes, cpuCount: 1 });
+  const rtc = new CmosRtc({
+    irq: irqs.line(RTC_IRQ),
+    clock,
+    ramBytes: config.memoryBytes,
+    cpuCount: 1,
+    floppyTypes: floppyTypes(parts.drives),
+    bootOrder: config.bootOrder.map((device) => CMOS_BOOT_CODES[device]),
+  });
   const keyboard = new I8042({
     keyboardIrq: irqs.line(KEYBOARD_IRQ),
     mouseIrq: irqs.line(MOUSE_IRQ),
@@ -109,6 +118,8 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
   });
   pci.add(ISA_BRIDGE_SLOT, 0, bridge);
   const fwCfg = new FwCfg({ memory, ramBytes: config.memoryBytes, cpuCount: 1 });
+  const order = bootOrderFile(parts.drives);
+  if (order !== undefined) fwCfg.addFile("bootorder", order);
   const uarts = SERIAL_PORTS.slice(0, config.serialPorts).map(
     ({ base, irq }, n) =>
       new Uart16550({ name: `uart${n}`, base, irq: irqs.line(irq), clock, transmit: (byte) => events.serial(n, byte) }),

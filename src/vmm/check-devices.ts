@@ -9,7 +9,7 @@ import { isSource } from "./drives.ts";
 export const DRIVES_MAX = { virtio: 8, ide: 4, floppy: 2 } as const;
 const BUSES = ["ide", "floppy", "virtio"] as const;
 /** In the order of the default. */
-const BOOT_DEVICES: readonly BootDevice[] = ["disk", "cdrom", "floppy", "network"];
+const BOOT_DEVICES: readonly BootDevice[] = ["disk", "floppy", "cdrom", "network"];
 const BOOT_INDEX_MAX = 1_000_000;
 const ID_MAX = 20;
 const TOKENS_MAX = Number.MAX_SAFE_INTEGER;

@@ -70,7 +70,7 @@ export interface VmConfig {
   readonly trace?: readonly TraceKind[];
   /** Disks, CD and floppy drives; each bus has them in this order. Default none. */
   readonly drives?: readonly DriveConfig[];
-  /** What firmware tries first, among drives without a bootIndex. Default: disk, CD, floppy, network. */
+  /** What firmware tries first, among drives without a bootIndex. Default: disk, floppy, CD, network. */
   readonly bootOrder?: readonly BootDevice[];
   /** Entropy device; reproducible with the virtual clock. Default false. */
   readonly rng?: boolean;

@@ -9,37 +9,65 @@ export interface OpenDrive extends DriveConfig {
   readonly backend: BlockBackend | undefined;
 }
 
-export interface OpenDrives {
-  readonly drives: readonly OpenDrive[];
-  /** Closes what was opened here, not what the user brought along. Rejects with VmError("io") when data may be lost. */
-  close(): Promise<void>;
-}
+/** The drives of one machine. */
+export class OpenDrives {
+  readonly drives: OpenDrive[] = [];
+  /** What was opened here, by drive; what the user brought along is the user's to close. */
+  readonly #opened = new Map<string, BlockBackend>();
 
-/** Throws VmError when an image cannot be opened; then none stays open. */
-export async function openDrives(configs: readonly DriveConfig[], platform: Platform): Promise<OpenDrives> {
-  const drives: OpenDrive[] = [];
-  const opened: BlockBackend[] = [];
-  const close = async (): Promise<void> => {
-    for (const backend of opened.splice(0)) await backend.close();
-  };
-  try {
-    for (const config of configs) {
-      let backend: BlockBackend | undefined;
-      if (config.backend !== undefined && isSource(config.backend)) {
-        const { media = "disk", readOnly } = config;
-        const source = { media, floppy: config.bus === "floppy", ...(readOnly === undefined ? {} : { readOnly }) };
-        backend = await platform.openDisk({ ...source, ...config.backend });
-        opened.push(backend);
-      } else {
-        backend = config.backend;
+  private constructor(private readonly platform: Platform) {}
+
+  /** Throws VmError when an image cannot be opened; then none stays open. */
+  static async open(configs: readonly DriveConfig[], platform: Platform): Promise<OpenDrives> {
+    const all = new OpenDrives(platform);
+    try {
+      for (const config of configs) {
+        const backend = await all.#backend(config, config.backend);
+        all.drives.push({ ...config, backend });
+        if (backend !== undefined && backend !== config.backend) all.#opened.set(config.id, backend);
       }
-      drives.push({ ...config, backend });
+    } catch (error) {
+      await all.close();
+      throw error;
     }
-  } catch (error) {
-    await close();
-    throw error;
+    return all;
   }
-  return { drives, close };
+
+  async #backend(
+    { media = "disk", bus, readOnly }: DriveConfig,
+    backend: BlockBackend | DiskSource | undefined,
+  ): Promise<BlockBackend | undefined> {
+    if (backend === undefined || !isSource(backend)) return backend;
+    const drive = { media, floppy: bus === "floppy", ...(readOnly === undefined ? {} : { readOnly }) };
+    return await this.platform.openDisk({ ...drive, ...backend });
+  }
+
+  /** Opens another medium and hands it to `insert`; what was opened for the drive before is closed. */
+  async change(
+    id: string,
+    medium: BlockBackend | DiskSource | undefined,
+    insert: (backend: BlockBackend | undefined) => void,
+  ): Promise<void> {
+    const config = this.drives.find((drive) => drive.id === id);
+    const backend = config && (await this.#backend(config, medium));
+    try {
+      insert(backend);
+    } catch (error) {
+      if (backend !== medium) await backend?.close();
+      throw error;
+    }
+    const before = this.#opened.get(id);
+    this.#opened.delete(id);
+    if (backend !== undefined && backend !== medium) this.#opened.set(id, backend);
+    await before?.close();
+  }
+
+  /** Rejects with VmError("io") when data may be lost. */
+  async close(): Promise<void> {
+    const opened = [...this.#opened.values()];
+    this.#opened.clear();
+    for (const backend of opened) await backend.close();
+  }
 }
 
 export function isSource(backend: BlockBackend | DiskSource): backend is DiskSource {

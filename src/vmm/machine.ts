@@ -19,13 +19,15 @@ import { configurePci } from "../devices/pci/firmware-setup.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
+import type { BlockBackend } from "./block.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
-import { heldBackend, type OpenDrive, type OpenDrives, openDrives } from "./drives.ts";
+import type { DiskSource } from "./device-config.ts";
+import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
@@ -40,6 +42,8 @@ import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from ".
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
 const BREAKPOINTS_MAX = 32;
+/** Without a display, SeaBIOS shows its screen on COM1 (u16, little-endian). */
+const SERIAL_CONSOLE_PORT = Uint8Array.of(0xf8, 0x03);
 /** An 8-bit access on an ISA bus. */
 const ISA_ACCESS_NS = 1000n;
 
@@ -202,7 +206,7 @@ export class Machine implements ExitContext {
     platform: Platform,
     make: (open: OpenDrives) => Machine,
   ): Promise<Machine> {
-    const open = await openDrives(config.drives, platform);
+    const open = await OpenDrives.open(config.drives, platform);
     try {
       return make(open);
     } catch (error) {
@@ -243,6 +247,8 @@ export class Machine implements ExitContext {
         acpiRsdp = tables.rsdp;
       }
     }
+    if (this.config.boot.kind === "firmware" && this.config.serialPorts > 0)
+      board.fwCfg.addFile("etc/sercon-port", SERIAL_CONSOLE_PORT);
     await boot({
       memory: this.guest,
       e820: memoryMapFor(this.config.memoryBytes, this.config.apic),
@@ -403,6 +409,19 @@ export class Machine implements ExitContext {
 
   saveDevices(): Record<string, DeviceState> {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
+  }
+
+  /** Puts another medium into a CD or floppy drive, or takes it out. Throws VmError. */
+  async changeMedium(id: string, backend: BlockBackend | DiskSource | undefined, force: boolean): Promise<void> {
+    const drive = this.board.storage.media.get(id);
+    if (drive === undefined) {
+      const known = [...this.board.storage.media.keys()].join(", ") || "none";
+      throw new VmError("not-found", `No drive "${id}" has a medium to change; drives that do: ${known}.`, { id });
+    }
+    await this.open.change(id, backend, (opened) => {
+      const held = opened && this.clock.kind === "virtual" ? heldBackend(opened, (work) => this.#hold(work)) : opened;
+      drive.changeMedium(held, force);
+    });
   }
 
   /** Rejects with VmError("io") when a disk could not be closed and may lack data. */

@@ -3,10 +3,12 @@ import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
+import type { BlockBackend } from "./block.ts";
 import type { VirtioSet } from "./board-virtio.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
 import type { VmConfig } from "./config.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
+import type { DiskSource } from "./device-config.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
@@ -210,6 +212,22 @@ export class Vm implements AsyncDisposable {
     if (this.#state === "running") this.#refuse("hash", "paused, created or stopped");
     const { memory, map, vcpu } = this.#machine;
     return await hashState(memory, map, [vcpu], this.#machine.saveDevices(), this.platform.sha256);
+  }
+
+  // ---- media
+
+  /**
+   * Puts another disc or disk into a CD or floppy drive, or takes it out. Throws VmError: "not-found" for a drive that has no
+   * medium to change, "bad-state" while the guest has locked it, unless forced, "bad-image" for what does not fit.
+   */
+  async changeMedium(
+    drive: string,
+    medium?: BlockBackend | DiskSource,
+    options: { readonly force?: boolean } = {},
+  ): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "crashed")
+      this.#refuse("change a medium of", "created, running or paused");
+    await this.#machine.changeMedium(drive, medium, options.force ?? false);
   }
 
   // ---- looking inside and debugging

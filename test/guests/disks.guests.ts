@@ -29,7 +29,7 @@ const KNOWN_BYTES = 8 << 20;
 
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-beforeAll(() => pullGuestImage(IMAGE, { modules: MODULES }), 300_000);
+beforeAll(() => pullGuestImage(IMAGE, { modules: MODULES, packages: ["eject"] }), 300_000);
 
 async function runGuest(
   script: string,
@@ -100,8 +100,8 @@ function media(scratch: Scratch): { drives: DriveConfig[]; files: Record<string,
 
 describe("Linux on our disks", () => {
   it.each([
-    ["bus-master DMA", "", "DMA"],
-    ["PIO", "libata.dma=0", "PIO"],
+    ["bus-master DMA", "", "MW_DMA2"],
+    ["PIO", "libata.dma=0", "PIO4"],
   ])("reads, writes and verifies disk, directory and CD by %s", async (_name, append, mode) => {
     using scratch = new Scratch();
     const { drives, files, disk } = media(scratch);

@@ -12,10 +12,9 @@ dmesg | grep -iE 'ata[0-9]|sd |sr0' | head -40
 
 # ---- the disk
 is "disk size" "$(cat /sys/block/sda/size)" 131072
-is "disk model" "$(cat /sys/block/sda/device/model | tr -d ' ')" PARAVANEHARDDISK
+is "disk model" "$(cat /sys/block/sda/device/model | tr -d ' ')" PARAVANEHARDDIS
 is "disk cache" "$(cat /sys/block/sda/queue/write_cache)" "write back"
-mode="$(dmesg | sed -n 's/.*ata1.00: configured for \(.*\)$/\1/p' | head -1)"
-echo "disks: mode $mode"
+echo "disks: mode $(cat /sys/class/ata_device/dev1.0/xfer_mode)"
 is "the host's bytes" "$(dd if=/dev/sda bs=1M count=8 2>/dev/null | sha256sum | cut -d' ' -f1)" "$(cat /tests/first-sum)"
 dd if=/dev/urandom of=/tmp/random bs=1M count=6 2>/dev/null
 wanted="$(sum /tmp/random)"
