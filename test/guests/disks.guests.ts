@@ -5,7 +5,7 @@ import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from "
 import { beforeAll, describe, expect, it } from "vitest";
 import { overlayInitrd } from "../../src/images/initramfs.ts";
 import { openImage, pullGuestImage } from "../../src/images/node/index.ts";
-import { type DriveConfig, Vm, type VmConfig } from "../../src/index.ts";
+import { type DriveConfig, memoryDisk, Vm, type VmConfig } from "../../src/index.ts";
 import { pattern, Scratch } from "../backends/block/tools.ts";
 import { expectPassed, type GuestRun } from "./linux-guest.ts";
 
@@ -111,5 +111,25 @@ describe("Linux on our disks", () => {
     const after = readFileSync(disk);
     expect(sha256(after.subarray(0, KNOWN_BYTES))).toBe(files["first-sum"]);
     expect(after.subarray(160 * 65536, 160 * 65536 + 65536).some((byte) => byte !== 0)).toBe(true);
+  });
+
+  it("reads, writes and mounts floppies by DMA", async () => {
+    using scratch = new Scratch();
+    const image = scratch.path("floppy.img");
+    execFileSync("mformat", ["-C", "-f", "1440", "-i", image, "::"]);
+    const floppy = new Uint8Array(readFileSync(image));
+    floppy.set(pattern(500_000, 1), floppy.length - 500_000);
+    const small = pattern(737_280, 2);
+    const backend = memoryDisk(floppy);
+    const drives: DriveConfig[] = [
+      { id: "a", bus: "floppy", backend },
+      { id: "b", bus: "floppy", backend: memoryDisk(small), readOnly: true },
+    ];
+    const run = await runGuest("floppy.sh", { "floppy-sum": sha256(floppy), "small-sum": sha256(small) }, { drives });
+    expectPassed(run, 5);
+    const after = new Uint8Array(floppy.length);
+    backend.read(0, after);
+    writeFileSync(image, after);
+    expect(execFileSync("mdir", ["-i", image, "::"], { encoding: "utf8" })).toContain("random");
   });
 });
