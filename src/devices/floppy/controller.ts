@@ -309,6 +309,7 @@ export class FloppyController implements Device {
   #seek(unit: number, track: number): void {
     const drive = this.#drive(unit);
     drive?.seek(track);
+    this.#sector = 1;
     // A drive that is not there never finds its track 0.
     const failed = drive === undefined ? ST0_ABNORMAL | ST0_EQUIPMENT_CHECK : 0;
     this.#pending = [...this.#pending.filter((st0) => (st0 & 3) !== unit), ST0_SEEK_END | failed | unit];
@@ -321,7 +322,8 @@ export class FloppyController implements Device {
     this.#head = (select >> 2) & 1;
     const drive = this.#drive(unit);
     this.#cylinder = drive?.track ?? 0;
-    this.#sector = 1;
+    // The disk turns: the next sector comes by.
+    this.#sector = (this.#sector % (drive?.format.sectors ?? 1)) + 1;
     if (drive === undefined || !this.#readable(drive, this.#cylinder, this.#head))
       this.#end(ST0_ABNORMAL, ST1_MISSING_MARK);
     else this.#end(0, 0);

@@ -82,6 +82,8 @@ export class AtapiDrive extends IdeDrive {
   /** Bytes in the buffer, and how many of them the host has been offered. */
   #length = 0;
   #offered = 0;
+  /** The longest DRQ block that the host takes, from the byte count registers of the PACKET command. */
+  #hostLimit = 0;
 
   constructor(private readonly options: AtapiDriveOptions) {
     super();
@@ -127,6 +129,7 @@ export class AtapiDrive extends IdeDrive {
         this.#phase = "packet";
         this.error = 0;
         this.count = REASON_COMMAND;
+        this.#hostLimit = this.lbaMid | (this.lbaHigh << 8);
         // No interrupt: this drive is ready at once, as word 0 of its identification says.
         this.requestData(PACKET_BYTES, false);
         return;
@@ -365,29 +368,21 @@ export class AtapiDrive extends IdeDrive {
   /** The next DRQ block, at most as long as the host's byte count says. */
   #offer(): void {
     const remaining = this.#length - this.#offered;
-    let limit = this.lbaMid | (this.lbaHigh << 8);
+    let limit = this.#hostLimit;
     // 0 stands for no limit; FFFFh is the next even number.
     if (limit === 0 || limit === 0xffff) limit = 0xfffe;
     if (remaining > limit && limit % 2 === 1) limit--;
     const length = Math.min(remaining, Math.max(1, limit));
-    this.#byteCount = length;
+    this.lbaMid = length & 0xff;
+    this.lbaHigh = length >> 8;
     this.count = REASON_TO_HOST;
     const from = this.#offered;
     this.#offered += length;
-    this.#hostLimit = limit;
     this.offerData(length, true, from);
-  }
-
-  /** The byte count registers tell the block's length, and are the host's limit again for the next one. */
-  #hostLimit = 0;
-  set #byteCount(length: number) {
-    this.lbaMid = length & 0xff;
-    this.lbaHigh = length >> 8;
   }
 
   protected dataRead(): void {
     if (this.#phase === "none") return;
-    this.#byteCount = this.#hostLimit;
     if (this.#offered < this.#length) this.#offer();
     else if (this.#left > 0) this.#fillBuffer();
     else this.#finish();
