@@ -41,6 +41,11 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "drives",
   "rng",
   "balloon",
+  "nics",
+  "consoles",
+  "shares",
+  "vsock",
+  "inputs",
 ]);
 
 /** The configuration with every default filled in. */

@@ -1,5 +1,13 @@
 // What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
-import type { BalloonConfig, DriveConfig } from "./device-config.ts";
+import type {
+  BalloonConfig,
+  ConsoleConfig,
+  DriveConfig,
+  InputKind,
+  NicConfig,
+  ShareConfig,
+  VsockConfig,
+} from "./device-config.ts";
 import type { TraceKind } from "./status.ts";
 
 /** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
@@ -72,4 +80,14 @@ export interface VmConfig {
   readonly rng?: boolean;
   /** Memory balloon, with default settings for `true`. Default false. */
   readonly balloon?: boolean | BalloonConfig;
+  /** Network cards. Default none. */
+  readonly nics?: readonly NicConfig[];
+  /** Ports of the virtio console. Default none. */
+  readonly consoles?: readonly ConsoleConfig[];
+  /** Directories of the host. Default none. */
+  readonly shares?: readonly ShareConfig[];
+  /** Socket device. Default none. */
+  readonly vsock?: VsockConfig;
+  /** Virtio keyboard, mouse and tablet, at most one of each. Default none. */
+  readonly inputs?: readonly InputKind[];
 }

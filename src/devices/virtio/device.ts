@@ -99,7 +99,7 @@ export abstract class VirtioDevice {
 
   // ---- for the transport
 
-  connect(transport: VirtioTransport): void {
+  attach(transport: VirtioTransport): void {
     this.#transport = transport;
   }
 

@@ -163,7 +163,7 @@ export class VirtioPci implements Device {
     this.pci = pci;
     this.#queueVectors = new Uint16Array(device.queues.length).fill(NO_VECTOR);
     this.#deferTimer = options.clock.timer(`${device.name}.queues`, () => this.#serveDeferred());
-    device.connect({
+    device.attach({
       interruptQueue: (index) => this.#interrupt(this.#queueVectors[index] ?? NO_VECTOR, ISR_QUEUE),
       interruptConfig: () => this.#interrupt(this.#configVector, ISR_CONFIG),
       defer: (index) => {
