@@ -71,10 +71,17 @@ refused "a port that the host refuses" /tests/vsock connect 99
 
 # ---- input
 for n in 1 2 3 4 5 6 7 8 9; do grep -q "virtio tablet" /proc/bus/input/devices && break; sleep 0.2; done
-event() { grep -A5 "virtio $1" /proc/bus/input/devices | sed -n 's/.*Handlers=.*\(event[0-9]*\).*/\1/p'; }
-echo "input: ready"
-is "a key" "$(head -c 64 /dev/input/$(event keyboard) | hexdump -v -e '1/4 "" 1/4 "" 1/2 "%d " 1/2 "%d " 1/4 "%d,"')" "1 30 1,0 0 0,1 30 0,0 0 0,"
-is "a move" "$(head -c 48 /dev/input/$(event mouse) | hexdump -v -e '1/4 "" 1/4 "" 1/2 "%d " 1/2 "%d " 1/4 "%d,"')" "2 0 5,2 1 -7,0 0 0,"
-is "a point" "$(head -c 48 /dev/input/$(event tablet) | hexdump -v -e '1/4 "" 1/4 "" 1/2 "%d " 1/2 "%d " 1/4 "%d,"')" "3 0 1000,3 1 2000,0 0 0,"
+# The events of a device as "type code value", once the host was told that somebody reads.
+events() {
+  node=$(grep -A5 "virtio $1" /proc/bus/input/devices | sed -n 's/.*Handlers=.*\(event[0-9]*\).*/\1/p')
+  head -c "$2" /dev/input/$node >/tmp/events &
+  sleep 0.3
+  echo "input: $1" >/dev/console
+  wait
+  hexdump -v -e '8/2 "%d " "\n"' /tmp/events | awk '{ printf "%s %s %s,", $5, $6, $7 }'
+}
+is "a key" "$(events keyboard 64)" "1 30 1,0 0 0,1 30 0,0 0 0,"
+is "a move" "$(events mouse 48)" "2 0 5,2 1 -7,0 0 0,"
+is "a point" "$(events tablet 48)" "3 0 1000,3 1 2000,0 0 0,"
 dmesg | grep -iE "virtio.*(fail|error|bug)|NEEDS_RESET" && fail "kernel log" "complaints"
 exit "$failures"
