@@ -205,9 +205,10 @@ export class Pcpu {
     if (task.idleUntilNs !== undefined) this.#ready(task, this.platform.monotonicNs());
   }
 
-  #ready(task: Task, now: Ns): void {
+  /** `since`: when it wanted to run; its timer may have been due before anybody looked. */
+  #ready(task: Task, now: Ns, since = now): void {
     task.idleUntilNs = undefined;
-    task.waitingSinceNs = now;
+    task.waitingSinceNs = since;
     task.woken = true;
     if (this.#policy.wake(task.id, now)) this.#reschedule = true;
     if (this.#running === undefined) this.#sleep?.wake();
@@ -319,7 +320,7 @@ export class Pcpu {
     let next = Number.POSITIVE_INFINITY;
     for (const task of this.#tasks.values()) {
       if (task.idleUntilNs === undefined) continue;
-      if (task.idleUntilNs <= now) this.#ready(task, now);
+      if (task.idleUntilNs <= now) this.#ready(task, now, task.idleUntilNs);
       else if (task.idleUntilNs < next) next = task.idleUntilNs;
     }
     return next;
