@@ -14,7 +14,12 @@ const ms = <const D extends number>(title: string, min: number, max: number, def
   ({ kind: "number", title: `${title}, ms`, min, max, default: defaultMs }) as const satisfies NumberField;
 const count = <const D extends number>(title: string, min: number, max: number, value: D) =>
   ({ kind: "number", title, min, max, integer: true, default: value }) as const satisfies NumberField;
-const spread = { kind: "choice", title: "distribution of times around their mean", of: SPREADS, default: "exponential" } as const;
+const spread = {
+  kind: "choice",
+  title: "distribution of times around their mean",
+  of: SPREADS,
+  default: "exponential",
+} as const;
 /** Shorter jobs would make events without end. */
 const MIN_JOB_MS = 0.001;
 
@@ -49,8 +54,20 @@ export const SCENARIO_FIELDS = {
   durationMs: ms("simulated time", 1, 3_600_000, 10_000),
   seed: count("of all random numbers", 0, 0xffffffff, 1),
   switchUs: { kind: "number", title: "cost of running another vCPU than before, us", min: 0, max: 10_000, default: 5 },
-  migrationUs: { kind: "number", title: "further cost when it ran on another pCPU before, us", min: 0, max: 10_000, default: 20 },
-  balanceMs: { kind: "number", title: "time between calls of the balancer, ms; 0 for none", min: 0, max: 10_000, default: 20 },
+  migrationUs: {
+    kind: "number",
+    title: "further cost when it ran on another pCPU before, us",
+    min: 0,
+    max: 10_000,
+    default: 20,
+  },
+  balanceMs: {
+    kind: "number",
+    title: "time between calls of the balancer, ms; 0 for none",
+    min: 0,
+    max: 10_000,
+    default: 20,
+  },
   groups: {
     kind: "list",
     title: "vCPUs that do the same",
@@ -99,13 +116,19 @@ export function checkScenario(input: unknown): Scenario {
 export function withVcpus(scenario: Scenario, vcpus: number): Scenario {
   const { groups } = scenario;
   if (vcpus < groups.length)
-    throw new VmError("bad-config", `${vcpus} vCPUs are too few for the ${groups.length} groups of "${scenario.name}"`, {
-      field: "vcpus",
-    });
+    throw new VmError(
+      "bad-config",
+      `${vcpus} vCPUs are too few for the ${groups.length} groups of "${scenario.name}"`,
+      {
+        field: "vcpus",
+      },
+    );
   const total = groups.reduce((sum, group) => sum + group.count, 0);
   const exact = groups.map((group) => (group.count / total) * vcpus);
   const counts = exact.map((value) => Math.max(1, Math.floor(value)));
-  const byRest = exact.map((value, i) => [value - (counts[i] ?? 0), i] as const).sort((a, b) => b[0] - a[0] || a[1] - b[1]);
+  const byRest = exact
+    .map((value, i) => [value - (counts[i] ?? 0), i] as const)
+    .sort((a, b) => b[0] - a[0] || a[1] - b[1]);
   let missing = vcpus - counts.reduce((sum, value) => sum + value, 0);
   for (let step = 0; missing > 0; step++, missing--) {
     const i = byRest[step % byRest.length]?.[1] ?? 0;

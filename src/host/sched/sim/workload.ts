@@ -146,14 +146,12 @@ class TickDodger implements JobSource {
 
   /** It sees the time: wherever it is let run, it stops before the next tick. */
   restNs(_job: Job, _ranNs: Ns, now: Ns): Ns {
-    return Math.max(1, this.#untilTick(now));
+    return this.#untilTick(now);
   }
 
   done(now: Ns): void {
     this.#job = undefined;
-    this.#wakeNs = (Math.floor((now + this.marginNs) / this.tickNs) + 1) * this.tickNs + this.marginNs;
-    // Done at the margin before a tick: sleep over that one only.
-    if (this.#wakeNs - now > this.tickNs) this.#wakeNs -= this.tickNs;
+    this.#wakeNs = (Math.floor(now / this.tickNs) + 1) * this.tickNs + this.marginNs;
   }
 
   nextArrivalNs(): Ns {
@@ -161,6 +159,6 @@ class TickDodger implements JobSource {
   }
 
   #untilTick(now: Ns): Ns {
-    return (Math.floor((now + this.marginNs) / this.tickNs) + 1) * this.tickNs - this.marginNs - now;
+    return Math.max(1, this.tickNs - this.marginNs - (now % this.tickNs));
   }
 }
