@@ -1,6 +1,6 @@
 // The VM's clock and the timers of devices in the host. Guest time is nanoseconds since power-on; a JavaScript number
 // holds 104 days of it exactly, and nanoseconds rounded to 2 after that.
-import { VM_BASE, VM_CLOCK_OFFSET_NS, VM_HOST_DEADLINE_NS } from "../../spec/layout.ts";
+import { VM_BASE, VM_CLOCK_OFFSET_NS, VM_HOST_DEADLINE_NS, VM_WALL_NS } from "../../spec/layout.ts";
 import type { Core } from "./core.ts";
 import type { DeviceClock, DeviceTimer } from "./device.ts";
 
@@ -44,6 +44,8 @@ export class VmClock implements DeviceClock {
   ) {
     this.#view = new DataView(memory.buffer);
     this.#setOffset(-Math.trunc(monotonicNs()));
+    // In microseconds a number holds every date.
+    this.#view.setBigInt64(VM_BASE + VM_WALL_NS, BigInt(Math.round(wallOriginMs * 1e3)) * 1000n, true);
   }
 
   /** A stopped real clock stands still, so that the guest does not see the pause. */
