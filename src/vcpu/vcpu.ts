@@ -153,6 +153,10 @@ export class Vcpu {
     writeEflags(this.#u32, this.address, value);
     this.sync();
   }
+  /** Sets EFLAGS alone; the caller calls the core's syncVcpu when it has set everything else. */
+  restoreEflags(value: number): void {
+    writeEflags(this.#u32, this.address, value);
+  }
   get cpl(): number {
     return this.getU32(CPL);
   }

@@ -16,7 +16,15 @@ const COMPILE_LIMIT_MS = 120_000;
 /** The module for the sources as they are; test files that run side by side share one compilation. */
 function compile(): WebAssembly.Module {
   const hash = createHash("sha256").update(FLAGS);
-  for (const folder of ["spec", "assembly", "assembly/irq", "assembly/time", "assembly/pv", "assembly/mmu", "assembly/cpu"]) {
+  for (const folder of [
+    "spec",
+    "assembly",
+    "assembly/irq",
+    "assembly/time",
+    "assembly/pv",
+    "assembly/mmu",
+    "assembly/cpu",
+  ]) {
     for (const name of readdirSync(join(root, folder)).sort()) {
       if (name.endsWith(".ts")) hash.update(readFileSync(join(root, folder, name)));
     }

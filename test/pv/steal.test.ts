@@ -106,7 +106,7 @@ describe("switched off", () => {
     ["kvm-steal-time", [M.MSR_KVM_STEAL_TIME]],
     ["kvm-pv-eoi", [M.MSR_KVM_PV_EOI_EN]],
   ];
-  it.each(rows)("%s leaves no MSR behind", async (feature, msrs) => {
+  it.each(rows)("%s leaves no MSR behind", async (feature) => {
     const m = await pvMachine(`${ALL_PV},-${feature}`);
     for (const [name, numbers] of rows) {
       for (const nr of numbers) {
