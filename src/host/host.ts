@@ -99,6 +99,7 @@ export class Host implements AsyncDisposable {
     const shared: PortableConfig = {
       ...portable,
       name,
+      memoryBytes: checked.memoryBytes,
       boot: link.memory === "shared" ? shareImages(checked.boot) : checked.boot,
     };
     const vm = new HostedVm(name, number, shared, scheduling, link, (gone) => this.#forget(gone));
@@ -142,6 +143,14 @@ export class Host implements AsyncDisposable {
     createPolicy(name, options);
     await Promise.all(this.#links.map((link) => link.call("setPolicy", name, options)));
     this.#policy = { name, options };
+  }
+
+  /**
+   * A VM goes on on another pCPU, without noticing. Throws VmError("bad-config") for a pCPU that does not exist and
+   * "admission" when that one has no room for its reservation; it then stays where it was.
+   */
+  async move(vm: HostedVm, pcpu: number): Promise<void> {
+    await vm.move(this.#linkAt(pcpu));
   }
 
   /** What each pCPU did and for whom. */

@@ -172,3 +172,22 @@ export function writeHeader(memory: WebAssembly.Memory, map: MemoryMap, clock: C
     view.setUint32(vcpu + TLB_CURRENT, tlb + TLB_SIZE, true);
   }
 }
+
+/** Throws VmError("bad-snapshot") unless `memory` was laid out as `map` says by a build with the same format. */
+export function checkHeader(memory: WebAssembly.Memory, map: MemoryMap): void {
+  const view = new DataView(memory.buffer);
+  const expect = (field: string, offset: number, wanted: number): void => {
+    const found = view.getUint32(VM_BASE + offset, true);
+    if (found === wanted) return;
+    throw new VmError("bad-snapshot", `${field} of the memory is ${found}; this machine needs ${wanted}.`, { field });
+  };
+  if (memory.buffer.byteLength !== map.totalBytes) {
+    throw new VmError("bad-snapshot", `The memory has ${memory.buffer.byteLength} bytes, not ${map.totalBytes}.`, {
+      field: "memory",
+    });
+  }
+  expect("format", VM_FORMAT, MEMORY_FORMAT);
+  expect("vcpuCount", VM_VCPU_COUNT, map.vcpuCount);
+  expect("ramBase", VM_RAM_BASE, map.ramBase);
+  expect("memoryBytes", VM_RAM_SIZE, map.ramBytes);
+}
