@@ -99,6 +99,7 @@ export class Host implements AsyncDisposable {
     const shared: PortableConfig = {
       ...portable,
       name,
+      memoryBytes: checked.memoryBytes,
       boot: link.memory === "shared" ? shareImages(checked.boot) : checked.boot,
     };
     const vm = new HostedVm(name, number, shared, scheduling, link, (gone) => this.#forget(gone));

@@ -1,0 +1,66 @@
+// The cap of one vCPU as a budget of CPU time that refills at the start of every period. The only place that knows what
+// a cap is; every policy parks a vCPU whose budget is used up (run-queue.ts).
+import type { Ns } from "./policy.ts";
+
+/** Less than this is nothing: a timer cannot be set for it, and rounding leaves such rests. */
+export const REST_NS = 1;
+
+/**
+ * At most one period's budget is ever saved, and what a run takes beyond it is owed by the next periods. So in any time of
+ * n whole periods a vCPU gets at most n budgets plus one, plus the overrun of its last run.
+ */
+export class CapBudget {
+  #leftNs: Ns;
+  /** Number of the period that #leftNs belongs to: they begin at multiples of the period on the host's clock. */
+  #period: number;
+  readonly #budgetNs: Ns;
+  readonly #periodNs: Ns;
+
+  /** `capPercent` above 0. `leftNs`: what is left of this period's budget; default all of it. */
+  constructor(capPercent: number, periodNs: Ns, now: Ns, leftNs = Infinity) {
+    this.#budgetNs = (capPercent / 100) * periodNs;
+    this.#periodNs = periodNs;
+    this.#period = Math.floor(now / periodNs);
+    this.#leftNs = Math.min(leftNs, this.#budgetNs);
+  }
+
+  /** What may still be used in this period; negative after an overrun. */
+  leftNs(now: Ns): Ns {
+    this.#refill(now);
+    return this.#leftNs;
+  }
+
+  exhausted(now: Ns): boolean {
+    return this.leftNs(now) < REST_NS;
+  }
+
+  /** It ran for `ranNs`, ending now. What ran before a boundary is paid from the budget before it. */
+  use(ranNs: Ns, now: Ns): void {
+    const started = now - ranNs;
+    this.#refill(started);
+    const boundary = (this.#period + 1) * this.#periodNs;
+    if (now < boundary) {
+      this.#leftNs -= ranNs;
+      return;
+    }
+    this.#leftNs -= Math.max(0, boundary - started);
+    this.#refill(boundary);
+    // Whole periods in between saved nothing, as all of each was used.
+    const periods = Math.floor(now / this.#periodNs) - this.#period;
+    this.#leftNs += periods * this.#budgetNs - (now - Math.max(boundary, started));
+    this.#period += periods;
+  }
+
+  /** When an exhausted budget is above zero again. */
+  refillsAtNs(): Ns {
+    const periods = Math.max(1, Math.floor((REST_NS - this.#leftNs) / this.#budgetNs) + 1);
+    return (this.#period + periods) * this.#periodNs;
+  }
+
+  #refill(now: Ns): void {
+    const period = Math.floor(now / this.#periodNs);
+    if (period <= this.#period) return;
+    this.#leftNs = Math.min(this.#budgetNs, this.#leftNs + this.#budgetNs * (period - this.#period));
+    this.#period = period;
+  }
+}
