@@ -145,6 +145,14 @@ export class Host implements AsyncDisposable {
     this.#policy = { name, options };
   }
 
+  /**
+   * A VM goes on on another pCPU, without noticing. Throws VmError("bad-config") for a pCPU that does not exist and
+   * "admission" when that one has no room for its reservation; it then stays where it was.
+   */
+  async move(vm: HostedVm, pcpu: number): Promise<void> {
+    await vm.move(this.#linkAt(pcpu));
+  }
+
   /** What each pCPU did and for whom. */
   accounts(): Promise<PcpuAccount[]> {
     return Promise.all(this.#links.map((link) => link.call("account")));
