@@ -105,6 +105,13 @@ export function checkConfig(config: VmConfig): CheckedConfig {
   };
 }
 
+/** A configuration that checkConfig makes `checked` of. */
+export function toConfig(checked: CheckedConfig): VmConfig {
+  const { psPerInstruction, debugExitPort, ...same } = checked;
+  const config = { ...same, nsPerInstruction: psPerInstruction / 1000, debugExitPort: debugExitPort ?? false };
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as unknown as VmConfig;
+}
+
 function checkBoot(boot: BootSource): BootSource {
   if (typeof boot !== "object" || boot === null) refuse("boot", boot, 'an object such as { kind: "linux", kernel }');
   const source = boot as { kind?: unknown } & Record<string, unknown>;
