@@ -53,8 +53,8 @@ class Task implements Executor {
   readonly wakeLatency = new LatencyHistogram();
   /** Since when it waits for the pCPU; undefined while it runs or is blocked. */
   waitingSinceNs: number | undefined;
-  /** The wait began by being woken, not by being preempted. */
-  woken = false;
+  /** Since when it wants to run after idling; undefined where it was preempted. */
+  wantedSinceNs: number | undefined;
   /** When its own timer wakes it; Infinity: only an interrupt or a request does. Undefined: not idle. */
   idleUntilNs: number | undefined;
   steal: StealSink | undefined;
@@ -103,6 +103,8 @@ export class Pcpu {
   #driving = false;
   #closed = false;
   #sleep: Sleep | undefined;
+  /** When the last rest ended. */
+  #restedNs: Ns = 0;
 
   constructor(
     private readonly platform: Platform,
@@ -205,10 +207,12 @@ export class Pcpu {
     if (task.idleUntilNs !== undefined) this.#ready(task, this.platform.monotonicNs());
   }
 
-  #ready(task: Task, now: Ns): void {
+  /** `since`: when it wanted to run; its timer may have been due before anybody looked. */
+  #ready(task: Task, now: Ns, since = now): void {
     task.idleUntilNs = undefined;
-    task.waitingSinceNs = now;
-    task.woken = true;
+    task.wantedSinceNs = since;
+    // A timer of the host that fires late took the processor from nobody; another vCPU did.
+    task.waitingSinceNs = Math.max(since, Math.min(now, this.#restedNs));
     if (this.#policy.wake(task.id, now)) this.#reschedule = true;
     if (this.#running === undefined) this.#sleep?.wake();
   }
@@ -254,11 +258,11 @@ export class Pcpu {
       const waited = now - task.waitingSinceNs;
       task.stolenNs += waited;
       task.steal?.addStealNs(waited);
-      if (task.woken) task.wakeLatency.add(waited);
+      if (task.wantedSinceNs !== undefined) task.wakeLatency.add(now - task.wantedSinceNs);
       task.dispatches++;
     }
     task.waitingSinceNs = undefined;
-    task.woken = false;
+    task.wantedSinceNs = undefined;
     if (task !== this.#last) this.#switches++;
     this.#last = task;
     this.#running = task;
@@ -319,7 +323,7 @@ export class Pcpu {
     let next = Number.POSITIVE_INFINITY;
     for (const task of this.#tasks.values()) {
       if (task.idleUntilNs === undefined) continue;
-      if (task.idleUntilNs <= now) this.#ready(task, now);
+      if (task.idleUntilNs <= now) this.#ready(task, now, task.idleUntilNs);
       else if (task.idleUntilNs < next) next = task.idleUntilNs;
     }
     return next;
@@ -347,7 +351,8 @@ export class Pcpu {
     } else {
       await platform.yieldToEventLoop();
     }
-    const slept = platform.monotonicNs() - start;
+    this.#restedNs = platform.monotonicNs();
+    const slept = this.#restedNs - start;
     for (const task of this.#tasks.values())
       if (task.idleUntilNs !== undefined && task.runnable) task.runnable.sleptNs += slept;
   }

@@ -1,6 +1,6 @@
 // The VM's clock and the timers of devices in the host. Guest time is nanoseconds since power-on; a JavaScript number
 // holds 104 days of it exactly, and nanoseconds rounded to 2 after that.
-import { VM_BASE, VM_CLOCK_OFFSET_NS, VM_HOST_DEADLINE_NS } from "../../spec/layout.ts";
+import { VM_BASE, VM_CLOCK_OFFSET_NS, VM_HOST_DEADLINE_NS, VM_WALL_NS } from "../../spec/layout.ts";
 import type { Core } from "./core.ts";
 import type { DeviceClock, DeviceTimer } from "./device.ts";
 import { VmError } from "./error.ts";
@@ -54,6 +54,7 @@ export class VmClock implements DeviceClock {
   ) {
     this.#view = new DataView(memory.buffer);
     this.#setOffset(-Math.trunc(monotonicNs()));
+    this.#publishWall();
   }
 
   /** A stopped real clock stands still, so that the guest does not see the pause. */
@@ -145,6 +146,7 @@ export class VmClock implements DeviceClock {
       );
     }
     this.wallOriginMs = state.wallOriginMs;
+    this.#publishWall();
     if (this.kind === "real") this.#pausedAtNs = state.nowNs;
   }
 
@@ -167,6 +169,12 @@ export class VmClock implements DeviceClock {
     if (!(ns > 0)) return;
     if (this.kind === "virtual") this.core.advanceClock(this.vcpu, BigInt(Math.trunc(ns)));
     else if (this.#pausedAtNs !== undefined) this.#pausedAtNs += Math.trunc(ns);
+  }
+
+  /** For kvm-clock's wall clock. */
+  #publishWall(): void {
+    // In microseconds a number holds every date.
+    this.#view.setBigInt64(VM_BASE + VM_WALL_NS, BigInt(Math.round(this.wallOriginMs * 1e3)) * 1000n, true);
   }
 
   #setOffset(ns: number): void {

@@ -31,6 +31,12 @@ export interface Core {
   /** A message-signalled interrupt: the write of `data` to `address` (0xFEExxxxx). */
   deliverMsi(address: number, data: number): void;
   raiseNmi(vcpu: number): void;
+  /** Steal time: the vCPU could have run for `ns` and did not. */
+  addStealNs(vcpu: number, ns: bigint): void;
+  /** Steal time: 1 = it lost its pCPU while it could run, 0 = it has one again. */
+  setPreempted(vcpu: number, preempted: number): void;
+  /** kvm-clock: the host had stopped the guest. 0 where the guest has no time page. */
+  clockStopped(vcpu: number): number;
 }
 
 const REQUIRED = [
@@ -50,6 +56,9 @@ const REQUIRED = [
   "setA20",
   "deliverMsi",
   "raiseNmi",
+  "addStealNs",
+  "setPreempted",
+  "clockStopped",
 ] as const;
 
 /** Instantiates the core on the VM's memory. Throws VmError("host") when the module is not this version's core. */

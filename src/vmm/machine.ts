@@ -101,7 +101,7 @@ export class Machine implements ExitContext {
       installCpuModel(
         new DataView(memory.buffer),
         this.vcpu.address,
-        buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ }),
+        buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt }),
       );
     }
     this.clock = new VmClock(

@@ -6,8 +6,9 @@ import type { Ns } from "./policy.ts";
 export const REST_NS = 1;
 
 /**
- * At most one period's budget is ever saved, and what a run takes beyond it is owed by the next periods. So in any time of
- * n whole periods a vCPU gets at most n budgets plus one, plus the overrun of its last run.
+ * What is not used is saved, but never more than one period of CPU time: a vCPU that had to wait for its turn catches up,
+ * one that slept cannot save for long. What a run takes beyond the budget is owed by the next periods. So over any time the
+ * service is at most the cap plus one period, plus the overrun of the last run.
  */
 export class CapBudget {
   #leftNs: Ns;
@@ -16,12 +17,12 @@ export class CapBudget {
   readonly #budgetNs: Ns;
   readonly #periodNs: Ns;
 
-  /** `capPercent` above 0. `leftNs`: what is left of this period's budget; default all of it. */
-  constructor(capPercent: number, periodNs: Ns, now: Ns, leftNs = Infinity) {
+  /** `capPercent` above 0. `leftNs`: what is left of this period's budget; default its budget. */
+  constructor(capPercent: number, periodNs: Ns, now: Ns, leftNs?: Ns) {
     this.#budgetNs = (capPercent / 100) * periodNs;
     this.#periodNs = periodNs;
     this.#period = Math.floor(now / periodNs);
-    this.#leftNs = Math.min(leftNs, this.#budgetNs);
+    this.#leftNs = leftNs === undefined ? this.#budgetNs : Math.min(leftNs, periodNs);
   }
 
   /** What may still be used in this period; negative after an overrun. */
@@ -60,7 +61,7 @@ export class CapBudget {
   #refill(now: Ns): void {
     const period = Math.floor(now / this.#periodNs);
     if (period <= this.#period) return;
-    this.#leftNs = Math.min(this.#budgetNs, this.#leftNs + this.#budgetNs * (period - this.#period));
+    this.#leftNs = Math.min(this.#periodNs, this.#leftNs + this.#budgetNs * (period - this.#period));
     this.#period = period;
   }
 }

@@ -29,7 +29,6 @@ type Replenishment = Reservation["replenishment"];
 
 export class EarliestDeadline implements Discipline<Reservation> {
   readonly name = "edf";
-  /** A reservation is admitted to one pCPU; the balancer moves only vCPUs without one. */
   readonly migrates = true;
   readonly #extraTime: boolean;
   readonly #limit: number;
@@ -120,6 +119,11 @@ export class EarliestDeadline implements Discipline<Reservation> {
     if (reservation.mode === "slack") return held.mode === "slack" && this.#slack.preempts(reservation, held);
     if (reservation.mode === "waiting") return false;
     return held.mode !== "reserved" || reservation.deadlineNs < held.deadlineNs;
+  }
+
+  /** A reservation was admitted to this pCPU. */
+  movable(reservation: Reservation): boolean {
+    return reservation.parameters.realtime === undefined;
   }
 
   sliceOf(reservation: Reservation): Ns {

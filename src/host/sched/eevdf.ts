@@ -121,6 +121,10 @@ export class Eevdf<C extends VirtualContender = VirtualContender> implements Dis
     return contender.virtualNs <= this.#mean() && contender.virtualDeadlineNs < held.virtualDeadlineNs;
   }
 
+  movable(_contender: C): boolean {
+    return true;
+  }
+
   sliceOf(contender: C): Ns {
     return contender.parameters.sliceNs ?? this.#sliceNs;
   }

@@ -75,6 +75,12 @@ export interface SchedPolicy {
   nextEventNs(now: Ns): Ns;
   /** Runnable vCPUs, the running one and parked ones included. */
   readonly runnable: number;
+  /** Runnable vCPUs that could run now if this pCPU were free: neither running nor parked. What an idle pCPU may take. */
+  readonly waiting: number;
+  /** Whether this one is among the waiting. */
+  waits(vcpu: VcpuId): boolean;
+  /** Whether the balancer may move it to another queue. */
+  movable(vcpu: VcpuId): boolean;
   /** Who is here. See exchangePolicy for replacing a policy while it runs. */
   members(): Iterable<SchedMember>;
 }

@@ -48,6 +48,18 @@ export class RunQueue<C extends Contender> implements SchedPolicy {
     return this.#runnable;
   }
 
+  get waiting(): number {
+    return this.#runnable - this.#parked.size - (this.#current ? 1 : 0);
+  }
+
+  waits(vcpu: VcpuId): boolean {
+    return this.#member(vcpu).state === "ready";
+  }
+
+  movable(vcpu: VcpuId): boolean {
+    return this.#discipline.movable(this.#member(vcpu).contender);
+  }
+
   *members(): Iterable<SchedMember> {
     for (const { contender, state } of this.#members.values())
       yield { vcpu: contender.vcpu, parameters: contender.parameters, runnable: state !== "blocked" };
