@@ -110,6 +110,13 @@ export function checkConfig(config: VmConfig): CheckedConfig {
   };
 }
 
+/** A configuration that checkConfig makes `checked` of. */
+export function toConfig(checked: CheckedConfig): VmConfig {
+  const { psPerInstruction, debugExitPort, ...same } = checked;
+  const config = { ...same, nsPerInstruction: psPerInstruction / 1000, debugExitPort: debugExitPort ?? false };
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as unknown as VmConfig;
+}
+
 /** Switches that need the local APIC. */
 const NEED_APIC: ReadonlySet<ParavirtName> = new Set(["eoi"]);
 

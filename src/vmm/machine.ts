@@ -25,6 +25,7 @@ import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./
 import { VmClock } from "./clock.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
+import { DirtyLog } from "./dirty-log.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
@@ -71,6 +72,7 @@ export class Machine implements ExitContext {
   readonly clock: VmClock;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
@@ -93,6 +95,7 @@ export class Machine implements ExitContext {
     const slots = machineSlots(map, map.romBytes);
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
     if (!adopted) {
       installCpuModel(
