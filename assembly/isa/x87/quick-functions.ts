@@ -275,9 +275,12 @@ export function quickLogarithm(vcpu: i32, to: i32, xSig: u64, xSe: u32, ySig: u6
   const ah = z + sh + (cube >> 14) + u64(al < sl);
   // times log2 e, in units of 2^-134, of the lower words what matters; then in units of 2^-112 with the sign of z
   let pl = ah * TWO_LOG2E_HI;
-  const t = (al >> 32) * (TWO_LOG2E_HI >> 32) + (ah >> 32) * (TWO_LOG2E_LO >> 32);
+  let t = (al >> 32) * (TWO_LOG2E_HI >> 32);
   pl += t;
-  const ph = multiplyHigh(ah, TWO_LOG2E_HI) + u64(pl < t);
+  let ph = multiplyHigh(ah, TWO_LOG2E_HI) + u64(pl < t);
+  t = (ah >> 32) * (TWO_LOG2E_LO >> 32);
+  pl += t;
+  ph += u64(pl < t);
   let lo = ((ph << 42) | (pl >> 22)) ^ negative;
   let hi = (ph >> 22) ^ negative;
   lo -= negative;
