@@ -41,6 +41,7 @@ import {
   VM_TSC_KHZ,
   VM_VCPU_COUNT,
 } from "../../spec/layout.ts";
+import type { MemoryKind } from "../platform/platform.ts";
 import type { ClockKind } from "./config.ts";
 import { VmError } from "./error.ts";
 
@@ -124,10 +125,10 @@ export function layOut(shape: MemoryShape): MemoryMap {
 }
 
 /** Reserves the memory. Throws VmError("host") when the host refuses that much. */
-export function allocateMemory(map: MemoryMap): WebAssembly.Memory {
+export function allocateMemory(map: MemoryMap, kind: MemoryKind = "plain"): WebAssembly.Memory {
   const pages = map.totalBytes / WASM_PAGE;
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: kind === "shared" });
   } catch (cause) {
     const mib = Math.round(map.ramBytes / MIB);
     throw new VmError(
@@ -173,4 +174,23 @@ export function writeHeader(memory: WebAssembly.Memory, map: MemoryMap, clock: C
     view.setUint32(vcpu + TLB_SUPER_AC, tlb + 2 * TLB_SIZE, true);
     view.setUint32(vcpu + TLB_CURRENT, tlb + TLB_SIZE, true);
   }
+}
+
+/** Throws VmError("bad-snapshot") unless `memory` was laid out as `map` says by a build with the same format. */
+export function checkHeader(memory: WebAssembly.Memory, map: MemoryMap): void {
+  const view = new DataView(memory.buffer);
+  const expect = (field: string, offset: number, wanted: number): void => {
+    const found = view.getUint32(VM_BASE + offset, true);
+    if (found === wanted) return;
+    throw new VmError("bad-snapshot", `${field} of the memory is ${found}; this machine needs ${wanted}.`, { field });
+  };
+  if (memory.buffer.byteLength !== map.totalBytes) {
+    throw new VmError("bad-snapshot", `The memory has ${memory.buffer.byteLength} bytes, not ${map.totalBytes}.`, {
+      field: "memory",
+    });
+  }
+  expect("format", VM_FORMAT, MEMORY_FORMAT);
+  expect("vcpuCount", VM_VCPU_COUNT, map.vcpuCount);
+  expect("ramBase", VM_RAM_BASE, map.ramBase);
+  expect("memoryBytes", VM_RAM_SIZE, map.ramBytes);
 }
