@@ -3,6 +3,9 @@
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
+export type { RestoreOptions, SnapshotName } from "./snapshot/restore.ts";
+export { MemorySnapshots, type SnapshotSink, type SnapshotSource, type SnapshotStore } from "./snapshot/store.ts";
+export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
 export type { BootSource, ClockKind, ParavirtName, VmConfig } from "./vmm/config.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
