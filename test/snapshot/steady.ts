@@ -13,11 +13,7 @@ export async function steadyConfig(config: Partial<VmConfig> = {}): Promise<VmCo
 export class Listener {
   text = "";
 
-  constructor(vm?: Vm) {
-    if (vm !== undefined) this.follow(vm);
-  }
-
-  follow(vm: Vm): void {
+  constructor(vm: Vm) {
     vm.on("serial", ({ bytes }) => {
       this.text += new TextDecoder("latin1").decode(bytes);
     });
