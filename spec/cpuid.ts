@@ -199,6 +199,7 @@ export const CPU_MODELS: readonly CpuModelSpec[] = [
       "tsc-deadline",
       "rdtscp",
       "smep",
+      "smap",
       "umip",
       "erms",
       "arat",

@@ -6,7 +6,7 @@ import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapsho
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { VmConfig } from "./config.ts";
+import type { ClockKind, VmConfig } from "./config.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
@@ -131,7 +131,8 @@ export class Vm implements AsyncDisposable {
     vm.#resets = detached.use.resets;
     vm.#state = detached.state;
     if (detached.state === "running") {
-      machine.clock.skip(vm.platform.monotonicNs() - detached.stoppedAtNs);
+      // A real clock went on meanwhile; a virtual one only moves with its vCPU.
+      if (machine.clock.kind === "real") machine.clock.skip(vm.platform.monotonicNs() - detached.stoppedAtNs);
       vm.#run();
     }
     return vm;
@@ -202,6 +203,11 @@ export class Vm implements AsyncDisposable {
   }
 
   // ---- life cycle
+
+  /** What its clock follows. */
+  get clock(): ClockKind {
+    return this.config.clock;
+  }
 
   get state(): VmState {
     return this.#state;
