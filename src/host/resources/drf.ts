@@ -42,26 +42,26 @@ export function dominantResourceFairness(
 
   while (rising.size > 0) {
     const use = new Map<string, number>();
-    let step = Number.POSITIVE_INFINITY;
     for (const i of rising) {
-      const rate = pace[i] ?? 0;
       for (const [resource, need] of Object.entries(users[i]?.demand ?? {})) {
-        if (need > 0) use.set(resource, (use.get(resource) ?? 0) + need * rate);
+        if (need > 0) use.set(resource, (use.get(resource) ?? 0) + need * (pace[i] ?? 0));
       }
-      step = Math.min(step, ((users[i]?.maxTasks ?? Infinity) - (tasks[i] ?? 0)) / rate);
     }
-    const runsOut = [...use].map(([resource, rate]) => ({ resource, at: (left.get(resource) ?? 0) / rate }));
-    step = Math.min(step, ...runsOut.map(({ at }) => at));
-    for (const i of rising) tasks[i] = (tasks[i] ?? 0) + step * (pace[i] ?? 0);
-    for (const { resource, at } of runsOut) {
-      // Exactly 0 for what ends this round: rounding must not leave a crumb for which another round is made.
-      const rate = use.get(resource) ?? 0;
-      left.set(resource, at <= step * (1 + 1e-12) ? 0 : (left.get(resource) ?? 0) - step * rate);
+    // How far the level may rise until a resource is used up, or a user has all its tasks.
+    const runsOut = [...use].map(([resource, rate]) => ({ resource, rate, at: (left.get(resource) ?? 0) / rate }));
+    const isDone = [...rising].map((i) => ({
+      i,
+      at: ((users[i]?.maxTasks ?? Infinity) - (tasks[i] ?? 0)) / (pace[i] ?? 0),
+    }));
+    const step = Math.min(...runsOut.map(({ at }) => at), ...isDone.map(({ at }) => at));
+    // What ends this round ends exactly: a crumb left by rounding would be followed by a round of its own, for ever.
+    const ends = (at: number): boolean => at <= step * (1 + 1e-12);
+    for (const { resource, rate, at } of runsOut) {
+      left.set(resource, ends(at) ? 0 : (left.get(resource) ?? 0) - step * rate);
     }
-    for (const i of rising) {
-      const done = (tasks[i] ?? 0) >= (users[i]?.maxTasks ?? Infinity) * (1 - 1e-12);
-      if (done) tasks[i] = users[i]?.maxTasks ?? 0;
-      if (done || blocked(i)) rising.delete(i);
+    for (const { i, at } of isDone) {
+      tasks[i] = ends(at) ? (users[i]?.maxTasks ?? 0) : (tasks[i] ?? 0) + step * (pace[i] ?? 0);
+      if (ends(at) || blocked(i)) rising.delete(i);
     }
   }
   return users.map(({ demand }, i) => {

@@ -1,6 +1,6 @@
 // Why there is no plan: each family of constraints is made elastic by itself, and the least by which it must be missed is
 // what would have to be changed there, everything else as it is. Where no family alone helps, all are elastic at once.
-import type { SolveOptions } from "./linear-model.ts";
+import { type SolveOptions, withDeadline } from "./linear-model.ts";
 import { CPU, capacityOf, claimOf, formatAmount, limitBudget, limitOn } from "./model.ts";
 import { solveExactly } from "./placement.ts";
 import { type Family, familiesOf } from "./placement-model.ts";
@@ -25,13 +25,14 @@ export interface Explanation {
 /** For a problem without a placement. Throws as solve. */
 export async function explainInfeasible(problem: PlanProblem, options: SolveOptions = {}): Promise<Explanation> {
   const families = familiesOf(problem);
+  const limited = withDeadline(options);
   const anyOf: Remedy[] = [];
   for (const family of families) {
-    const found = await solveExactly(problem, [], [], [family], options);
+    const found = await solveExactly(problem, [], [], [family], limited);
     if (found) anyOf.push(...missed(problem, found.hostOf, [family]));
   }
   if (anyOf.length > 0) return { anyOf, together: [] };
-  const found = await solveExactly(problem, [], [], families, options);
+  const found = await solveExactly(problem, [], [], families, limited);
   return { anyOf, together: found ? missed(problem, found.hostOf, families) : [] };
 }
 

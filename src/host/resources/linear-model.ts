@@ -42,14 +42,24 @@ export interface LinearSolution {
 }
 
 export interface SolveOptions {
-  /** Throws VmError("timeout") after this. Default 60. */
+  /** For everything that is asked for; then VmError("timeout"). Default 60. */
   readonly timeLimitSeconds?: number;
+  /** When that time is over, as performance.now() counts; set by withDeadline. */
+  readonly deadlineMs?: number;
   /** Where the solver's Wasm lies, for bundlers that move it. Counts at the first call. */
   readonly locateFile?: (file: string) => string;
 }
 
 /** Rows and bounds hold this well relative to coefficients near 1; callers scale, and check what must hold exactly. */
 export const FEASIBILITY = 1e-9;
+
+const TIME_LIMIT_SECONDS = 60;
+
+/** The options with the time limit begun, so that several programs share it. */
+export function withDeadline(options: SolveOptions): SolveOptions {
+  const { timeLimitSeconds = TIME_LIMIT_SECONDS } = options;
+  return { deadlineMs: performance.now() + timeLimitSeconds * 1000, ...options };
+}
 
 let loading: Promise<Highs> | undefined;
 
@@ -59,6 +69,12 @@ let loading: Promise<Highs> | undefined;
  */
 export async function solve(model: LinearModel, options: SolveOptions = {}): Promise<LinearSolution | undefined> {
   const highs = await load(options);
+  const limit = options.timeLimitSeconds ?? TIME_LIMIT_SECONDS;
+  const seconds = ((withDeadline(options).deadlineMs ?? 0) - performance.now()) / 1000;
+  const timedOut = new VmError("timeout", `No proven optimum within ${limit} s; give more time or a smaller fleet.`, {
+    timeLimitSeconds: limit,
+  });
+  if (seconds <= 0) throw timedOut;
   const starts = [0];
   for (const { terms } of model.rows) starts.push((starts.at(-1) ?? 0) + terms.length);
   const { optimal, empty, infeasible, unboundedOrInfeasible, timeLimit } = highs.constants.modelStatus;
@@ -90,17 +106,12 @@ export async function solve(model: LinearModel, options: SolveOptions = {}): Pro
           mip_abs_gap: 0,
           mip_feasibility_tolerance: FEASIBILITY,
           primal_feasibility_tolerance: FEASIBILITY,
-          time_limit: options.timeLimitSeconds ?? 60,
+          time_limit: seconds,
         });
         program.run();
         const status = program.getModelStatus();
         if (status === infeasible || status === unboundedOrInfeasible) return undefined;
-        if (status === timeLimit) {
-          throw new VmError(
-            "timeout",
-            `No proven optimum within ${options.timeLimitSeconds ?? 60} s; give more time or a smaller fleet.`,
-          );
-        }
+        if (status === timeLimit) throw timedOut;
         if (status === empty) return { objective: 0, values: model.costs.map(() => 0) };
         if (status !== optimal) throw new VmError("internal", `The solver ended with status ${status}.`, { status });
         const values = Array.from(program.getSolution().colValue, (value, i) =>

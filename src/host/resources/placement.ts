@@ -5,9 +5,8 @@
 // - Response times are convex, not linear. They start as a few tangents, which bound them from below; each placement found
 //   is then sized exactly (leastDelayCost), which bounds the optimum from above, and its tangents are added, until the
 //   bounds meet: outer approximation (Duran, Grossmann, Mathematical Programming 36, 1986). No placement comes up twice, so it ends.
-import { VmError } from "../../vmm/error.ts";
 import { offeredLoad, responseSeconds } from "./delay.ts";
-import { type SolveOptions, solve } from "./linear-model.ts";
+import { type SolveOptions, solve, withDeadline } from "./linear-model.ts";
 import { CPU, capacityOf, fits, limitBudget, limitOn, resourceNames } from "./model.ts";
 import { type Cover, delayMatters, type Family, placementModel, type Tangent } from "./placement-model.ts";
 import { needOf, type PlanProblem, placementCost } from "./problem.ts";
@@ -31,13 +30,13 @@ const FIRST_TANGENTS = 6;
 
 /** The best placement, or undefined when there is none (explainInfeasible says why). Throws as solve. */
 export async function place(problem: PlanProblem, options: SolveOptions = {}): Promise<Placement | undefined> {
-  const deadline = performance.now() + (options.timeLimitSeconds ?? 60) * 1000;
+  const limited = withDeadline(options);
   const covers: Cover[] = [];
   const tangents = problem.objective === "delay" ? firstTangents(problem) : [];
   const seen = new Set<string>();
   let best: Placement | undefined;
   for (let programs = 1; ; programs++) {
-    const found = await solveExactly(problem, covers, tangents, [], remaining(options, deadline));
+    const found = await solveExactly(problem, covers, tangents, [], limited);
     if (found === undefined) return undefined;
     programs += found.programs - 1;
     const { hostOf } = found;
@@ -70,10 +69,10 @@ export async function solveExactly(
   elastic: readonly Family[],
   options: SolveOptions,
 ): Promise<{ hostOf: (number | undefined)[]; objective: number; programs: number } | undefined> {
-  const deadline = performance.now() + (options.timeLimitSeconds ?? 60) * 1000;
+  const limited = withDeadline(options);
   for (let programs = 1; ; programs++) {
     const { model, placed } = placementModel(problem, covers, tangents, elastic);
-    const solution = await solve(model, remaining(options, deadline));
+    const solution = await solve(model, limited);
     if (solution === undefined) return undefined;
     const hostOf = placed.map((columns) => {
       const h = columns.findIndex((column) => column !== undefined && solution.values[column] === 1);
@@ -153,15 +152,4 @@ function firstTangents(problem: PlanProblem): Tangent[] {
       cpu: offered + least * reach ** (k / (FIRST_TANGENTS - 1)),
     }));
   });
-}
-
-function remaining(options: SolveOptions, deadline: number): SolveOptions {
-  const seconds = (deadline - performance.now()) / 1000;
-  if (seconds <= 0) {
-    throw new VmError(
-      "timeout",
-      `No proven optimum within ${options.timeLimitSeconds ?? 60} s; give more time or a smaller fleet.`,
-    );
-  }
-  return { ...options, timeLimitSeconds: seconds };
 }

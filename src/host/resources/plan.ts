@@ -2,7 +2,7 @@
 import { VmError } from "../../vmm/error.ts";
 import { responseSeconds } from "./delay.ts";
 import { describeExplanation, explainInfeasible } from "./infeasible.ts";
-import type { SolveOptions } from "./linear-model.ts";
+import { type SolveOptions, withDeadline } from "./linear-model.ts";
 import { CPU, capacityOf, limitOn, resourceNames } from "./model.ts";
 import { place } from "./placement.ts";
 import { needOf, type PlanProblem, placementCost } from "./problem.ts";
@@ -63,9 +63,10 @@ export interface Plan {
  * what is missing at least (`details.explanation`); else as solve.
  */
 export async function plan(problem: PlanProblem, options: PlanOptions): Promise<Plan> {
-  const placement = await place(problem, options);
+  const limited = withDeadline(options);
+  const placement = await place(problem, limited);
   if (placement === undefined) {
-    const explanation = await explainInfeasible(problem, options);
+    const explanation = await explainInfeasible(problem, limited);
     throw new VmError("admission", `This fleet has no placement: ${describeExplanation(explanation)}.`, {
       explanation,
     });

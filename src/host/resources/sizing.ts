@@ -104,8 +104,10 @@ function fairSizes(
   const wanted = vms.map((_, i) =>
     Object.fromEntries(
       [...claims].map(([resource, list]) => {
-        const { reservation, limit, demand } = list[i]!;
-        return [resource, Math.max(0, Math.min(limit, demand ?? limit) - reservation)];
+        const { reservation, limit } = list[i]!;
+        // What a load offers to the CPU is no bound to what it can use: only a demand that the user stated is.
+        const wanted = claimOf(vms[i]!, resource).demand ?? limit;
+        return [resource, Math.max(0, Math.min(limit, wanted) - reservation)];
       }),
     ),
   );
