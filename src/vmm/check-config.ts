@@ -179,7 +179,7 @@ export function flag(field: string, value: unknown): boolean {
   if (typeof value !== "boolean") refuse(field, value, "true or false");
   return value;
 }
-function text(field: string, value: unknown): string {
+export function text(field: string, value: unknown): string {
   if (typeof value !== "string") refuse(field, value, "a string");
   return value;
 }

@@ -33,6 +33,11 @@ export function record(field: string, value: unknown): Readonly<Record<string, u
   return value as Readonly<Record<string, unknown>>;
 }
 
+/** The default for a field that is not there. null is there, and wrong. */
+export function given(value: unknown, otherwise: unknown): unknown {
+  return value === undefined ? otherwise : value;
+}
+
 export function list(field: string, value: unknown): readonly unknown[] {
   if (!Array.isArray(value)) refuse(field, value, "an array");
   return value;
@@ -93,7 +98,7 @@ export function checkClaim(field: string, resource: string, value: unknown, limi
   if (limit < reservation) {
     refuse(join(field, "limit"), claim.limit, `at least the reservation, ${reservation}`);
   }
-  const shares = claim.shares === undefined ? DEFAULT_SHARES : claim.shares;
+  const shares = given(claim.shares, DEFAULT_SHARES);
   if (!Number.isInteger(shares)) refuse(join(field, "shares"), shares, `a whole number from 1 to ${SHARES_MAX}`);
   return {
     reservation,
@@ -126,7 +131,7 @@ export function checkCapacity(field: string, host: Readonly<Record<string, unkno
     capacity[resource] = amount(join(field, `capacity.${resource}`), resource, value);
   }
   const overcommit: Record<string, number> = {};
-  for (const [resource, value] of Object.entries(record(join(field, "overcommit"), host.overcommit ?? {}))) {
+  for (const [resource, value] of Object.entries(record(join(field, "overcommit"), given(host.overcommit, {})))) {
     if (!Object.hasOwn(capacity, resource)) {
       refuse(
         join(field, "overcommit"),

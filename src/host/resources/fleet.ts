@@ -1,7 +1,17 @@
 // A fleet file: hosts, VMs and what to plan for, as a user writes them (docs/fleet.schema.json, docs/RESOURCES.md).
-import { flag, oneOf, refuse } from "../../vmm/check-config.ts";
+import { flag, oneOf, refuse, text } from "../../vmm/check-config.ts";
 import { VmError } from "../../vmm/error.ts";
-import { amount, checkCapacity, checkResources, list, name, onlyFields, quantity, record } from "./check-claims.ts";
+import {
+  amount,
+  checkCapacity,
+  checkResources,
+  given,
+  list,
+  name,
+  onlyFields,
+  quantity,
+  record,
+} from "./check-claims.ts";
 import { type Load, leastCpu } from "./delay.ts";
 import { CPU, claimOf, MEMORY, SHARES_MAX } from "./model.ts";
 import { OBJECTIVES, type Objective, type PlanHost, type PlanProblem, type PlanVm } from "./problem.ts";
@@ -42,7 +52,9 @@ const COST_MAX = 1e9;
 export function checkFleet(value: unknown): Fleet {
   const fleet = record("the fleet", value);
   onlyFields("", fleet, FLEET_FIELDS);
-  const options = record("plan", fleet.plan ?? {});
+  if (fleet.$schema !== undefined) text("$schema", fleet.$schema);
+  if (fleet.name !== undefined) text("name", fleet.name);
+  const options = record("plan", given(fleet.plan, {}));
   onlyFields("plan", options, PLAN_OPTION_FIELDS);
   const hosts = list("hosts", fleet.hosts).map((host, i) => checkHost(`hosts[${i}]`, host));
   if (hosts.length === 0 || hosts.length > HOSTS_MAX) refuse("hosts", hosts.length, `1 to ${HOSTS_MAX} hosts`);
@@ -58,11 +70,11 @@ export function checkFleet(value: unknown): Fleet {
       vms,
       affinity: groups("affinity", fleet.affinity, vms, members),
       antiAffinity: groups("antiAffinity", fleet.antiAffinity, vms, members),
-      objective: oneOf<Objective>("plan.objective", options.objective ?? "cost", OBJECTIVES),
-      timeSeconds: quantity("plan.timeSeconds", options.timeSeconds ?? 3600, 0.001, COST_MAX),
+      objective: oneOf<Objective>("plan.objective", given(options.objective, "cost"), OBJECTIVES),
+      timeSeconds: quantity("plan.timeSeconds", given(options.timeSeconds, 3600), 0.001, COST_MAX),
     },
-    strategy: oneOf<StrategyName>("plan.strategy", options.strategy ?? "maximum", STRATEGIES),
-    idleTax: quantity("plan.idleTax", options.idleTax ?? IDLE_TAX, 0, 0.999),
+    strategy: oneOf<StrategyName>("plan.strategy", given(options.strategy, "maximum"), STRATEGIES),
+    idleTax: quantity("plan.idleTax", given(options.idleTax, IDLE_TAX), 0, 0.999),
   };
 }
 
@@ -72,7 +84,7 @@ function checkHost(field: string, value: unknown): PlanHost {
   return {
     name: name(`${field}.name`, host.name),
     ...checkCapacity(field, host),
-    cost: quantity(`${field}.cost`, host.cost ?? 1, 0, COST_MAX),
+    cost: quantity(`${field}.cost`, given(host.cost, 1), 0, COST_MAX),
   };
 }
 
@@ -85,11 +97,11 @@ function checkVm(field: string, value: unknown, hosts: readonly PlanHost[], memb
     name: base,
     resources: checkResources(`${field}.resources`, withRunFields(field, entry)),
     load: entry.load === undefined ? undefined : checkLoad(`${field}.load`, entry.load),
-    delayCost: checkDelayCost(`${field}.delayCost`, entry.delayCost ?? {}),
-    work: checkWork(`${field}.work`, entry.work ?? {}),
-    optional: flag(`${field}.optional`, entry.optional ?? false),
+    delayCost: checkDelayCost(`${field}.delayCost`, given(entry.delayCost, {})),
+    work: checkWork(`${field}.work`, given(entry.work, {})),
+    optional: flag(`${field}.optional`, given(entry.optional, false)),
     pinned: entry.pinned === undefined ? undefined : oneOf(`${field}.pinned`, entry.pinned, hostNames),
-    placementCost: checkPlacementCost(`${field}.placementCost`, entry.placementCost ?? {}, hostNames),
+    placementCost: checkPlacementCost(`${field}.placementCost`, given(entry.placementCost, {}), hostNames),
   };
   if (vm.resources[MEMORY] === undefined) {
     refuse(
@@ -122,17 +134,14 @@ function checkVm(field: string, value: unknown, hosts: readonly PlanHost[], memb
 
 /** `resources`, with what the entry's fields for running say where it is silent: fixed RAM, scheduler weight and cap. */
 function withRunFields(field: string, entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const resources = { ...record(`${field}.resources`, entry.resources ?? {}) };
-  if (resources[MEMORY] === undefined && entry.memory !== undefined) {
-    const bytes = amount(`${field}.memory`, MEMORY, entry.memory);
-    resources[MEMORY] = { reservation: bytes, limit: bytes };
-  }
-  const cpu: Record<string, unknown> = { ...record(`${field}.resources.cpu`, resources[CPU] ?? {}) };
-  if (entry.weight !== undefined) cpu.shares ??= quantity(`${field}.weight`, entry.weight, 1, SHARES_MAX);
-  if (entry.cap !== undefined) {
-    const percent = quantity(`${field}.cap`, entry.cap, 0, 100);
-    if (percent > 0) cpu.limit ??= percent / 100;
-  }
+  const bytes = entry.memory === undefined ? undefined : amount(`${field}.memory`, MEMORY, entry.memory);
+  const shares = entry.weight === undefined ? undefined : quantity(`${field}.weight`, entry.weight, 1, SHARES_MAX);
+  const percent = entry.cap === undefined ? 0 : quantity(`${field}.cap`, entry.cap, 0, 100);
+  const resources = { ...record(`${field}.resources`, given(entry.resources, {})) };
+  if (bytes !== undefined && resources[MEMORY] === undefined) resources[MEMORY] = { reservation: bytes, limit: bytes };
+  const cpu: Record<string, unknown> = { ...record(`${field}.resources.cpu`, given(resources[CPU], {})) };
+  if (shares !== undefined) cpu.shares = given(cpu.shares, shares);
+  if (percent > 0) cpu.limit = given(cpu.limit, percent / 100);
   if (Object.keys(cpu).length > 0) resources[CPU] = cpu;
   return resources;
 }
@@ -150,8 +159,8 @@ function checkDelayCost(field: string, value: unknown): PlanVm["delayCost"] {
   const cost = record(field, value);
   onlyFields(field, cost, ["fixed", "perSecond"]);
   return {
-    fixed: quantity(`${field}.fixed`, cost.fixed ?? 0, 0, COST_MAX),
-    perSecond: quantity(`${field}.perSecond`, cost.perSecond ?? 1, 0, COST_MAX),
+    fixed: quantity(`${field}.fixed`, given(cost.fixed, 0), 0, COST_MAX),
+    perSecond: quantity(`${field}.perSecond`, given(cost.perSecond, 1), 0, COST_MAX),
   };
 }
 
@@ -161,7 +170,7 @@ function checkWork(field: string, value: unknown): PlanVm["work"] {
   return {
     cpuSeconds:
       work.cpuSeconds === undefined ? Infinity : quantity(`${field}.cpuSeconds`, work.cpuSeconds, 0, COST_MAX),
-    weight: quantity(`${field}.weight`, work.weight ?? 1, 0, COST_MAX),
+    weight: quantity(`${field}.weight`, given(work.weight, 1), 0, COST_MAX),
   };
 }
 
@@ -184,7 +193,7 @@ function groups(
   members: ReadonlyMap<string, readonly string[]>,
 ): string[][] {
   const names = new Set(vms.map((vm) => vm.name));
-  return list(field, value ?? []).map((group, g) => {
+  return list(field, given(value, [])).map((group, g) => {
     const all = list(`${field}[${g}]`, group).flatMap((member, k) => {
       if (typeof member === "string" && names.has(member)) return [member];
       const copies = typeof member === "string" ? members.get(member) : undefined;

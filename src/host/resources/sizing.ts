@@ -105,9 +105,10 @@ function fairSizes(
     Object.fromEntries(
       [...claims].map(([resource, list]) => {
         const { reservation, limit } = list[i]!;
-        // What a load offers to the CPU is no bound to what it can use: only a demand that the user stated is.
-        const wanted = claimOf(vms[i]!, resource).demand ?? limit;
-        return [resource, Math.max(0, Math.min(limit, wanted) - reservation)];
+        // What a load offers to the CPU is no bound to what it can use: only a demand that the user stated is. It is not
+        // cut at what the host has: that would change the proportions, by which shares are judged.
+        const claim = claimOf(vms[i]!, resource);
+        return [resource, Math.max(0, Math.min(claim.limit, claim.demand ?? limit) - reservation)];
       }),
     ),
   );
