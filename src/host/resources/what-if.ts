@@ -122,6 +122,11 @@ function find(lists: readonly (readonly Entry[])[], name: string): Entry {
   const names = all.map((entry) => String(entry.name)).join(", ");
   return (
     found ??
-    refuse(name, undefined, names === "" ? "nothing, as there is none" : names, "is neither VM nor host of the fleet")
+    refuse(
+      JSON.stringify(name),
+      undefined,
+      names === "" ? "nothing, as there is none" : names,
+      "is neither VM nor host of the fleet",
+    )
   );
 }

@@ -247,11 +247,11 @@ describe("what-if edits", () => {
   });
 
   it.each<[Edit, RegExp]>([
-    [{ kind: "without", name: "nobody" }, /^nobody is neither VM nor host of the fleet; accepted: web, db, h1, h2/],
+    [{ kind: "without", name: "nobody" }, /^"nobody" is neither VM nor host of the fleet; accepted: web, db, h1, h2/],
     [{ kind: "set", assignment: { path: ["web", "__proto__", "x"], value: 1 } }, /^__proto__ cannot be set/],
     [{ kind: "set", assignment: { path: ["web", "load", "constructor"], value: 1 } }, /^constructor cannot be set/],
     [{ kind: "set", assignment: { path: ["web", "count", "x"], value: 1 } }, /leads through count, which is a value/],
-    [{ kind: "with", what: "vms", name: "a", like: "h1", set: [] }, /^h1 is neither/],
+    [{ kind: "with", what: "vms", name: "a", like: "h1", set: [] }, /^"h1" is neither/],
   ])("%j is refused", (edit, message) => {
     expect(() => applyEdits(FULL, [edit])).toThrowError(message);
     expect(({} as Record<string, unknown>).x).toBeUndefined();
