@@ -42,7 +42,7 @@ const steps = [
     name: "js",
     title: "JavaScript",
     inputs: ["src", "spec", "tools/build.mjs", "node_modules/esbuild/package.json"],
-    outputs: ["dist/cli.js"],
+    outputs: ["dist/cli.js", "dist/pcpu-worker.js"],
     run: bundle,
   },
 ];
@@ -65,7 +65,10 @@ const externalPackages = {
 
 async function bundle() {
   const esbuild = await import("esbuild");
-  const entryPoints = { cli: join(root, "src/cli/main.ts") };
+  const entryPoints = {
+    cli: join(root, "src/cli/main.ts"),
+    "pcpu-worker": join(root, "src/platform/node/pcpu-worker.ts"),
+  };
   if (existsSync(join(root, "src/index.ts"))) entryPoints.index = join(root, "src/index.ts");
   // Chunks have their digest in the name: old ones would stay for ever.
   rmSync(join(root, "dist"), { recursive: true, force: true });

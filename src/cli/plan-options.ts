@@ -33,7 +33,7 @@ export function addPlanOptions(command: Command): Command {
     .option("--html <file>", "the drawing and the tables as a page")
     .option("--time-limit <time>", "give up without a proven optimum after this (default: 60s)")
     .optionsGroup("What if (repeatable, in this order; shows the difference to the file's own plan):")
-    .option("--with <vm=NAME,...>", "add a VM or host=NAME: like=OTHER, memory.limit=1G, pinned=h1...", edit(parseWith))
+    .option("--with <vm=NAME,...>", "add a VM or host=NAME: like=OTHER, memory.limit=1G, host=h1...", edit(parseWith))
     .option(
       "--without <name>",
       "take a VM or a host away",

@@ -11,8 +11,9 @@ const BAR = 20;
 const GAP = 4;
 const HOST_GAP = 16;
 const TOP = 40;
-/** Told apart by people with any colour vision (Okabe and Ito's palette); names are written into pieces that have room. */
-const COLOURS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442"];
+/** Told apart by people with any colour vision (Okabe and Ito's palette, but for its dark blue: names are black). */
+const COLOURS = ["#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00"];
+const LABEL_CHARACTERS = 20;
 /** Of text drawn over a piece, pixels a character. */
 const CHARACTER = 6.5;
 
@@ -24,9 +25,10 @@ export function planSvg(plan: Plan): string {
   let y = TOP;
   for (const host of plan.hosts) {
     parts.push(`<text x="8" y="${y + 14}" font-weight="bold">${escapeXml(host.name)}</text>`);
+    y += BAR;
     for (const use of host.use) {
       parts.push(
-        `<text x="${LABEL - 8}" y="${y + 14}" text-anchor="end">${escapeXml(use.resource)}</text>`,
+        `<text x="${LABEL - 8}" y="${y + 14}" text-anchor="end">${escapeXml(shorten(use.resource))}</text>`,
         `<rect class="frame" x="${LABEL}" y="${y}" width="${room}" height="${BAR}"/>`,
       );
       let x = LABEL;
@@ -86,6 +88,10 @@ ${planSvg(plan)}${changed}
 <h2>Scalability</h2>${table(scalabilityRows(plan))}
 </html>
 `;
+}
+
+function shorten(name: string): string {
+  return name.length > LABEL_CHARACTERS ? `${name.slice(0, LABEL_CHARACTERS - 3)}...` : name;
 }
 
 function escapeXml(content: string): string {

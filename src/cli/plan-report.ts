@@ -19,14 +19,19 @@ export function planText(plan: Plan): string {
   ];
   const parts = [
     head.map(([name = "", value = ""]) => `${name.padEnd(9)}  ${value}\n`).join(""),
-    formatTable(hostRows(plan)),
-    formatTable(vmRows(plan)),
-    formatTable(scalabilityRows(plan)),
+    table(hostRows(plan), 2),
+    table(vmRows(plan), 2),
+    table(scalabilityRows(plan), 1),
   ];
   if (plan.meanLatencySeconds !== undefined) {
     parts.push(`mean latency ${seconds(plan.meanLatencySeconds)}, estimated: processor sharing of the CPU alone\n`);
   }
   return parts.join("\n");
+}
+
+/** The first row is the head; columns from `figures` on hold numbers. */
+function table([head = [], ...rows]: readonly (readonly string[])[], figures: number): string {
+  return `${formatTable(head, rows, (column) => column >= figures)}\n`;
 }
 
 /** Utilisation of each host; the host's name once. */

@@ -1,17 +1,24 @@
-// Rows of text in columns.
+// Tables of text for people: columns as wide as their widest cell, numbers to the right.
 
-/** The first row is the head. Two spaces between columns; a column of numbers (with or without units) is flush right. */
-export function formatTable(rows: readonly (readonly string[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
-  const right = widths.map((_, i) => rows.slice(1).every((row) => /^(\d|-?$)/.test(row[i] ?? "")));
-  return rows
+/** Numbers with their units are text: columns of such, by number, are put to the right by `right`. */
+export function formatTable(
+  header: readonly string[],
+  rows: readonly (readonly (string | number)[])[],
+  right: (column: number) => boolean = () => false,
+): string {
+  const cells = [header, ...rows.map((row) => row.map(String))];
+  const numeric = header.map(
+    (_, column) => right(column) || (rows.length > 0 && rows.every((row) => typeof row[column] === "number")),
+  );
+  const widths = header.map((_, column) => Math.max(...cells.map((row) => (row[column] ?? "").length)));
+  return cells
     .map((row) =>
       row
-        .map((cell, i) => (right[i] ? cell.padStart(widths[i] ?? 0) : cell.padEnd(widths[i] ?? 0)))
+        .map((cell, column) =>
+          numeric[column] ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+        )
         .join("  ")
         .trimEnd(),
     )
-    .map((line) => `${line}\n`)
-    .join("");
+    .join("\n");
 }

@@ -1,9 +1,10 @@
 // What a host and its pCPUs say to each other. Messages are structured-cloneable; a pCPU without a worker of its own gets
 // the same messages by a function call.
 import type { VmConfig } from "../vmm/config.ts";
+import type { DetachedVm } from "../vmm/detached-vm.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
-import type { PcpuAccount } from "./pcpu.ts";
+import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 
 /** The number by which a host and its pCPUs know a VM (and its one vCPU). Never used twice. */
@@ -12,11 +13,21 @@ export type VmNumber = number;
 /** A VmConfig as it crosses threads: without what belongs to one thread only. */
 export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;
 
+/** A VM between two pCPUs. */
+export interface MovedVm {
+  readonly vm: DetachedVm;
+  readonly carry: VcpuCarry | undefined;
+}
+
 /** What a host asks of a pCPU. */
 export interface PcpuCalls {
   setPolicy(name: string, options: unknown): void;
   account(): PcpuAccount;
   create(vm: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void>;
+  /** Takes the VM off this pCPU; undefined when it has ended meanwhile. */
+  detach(vm: VmNumber): Promise<MovedVm | undefined>;
+  /** And goes on with it here. */
+  attach(vm: VmNumber, config: PortableConfig, scheduling: SchedParameters, moved: MovedVm): Promise<void>;
   /** Forgets a VM that has ended, or ends it. */
   destroy(vm: VmNumber): Promise<void>;
   schedule(vm: VmNumber, scheduling: SchedParameters): void;
@@ -25,7 +36,8 @@ export interface PcpuCalls {
   resume(vm: VmNumber): void;
   reset(vm: VmNumber): Promise<void>;
   stop(vm: VmNumber, reason: string | undefined): Promise<void>;
-  pressPowerButton(vm: VmNumber): void;
+  /** False when the guest does not listen. */
+  pressPowerButton(vm: VmNumber): boolean;
   sendNmi(vm: VmNumber): void;
   input(vm: VmNumber, port: number, bytes: Uint8Array): void;
   type(vm: VmNumber, text: string): void;
@@ -69,7 +81,8 @@ export interface PortableError {
 
 export function packError(error: unknown): PortableError {
   const stack = error instanceof Error ? error.stack : undefined;
-  if (error instanceof VmError) return { code: error.code, message: error.message, details: plain(error.details), stack };
+  if (error instanceof VmError)
+    return { code: error.code, message: error.message, details: plain(error.details), stack };
   return { code: "internal", message: error instanceof Error ? error.message : String(error), details: {}, stack };
 }
 
@@ -80,13 +93,22 @@ export function unpackError(error: PortableError): VmError {
 /** What cannot be cloned (functions, objects of the host) is of no use to the other side. */
 function plain(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(details).map(([key, value]) => [key, typeof value === "object" ? JSON.parse(JSON.stringify(value) ?? "null") : typeof value === "function" ? undefined : value]),
+    Object.entries(details).map(([key, value]) => [
+      key,
+      typeof value === "object"
+        ? JSON.parse(JSON.stringify(value) ?? "null")
+        : typeof value === "function"
+          ? undefined
+          : value,
+    ]),
   );
 }
 
 // ---- events
 
-type PackedStatus = Exclude<ExitStatus, { kind: "crashed" }> | { readonly kind: "crashed"; readonly error: PortableError };
+type PackedStatus =
+  | Exclude<ExitStatus, { kind: "crashed" }>
+  | { readonly kind: "crashed"; readonly error: PortableError };
 
 export function packEvent<K extends ReportedEvent>(name: K, event: VmEvents[K]): unknown {
   return name === "exit" ? packStatus(event as ExitStatus) : event;
@@ -98,7 +120,8 @@ export function unpackEvent<K extends ReportedEvent>(name: K, event: unknown): V
 
 function packStatus(status: ExitStatus): PackedStatus {
   if (status.kind === "crashed") return { kind: "crashed", error: packError(status.error) };
-  if (status.kind === "killed") return { kind: "killed", reason: status.reason === undefined ? undefined : String(status.reason) };
+  if (status.kind === "killed")
+    return { kind: "killed", reason: status.reason === undefined ? undefined : String(status.reason) };
   return status;
 }
 

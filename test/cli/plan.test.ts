@@ -27,15 +27,15 @@ const FLEET = {
       resources: { memory: { reservation: "512M", limit: "1G" } },
       load: { requestsPerSecond: 40, cpuSecondsPerRequest: 0.01 },
     },
-    { name: "db", memory: "1G", weight: 512 },
-    { name: "batch", memory: "512M", work: { cpuSeconds: 1000 }, optional: true },
+    { name: "db", memoryMib: 1024, scheduling: { weight: 512 } },
+    { name: "batch", memoryMib: 512, work: { cpuSeconds: 1000 }, optional: true },
   ],
 };
 const fleet = file("fleet.json", FLEET);
 const full = file("full.json", {
   ...FLEET,
   hosts: FLEET.hosts.slice(1),
-  vms: [...FLEET.vms, { name: "x", memory: "1G" }],
+  vms: [...FLEET.vms, { name: "x", memoryMib: 1024 }],
 });
 const svgFile = join(folder, "plan.svg");
 const htmlFile = join(folder, "plan.html");
@@ -102,14 +102,14 @@ mean latency 100 ms, estimated: processor sharing of the CPU alone
     expect(out).toMatch(/\nagainst the file's own plan:\n/);
     expect(out).toMatch(/^ {2}web2: new, small$/m);
     expect(out).toMatch(/^ {2}batch: gone from small$/m);
-    const grown = await planOf(fleet, "--set", "db.memory=4G");
+    const grown = await planOf(fleet, "--set", "db.memoryMib=3072");
     expect(grown.changes).toMatchObject({
       value: { before: 3, after: 10 },
       vms: expect.arrayContaining([expect.objectContaining({ name: "db", host: { before: "small", after: "big" } })]),
     });
     const same = await paravane("plan", fleet, "--set", "big.cost=11");
     expect(same.out).toMatch(/against the file's own plan:\n {2}nothing changes\n$/);
-    const order = await paravane("plan", fleet, "--without", "web", "--set", "web.weight=3");
+    const order = await paravane("plan", fleet, "--without", "web", "--set", "web.optional=true");
     expect(order.err).toMatch(/^paravane: "web" is neither VM nor host of the fleet; accepted: db, batch/);
   });
 
@@ -190,7 +190,7 @@ mean latency 100 ms, estimated: processor sharing of the CPU alone
       "count",
       "load",
       "cost",
-      "pinned",
+      "host",
       "cpu",
       "name",
       "x.y",

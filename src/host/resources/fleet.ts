@@ -1,6 +1,7 @@
 // A fleet file: hosts, VMs and what to plan for, as a user writes them (docs/fleet.schema.json, docs/RESOURCES.md).
 import { flag, oneOf, refuse, text } from "../../vmm/check-config.ts";
 import { VmError } from "../../vmm/error.ts";
+import { checkFields, type FieldTable } from "../fields.ts";
 import {
   amount,
   checkCapacity,
@@ -12,9 +13,9 @@ import {
   quantity,
   record,
 } from "./check-claims.ts";
-import { type Load, leastCpu } from "./delay.ts";
-import { CPU, claimOf, MEMORY, SHARES_MAX } from "./model.ts";
-import { OBJECTIVES, type Objective, type PlanHost, type PlanProblem, type PlanVm } from "./problem.ts";
+import { leastCpu } from "./delay.ts";
+import { CPU, claimOf, DEFAULT_SHARES, MEMORY, SHARES_MAX } from "./model.ts";
+import { OBJECTIVES, type PlanHost, type PlanProblem, type PlanVm } from "./problem.ts";
 import { IDLE_TAX, STRATEGIES, type StrategyName } from "./strategies.ts";
 
 export interface Fleet {
@@ -23,30 +24,68 @@ export interface Fleet {
   readonly idleTax: number;
 }
 
-/** What of a VM's entry planning reads. */
-const PLAN_FIELDS = ["name", "count", "resources", "load", "delayCost", "work", "optional", "pinned", "placementCost"];
-/** What running it reads; of these planning takes memory, weight and cap where `resources` does not say. */
-export const RUN_FIELDS: readonly string[] = [
-  "image",
-  "boot",
-  "memory",
-  "weight",
-  "cap",
-  "priority",
+/** Members of a fleet file that only planning reads, and of a VM's entry in it: `paravane up` may pass over them. */
+export const PLAN_FLEET_FIELDS: readonly string[] = ["hosts", "affinity", "antiAffinity", "plan"];
+export const PLAN_VM_FIELDS: readonly string[] = [
+  "resources",
+  "load",
+  "delayCost",
+  "work",
+  "optional",
+  "host",
+  "placementCost",
+];
+/** What running it reads; of these planning takes memoryMib and scheduling, where `resources` does not say. */
+export const RUN_VM_FIELDS: readonly string[] = [
+  "guest",
+  "kernel",
+  "initrd",
+  "append",
+  "bios",
+  "memoryMib",
   "cpu",
-  "vcpus",
-  "drives",
-  "networks",
   "clock",
-  "serial",
+  "serialPorts",
+  "acpi",
+  "apic",
+  "onReset",
+  "onTripleFault",
+  "scheduling",
+  "pcpu",
+  "pinned",
   "start",
 ];
-const FLEET_FIELDS = ["$schema", "name", "hosts", "vms", "affinity", "antiAffinity", "plan"];
-const PLAN_OPTION_FIELDS = ["objective", "strategy", "timeSeconds", "idleTax"];
+const FLEET_FIELDS = ["$schema", "name", "host", "vms", ...PLAN_FLEET_FIELDS];
 export const HOSTS_MAX = 1000;
 export const VMS_MAX = 10_000;
 /** Larger costs and weights would drown the small ones in a double. */
 const COST_MAX = 1e9;
+const cost = (title: string) => ({ kind: "number", title, min: 0, max: COST_MAX }) as const;
+
+const OPTIONS = {
+  objective: { kind: "choice", title: "what is best", of: OBJECTIVES, default: "cost" },
+  strategy: { kind: "choice", title: "how what is left is divided", of: STRATEGIES, default: "maximum" },
+  timeSeconds: {
+    kind: "number",
+    title: "time in which work is done, seconds",
+    min: 0.001,
+    max: COST_MAX,
+    default: 3600,
+  },
+  idleTax: { kind: "number", title: "of the dynamic strategy", min: 0, max: 0.999, default: IDLE_TAX },
+} as const satisfies FieldTable;
+const LOAD = {
+  requestsPerSecond: { ...cost("requests a second"), required: true },
+  cpuSecondsPerRequest: { ...cost("seconds of one pCPU for each"), required: true },
+} as const satisfies FieldTable;
+const DELAY_COST = {
+  fixed: { ...cost("cost without any delay"), default: 0 },
+  perSecond: { ...cost("cost of a second of mean latency"), default: 1 },
+} as const satisfies FieldTable;
+const WORK = {
+  cpuSeconds: cost("what there is to compute, seconds of one pCPU; no end when left out"),
+  weight: { ...cost("what a second of it is worth"), default: 1 },
+} as const satisfies FieldTable;
 
 /** Throws VmError("bad-config") naming the field and what is accepted. */
 export function checkFleet(value: unknown): Fleet {
@@ -54,8 +93,7 @@ export function checkFleet(value: unknown): Fleet {
   onlyFields("", fleet, FLEET_FIELDS);
   if (fleet.$schema !== undefined) text("$schema", fleet.$schema);
   if (fleet.name !== undefined) text("name", fleet.name);
-  const options = record("plan", given(fleet.plan, {}));
-  onlyFields("plan", options, PLAN_OPTION_FIELDS);
+  const options = checkFields(OPTIONS, given(fleet.plan, {}), "plan.");
   const hosts = list("hosts", fleet.hosts).map((host, i) => checkHost(`hosts[${i}]`, host));
   if (hosts.length === 0 || hosts.length > HOSTS_MAX) refuse("hosts", hosts.length, `1 to ${HOSTS_MAX} hosts`);
   unique("hosts", hosts);
@@ -70,11 +108,11 @@ export function checkFleet(value: unknown): Fleet {
       vms,
       affinity: groups("affinity", fleet.affinity, vms, members),
       antiAffinity: groups("antiAffinity", fleet.antiAffinity, vms, members),
-      objective: oneOf<Objective>("plan.objective", given(options.objective, "cost"), OBJECTIVES),
-      timeSeconds: quantity("plan.timeSeconds", given(options.timeSeconds, 3600), 0.001, COST_MAX),
+      objective: options.objective,
+      timeSeconds: options.timeSeconds,
     },
-    strategy: oneOf<StrategyName>("plan.strategy", given(options.strategy, "maximum"), STRATEGIES),
-    idleTax: quantity("plan.idleTax", given(options.idleTax, IDLE_TAX), 0, 0.999),
+    strategy: options.strategy,
+    idleTax: options.idleTax,
   };
 }
 
@@ -90,17 +128,18 @@ function checkHost(field: string, value: unknown): PlanHost {
 
 function checkVm(field: string, value: unknown, hosts: readonly PlanHost[], members: Map<string, string[]>): PlanVm[] {
   const entry = record(field, value);
-  onlyFields(field, entry, [...PLAN_FIELDS, ...RUN_FIELDS]);
+  onlyFields(field, entry, ["name", "count", ...PLAN_VM_FIELDS, ...RUN_VM_FIELDS]);
   const base = name(`${field}.name`, entry.name);
   const hostNames = hosts.map((host) => host.name);
+  const work = checkFields(WORK, given(entry.work, {}), `${field}.work.`);
   const vm: PlanVm = {
     name: base,
     resources: checkResources(`${field}.resources`, withRunFields(field, entry)),
-    load: entry.load === undefined ? undefined : checkLoad(`${field}.load`, entry.load),
-    delayCost: checkDelayCost(`${field}.delayCost`, given(entry.delayCost, {})),
-    work: checkWork(`${field}.work`, given(entry.work, {})),
+    load: entry.load === undefined ? undefined : checkFields(LOAD, entry.load, `${field}.load.`),
+    delayCost: checkFields(DELAY_COST, given(entry.delayCost, {}), `${field}.delayCost.`),
+    work: { ...work, cpuSeconds: work.cpuSeconds ?? Infinity },
     optional: flag(`${field}.optional`, given(entry.optional, false)),
-    pinned: entry.pinned === undefined ? undefined : oneOf(`${field}.pinned`, entry.pinned, hostNames),
+    pinned: entry.host === undefined ? undefined : oneOf(`${field}.host`, entry.host, hostNames),
     placementCost: checkPlacementCost(`${field}.placementCost`, given(entry.placementCost, {}), hostNames),
   };
   if (vm.resources[MEMORY] === undefined) {
@@ -134,44 +173,18 @@ function checkVm(field: string, value: unknown, hosts: readonly PlanHost[], memb
 
 /** `resources`, with what the entry's fields for running say where it is silent: fixed RAM, scheduler weight and cap. */
 function withRunFields(field: string, entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const bytes = entry.memory === undefined ? undefined : amount(`${field}.memory`, MEMORY, entry.memory);
-  const shares = entry.weight === undefined ? undefined : quantity(`${field}.weight`, entry.weight, 1, SHARES_MAX);
-  const percent = entry.cap === undefined ? 0 : quantity(`${field}.cap`, entry.cap, 0, 100);
+  const mib = entry.memoryMib === undefined ? 0 : quantity(`${field}.memoryMib`, entry.memoryMib, 1, 3072);
+  const bytes = amount(`${field}.memoryMib`, MEMORY, mib * 2 ** 20);
+  const scheduling = record(`${field}.scheduling`, given(entry.scheduling, {}));
+  const weight = quantity(`${field}.scheduling.weight`, given(scheduling.weight, DEFAULT_SHARES), 1, SHARES_MAX);
+  const percent = quantity(`${field}.scheduling.capPercent`, given(scheduling.capPercent, 0), 0, 100);
   const resources = { ...record(`${field}.resources`, given(entry.resources, {})) };
-  if (bytes !== undefined && resources[MEMORY] === undefined) resources[MEMORY] = { reservation: bytes, limit: bytes };
+  if (bytes > 0 && resources[MEMORY] === undefined) resources[MEMORY] = { reservation: bytes, limit: bytes };
   const cpu: Record<string, unknown> = { ...record(`${field}.resources.cpu`, given(resources[CPU], {})) };
-  if (shares !== undefined) cpu.shares = given(cpu.shares, shares);
+  cpu.shares = given(cpu.shares, weight);
   if (percent > 0) cpu.limit = given(cpu.limit, percent / 100);
-  if (Object.keys(cpu).length > 0) resources[CPU] = cpu;
+  resources[CPU] = cpu;
   return resources;
-}
-
-function checkLoad(field: string, value: unknown): Load {
-  const load = record(field, value);
-  onlyFields(field, load, ["requestsPerSecond", "cpuSecondsPerRequest"]);
-  return {
-    requestsPerSecond: quantity(`${field}.requestsPerSecond`, load.requestsPerSecond, 0, COST_MAX),
-    cpuSecondsPerRequest: quantity(`${field}.cpuSecondsPerRequest`, load.cpuSecondsPerRequest, 0, COST_MAX),
-  };
-}
-
-function checkDelayCost(field: string, value: unknown): PlanVm["delayCost"] {
-  const cost = record(field, value);
-  onlyFields(field, cost, ["fixed", "perSecond"]);
-  return {
-    fixed: quantity(`${field}.fixed`, given(cost.fixed, 0), 0, COST_MAX),
-    perSecond: quantity(`${field}.perSecond`, given(cost.perSecond, 1), 0, COST_MAX),
-  };
-}
-
-function checkWork(field: string, value: unknown): PlanVm["work"] {
-  const work = record(field, value);
-  onlyFields(field, work, ["cpuSeconds", "weight"]);
-  return {
-    cpuSeconds:
-      work.cpuSeconds === undefined ? Infinity : quantity(`${field}.cpuSeconds`, work.cpuSeconds, 0, COST_MAX),
-    weight: quantity(`${field}.weight`, given(work.weight, 1), 0, COST_MAX),
-  };
 }
 
 function checkPlacementCost(field: string, value: unknown, hosts: readonly string[]): Record<string, number> {

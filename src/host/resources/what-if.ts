@@ -1,6 +1,7 @@
 // Changes to a fleet before it is planned: edits of the file's own form, so that what they make is checked as a file is.
 import { refuse } from "../../vmm/check-config.ts";
 import { list, record } from "./check-claims.ts";
+import { PLAN_VM_FIELDS } from "./fleet.ts";
 
 export type Edit =
   /** "vm" or "host", its name, whose fields it starts with, and fields to set. */
@@ -23,7 +24,7 @@ export interface Assignment {
 
 type Entry = Record<string, unknown>;
 /** Fields of an entry; a longer path that begins otherwise is of a resource. */
-const VM_FIELDS = ["count", "resources", "load", "delayCost", "work", "optional", "pinned", "placementCost"];
+const VM_FIELDS = ["count", "scheduling", ...PLAN_VM_FIELDS];
 const HOST_FIELDS = ["capacity", "overcommit", "cost"];
 /** Names that would reach an object's prototype. */
 const FORBIDDEN = new Set(["__proto__", "constructor", "prototype"]);

@@ -2,7 +2,8 @@ import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { checkFleet, RUN_FIELDS } from "../../../src/host/resources/fleet.ts";
+import { VM_SPEC_FIELDS } from "../../../src/api/vm-spec.ts";
+import { checkFleet, PLAN_VM_FIELDS, RUN_VM_FIELDS } from "../../../src/host/resources/fleet.ts";
 import { applyEdits, type Edit } from "../../../src/host/resources/what-if.ts";
 import { VmError } from "../../../src/vmm/error.ts";
 
@@ -30,10 +31,9 @@ const FULL = {
     },
     {
       name: "db",
-      memory: "1G",
-      weight: 300,
-      cap: 50,
-      pinned: "h1",
+      memoryMib: 1024,
+      scheduling: { weight: 300, capPercent: 50 },
+      host: "h1",
       work: { cpuSeconds: 100, weight: 2 },
       optional: true,
     },
@@ -83,17 +83,21 @@ describe("a fleet file", () => {
   });
 
   it("of two lines is enough", () => {
-    const small = { hosts: [{ name: "h", capacity: { cpu: 1, memory: "1G" } }], vms: [{ name: "a", memory: "64M" }] };
+    const small = { hosts: [{ name: "h", capacity: { cpu: 1, memory: "1G" } }], vms: [{ name: "a", memoryMib: 64 }] };
     expect(validate(small)).toBe(true);
     expect(checkFleet(small).problem.objective).toBe("cost");
   });
 
   it("may say how to run the VMs: those fields are known and passed over", () => {
-    for (const field of RUN_FIELDS) {
-      if (["memory", "weight", "cap"].includes(field)) continue;
+    for (const field of RUN_VM_FIELDS) {
+      if (field === "memoryMib" || field === "scheduling") continue;
       expect(refusal(changed(`vms.1.${field}`, { any: ["thing"] })), field).toBeUndefined();
       expect(validate(changed(`vms.1.${field}`, { any: ["thing"] })), field).toBe(true);
     }
+    expect([...RUN_VM_FIELDS].sort()).toEqual(
+      [...Object.keys(VM_SPEC_FIELDS), "start"].filter((field) => field !== "name").sort(),
+    );
+    expect(PLAN_VM_FIELDS.filter((field) => RUN_VM_FIELDS.includes(field))).toEqual([]);
   });
 
   it.each<[string, unknown, RegExp]>([
@@ -114,10 +118,10 @@ describe("a fleet file", () => {
       200,
       /^vms\[0\]\.load needs 2\.02 pCPUs; accepted: a load that needs at most .*1 pCPUs/,
     ],
-    ["vms.0.load.requestsPerSecond", undefined, /^vms\[0\]\.load\.requestsPerSecond is undefined/],
+    ["vms.0.load.requestsPerSecond", undefined, /^vms\[0\]\.load\.requestsPerSecond is missing/],
     ["vms.0.count", 0, /^vms\[0\]\.count is 0; accepted: a number from 1/],
     ["vms.0.count", 1.5, /^vms\[0\]\.count is 1\.5; accepted: a whole number/],
-    ["vms.1.pinned", "h9", /^vms\[1\]\.pinned is "h9"; accepted: h1, h2/],
+    ["vms.1.host", "h9", /^vms\[1\]\.host is "h9"; accepted: h1, h2/],
     [
       "vms.1.placementCost",
       { h9: 1 },
@@ -126,14 +130,15 @@ describe("a fleet file", () => {
     ["vms.1.name", "web-2", /^vms has two called web-2/],
     ["vms.1.optional", 1, /^vms\[1\]\.optional is 1; accepted: true or false/],
     ["vms.1.shares", 1, /^vms\[1\]\.shares is not a field that is known/],
-    ["vms.1.cap", 101, /^vms\[1\]\.cap is 101/],
+    ["vms.1.scheduling.capPercent", 101, /^vms\[1\]\.scheduling\.capPercent is 101/],
+    ["vms.1.memoryMib", 1.0001, /^vms\[1\]\.memoryMib is .*whole pages/],
     ["affinity", [["nobody", "db"]], /^affinity\[0\]\[0\] is "nobody"; accepted: the name of a VM/],
     ["antiAffinity", "web", /^antiAffinity is "web"; accepted: an array/],
-    ["plan.objective", "speed", /^plan\.objective is "speed"; accepted: cost, work, delay/],
-    ["plan.strategy", "best", /^plan\.strategy is "best"; accepted: minimum, maximum, dynamic, drf/],
+    ["plan.objective", "speed", /^plan\.objective is "speed"; it takes one of cost, work, delay/],
+    ["plan.strategy", "best", /^plan\.strategy is "best"; it takes one of minimum, maximum, dynamic, drf/],
     ["plan.timeSeconds", 0, /^plan\.timeSeconds is 0/],
     ["plan.idleTax", 1, /^plan\.idleTax is 1/],
-    ["vm", [], /^vm is not a field that is known; accepted: \$schema, name, hosts, vms/],
+    ["vm", [], /^vm is not a field that is known; accepted: \$schema, name, host, vms, hosts/],
   ])("with %s = %j is refused by naming the field and what is accepted", (path, value, message) => {
     expect(refusal(changed(path, value))).toMatch(message);
   });
@@ -175,7 +180,7 @@ describe("a fleet file", () => {
     for (const [path, value] of [
       ["hosts.0.capacity.memory", 100],
       ["vms.0.resources.cpu.limit", 0.05],
-      ["vms.1.pinned", "h9"],
+      ["vms.1.host", "h9"],
       ["vms.1.name", "web-2"],
     ] as const) {
       expect(validate(changed(path, value)), path).toBe(true);
@@ -194,7 +199,7 @@ describe("what-if edits", () => {
     const after = apply(
       { kind: "set", assignment: { path: ["web", "memory", "limit"], value: "2G" } },
       { kind: "set", assignment: { path: ["web", "resources", "cpu", "shares"], value: 9 } },
-      { kind: "set", assignment: { path: ["db", "weight"], value: 7 } },
+      { kind: "set", assignment: { path: ["db", "scheduling", "weight"], value: 7 } },
       { kind: "set", assignment: { path: ["web", "load", "requestsPerSecond"], value: 1 } },
       { kind: "set", assignment: { path: ["h2", "netBytesPerSecond"], value: "1M" } },
       { kind: "set", assignment: { path: ["h1", "cost"], value: 0 } },
@@ -203,7 +208,7 @@ describe("what-if edits", () => {
       resources: { memory: { reservation: "256M", limit: "2G" }, cpu: { shares: 9, reservation: 0.25 } },
       load: { requestsPerSecond: 1, cpuSecondsPerRequest: 0.01 },
     });
-    expect(after.vms[1]).toMatchObject({ weight: 7 });
+    expect(after.vms[1]).toMatchObject({ scheduling: { weight: 7, capPercent: 50 } });
     expect(after.hosts).toMatchObject([{ cost: 0 }, { capacity: { netBytesPerSecond: "1M", cpu: 2 } }]);
     expect(refusal(after)).toBeUndefined();
   });
@@ -237,7 +242,7 @@ describe("what-if edits", () => {
     expect(apply({ kind: "hosts", count: 1 }).hosts.map(({ name }) => name)).toEqual(["h1"]);
     const after = apply({ kind: "without", name: "h1" });
     expect(after.vms[0]?.placementCost).toEqual({});
-    expect(refusal(after)).toMatch(/^vms\[1\]\.pinned is "h1"; accepted: h2/);
+    expect(refusal(after)).toMatch(/^vms\[1\]\.host is "h1"; accepted: h2/);
   });
 
   it("leave the fleet as it was", () => {
