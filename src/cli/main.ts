@@ -5,6 +5,7 @@ import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./e
 import type { CliIo } from "./machine.ts";
 import { processIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
+import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
 import { addSnapshotVerbs } from "./snapshot-verbs.ts";
@@ -79,6 +80,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .action(async (guest: string | undefined, options) => {
       setCode(await (await import("./debug.ts")).debug(guest, options, io));
     });
+
+  addPlanOptions(
+    verb("plan <fleet>", "where the VMs of a fleet file go and how large they get, at the optimum"),
+  ).action(async (fleet: string, options) => setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)));
 
   const images = verb("images", "the guests that are fetched or built once: list, pull, rm");
   images.allowExcessArguments().action(async () => {
