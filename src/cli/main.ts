@@ -7,6 +7,7 @@ import { processIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
+import { addSchedVerbs } from "./sched.ts";
 import { didYouMean, UsageError } from "./values.ts";
 import { addVmVerbs } from "./vm-verbs.ts";
 
@@ -131,6 +132,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     );
 
   addVmVerbs(verb, io, setCode);
+  addSchedVerbs(verb, io, setCode);
 
   verb("roms", "list our own guests")
     .option("--json", "the manifest as JSON")
