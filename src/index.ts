@@ -4,7 +4,15 @@ export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
-export type { BootSource, ClockKind, ParavirtName, VmConfig } from "./vmm/config.ts";
+export type {
+  BootSource,
+  ClockKind,
+  ClockSyncConfig,
+  ClockSyncMode,
+  ParavirtName,
+  ResumeTime,
+  VmConfig,
+} from "./vmm/config.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";

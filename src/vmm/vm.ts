@@ -4,7 +4,7 @@ import { prepareBoot } from "../boot/index.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { VmConfig } from "./config.ts";
+import type { ResumeTime, VmConfig } from "./config.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
@@ -74,6 +74,7 @@ export class Vm implements AsyncDisposable {
       machine.core,
       machine.vcpu,
       machine.clock,
+      machine.clockSync,
       machine,
       platform,
       executor,
@@ -170,11 +171,12 @@ export class Vm implements AsyncDisposable {
     await this.#driving;
   }
 
-  resume(): void {
+  /** Goes on. `time` says where guest time goes on, whatever clockSync says; the clock never goes back. */
+  resume(options: { readonly time?: ResumeTime } = {}): void {
     if (this.#state !== "paused") this.#refuse("resume", "paused");
     // Not at once into the breakpoint that we stand on.
     this.#machine.stepOver();
-    this.#run();
+    this.#run(options.time);
   }
 
   /** Presses the reset button; the VM keeps running, or stays paused. */
@@ -346,11 +348,11 @@ export class Vm implements AsyncDisposable {
     else this.#end({ kind: "timeout" });
   }
 
-  #run(): void {
+  #run(time?: ResumeTime): void {
     this.#pauseRequested = false;
     this.#setState("running");
     this.#runningSince = this.platform.monotonicNs();
-    this.#machine.clock.start();
+    this.#machine.clockSync.start(time);
     this.#driving = this.#drive();
   }
 

@@ -1,5 +1,6 @@
 // The browser platform (pages and workers).
 import { VmError } from "../../vmm/error.ts";
+import { preciseWallMs } from "../date.ts";
 import { type MemoryKind, type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 
 /** performance.now() counts from the start of each thread; the sum with timeOrigin does not. A near epoch keeps the nanoseconds. */
@@ -12,7 +13,7 @@ export function webPlatform(coreFolder: URL = new URL("../../../build/", import.
   return {
     name: "web",
     monotonicNs: () => performance.now() * 1e6 + monotonicOriginNs,
-    wallMs: () => Date.now(),
+    wallMs: preciseWallMs,
     yieldToEventLoop: yields,
     sleep: timeoutSleep,
     entropy: (into) => {
