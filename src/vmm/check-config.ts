@@ -120,7 +120,7 @@ export function checkConfig(config: VmConfig): CheckedConfig {
   };
 }
 
-const SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "auto"];
+const SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
 const SYNC_FIELDS: readonly (keyof ClockSyncConfig)[] = ["mode", "maxSlewPpm", "stepThresholdMs"];
 /** An hour. */
 const STEP_THRESHOLD_MAX_MS = 3_600_000;

@@ -6,7 +6,7 @@ import { ClockDiscipline } from "../host/clock/discipline.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { CheckedClockSync } from "./check-config.ts";
 import type { VmClock } from "./clock.ts";
-import type { ResumeTime } from "./config.ts";
+import type { ClockSyncMode, ResumeTime } from "./config.ts";
 import type { Core } from "./core.ts";
 
 /** Reading the two clocks one after the other is that exact. */
@@ -30,7 +30,7 @@ export class ClockSync {
   }
 
   /** What is done now; "auto" depends on what the guest uses. */
-  get #mode(): "follow" | "slew" | "hide-pauses" {
+  get #mode(): Exclude<ClockSyncMode, "auto"> {
     const { mode } = this.settings;
     if (mode !== "auto") return mode;
     return (this.vcpu.getU32(KVM_SYSTEM_TIME) & KVM_MSR_ENABLED) !== 0 ? "follow" : "slew";
@@ -51,21 +51,20 @@ export class ClockSync {
   /** A turn of the vCPU begins. */
   turnBegins(): void {
     const { clock } = this;
-    if (clock.kind !== "real" || (!this.#held && this.#mode !== "slew")) return;
-    if (this.#held) {
-      // It goes on where the vCPU lost its processor, so that no tick of a timer falls into the gap.
-      clock.start();
-      this.#held = false;
-    } else clock.holdBack(this.#nextDeadlineNs());
-    if (this.#mode === "slew") this.#correct();
+    if (clock.kind !== "real") return;
+    const mode = this.#mode;
+    // It goes on where the vCPU lost its processor, or where it should have been woken: no tick falls into the gap.
+    if (this.#held) clock.start();
+    else if (mode === "ticks") clock.holdBack(this.#nextDeadlineNs());
+    this.#held = false;
+    if (mode === "slew" || mode === "ticks") this.#correct();
   }
 
   /** It ended, and the vCPU could have run on. */
   turnEnds(): void {
-    const { clock } = this;
-    if (clock.kind !== "real" || this.#mode !== "slew") return;
+    if (this.clock.kind !== "real" || this.#mode !== "ticks") return;
     this.#held = true;
-    clock.stop();
+    this.clock.stop();
   }
 
   #nextDeadlineNs(): number {

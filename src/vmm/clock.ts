@@ -16,6 +16,7 @@ import type { DeviceClock, DeviceTimer } from "./device.ts";
 import { VmError } from "./error.ts";
 
 const NEVER = 0x7fffffffffffffffn;
+const DATE_TRIES = 5;
 
 /** A stopped clock. The virtual clock's time itself is in the VM's memory. */
 export interface ClockState {
@@ -55,6 +56,7 @@ export class VmClock implements DeviceClock {
   /** The host's monotonic time and date at guest time 0, had the clock never stood still. */
   #originNs: number;
   #hostOriginMs: number;
+  #wallOriginMs: number;
   /** Counts changes of the earliest deadline. */
   changes = 0;
 
@@ -64,12 +66,14 @@ export class VmClock implements DeviceClock {
     private readonly vcpu: number,
     readonly kind: "real" | "virtual",
     private readonly host: Pick<Platform, "monotonicNs" | "wallMs">,
-    /** Milliseconds since 1970 at guest time 0. */
-    private wallOriginMs: number,
+    /** Milliseconds since 1970 at guest time 0; undefined: the host's date. */
+    wallOriginMs: number | undefined,
   ) {
     this.#view = new DataView(memory.buffer);
-    this.#originNs = this.hostNs();
-    this.#hostOriginMs = host.wallMs();
+    const { ns, dateMs } = this.#hostDate();
+    this.#originNs = ns;
+    this.#hostOriginMs = dateMs;
+    this.#wallOriginMs = wallOriginMs ?? this.#hostOriginMs;
     this.#setNow(0);
     this.#publishWall();
   }
@@ -81,7 +85,7 @@ export class VmClock implements DeviceClock {
   }
 
   wallMs(): number {
-    return this.wallOriginMs + this.nowNs() / 1e6;
+    return this.#wallOriginMs + this.nowNs() / 1e6;
   }
 
   timer(name: string, fire: (nowNs: number) => void): DeviceTimer {
@@ -149,9 +153,23 @@ export class VmClock implements DeviceClock {
     return Math.trunc(this.host.monotonicNs());
   }
 
+  /** The host's monotonic time and date of one moment: of a few tries, the one that was disturbed least. */
+  #hostDate(): { readonly ns: number; readonly dateMs: number } {
+    let best = { ns: 0, dateMs: 0, apart: Number.POSITIVE_INFINITY };
+    for (let i = 0; i < DATE_TRIES; i++) {
+      const before = this.hostNs();
+      const dateMs = this.host.wallMs();
+      const apart = this.hostNs() - before;
+      if (apart < best.apart) best = { ns: before + Math.round(apart / 2), dateMs, apart };
+    }
+    return best;
+  }
+
   /** By how much the clock is behind where it would be had it never stood still; a virtual clock is never behind. */
   get lagNs(): number {
-    return this.kind === "real" ? this.hostNs() - this.#originNs - this.nowNs() : 0;
+    if (this.kind !== "real") return 0;
+    const host = this.hostNs();
+    return host - this.#originNs - (this.#pausedAtNs ?? this.#peekNs(host));
   }
 
   /** The lag there is now is meant to be: the VM was resumed at the time of its snapshot. */
@@ -170,14 +188,15 @@ export class VmClock implements DeviceClock {
     if (!(ns > 0) || this.kind !== "real") return 0;
     const whole = Math.trunc(ns);
     if (this.#pausedAtNs !== undefined) this.#pausedAtNs += whole;
-    else this.#setNow(this.nowNs() + whole);
+    else this.#setOffset(this.#offset + whole);
     return whole;
   }
 
   /** From now and for `forNs` of the host's time a running real clock runs by `ppm` millionths faster; above -1,000,000. */
   slew(ppm: number, forNs: number): void {
     if (this.kind !== "real" || this.#pausedAtNs !== undefined) return;
-    const host = this.#setNow(this.nowNs());
+    const host = this.hostNs();
+    this.#setNow(this.#peekNs(host), host);
     this.#view.setBigInt64(VM_BASE + VM_SLEW_START_NS, BigInt(host), true);
     this.#view.setBigInt64(VM_BASE + VM_SLEW_LENGTH_NS, BigInt(Math.min(Math.round(forNs), SLEW_LENGTH_MAX_NS)), true);
     this.#view.setInt32(VM_BASE + VM_SLEW_PPM, Math.round(ppm), true);
@@ -185,7 +204,8 @@ export class VmClock implements DeviceClock {
 
   /** A running real clock that is past `deadlineNs` goes on from there, as far as nobody has read a later time yet. */
   holdBack(deadlineNs: number): void {
-    if (this.kind === "real" && this.#pausedAtNs === undefined && deadlineNs < this.#peekNs()) this.#setNow(deadlineNs);
+    if (this.kind === "real" && this.#pausedAtNs === undefined && deadlineNs < this.#peekNs(this.hostNs()))
+      this.#setNow(deadlineNs);
   }
 
   /** Host nanoseconds until the clock has moved by `ns`. */
@@ -204,7 +224,7 @@ export class VmClock implements DeviceClock {
     return {
       kind: this.kind,
       nowNs: this.nowNs(),
-      wallOriginMs: this.wallOriginMs,
+      wallOriginMs: this.#wallOriginMs,
       hostOriginMs: this.#hostOriginMs,
       timers: Object.fromEntries(this.#timers.map((timer) => [timer.name, timer.deadlineNs ?? null])),
     };
@@ -221,11 +241,12 @@ export class VmClock implements DeviceClock {
         },
       );
     }
-    this.wallOriginMs = state.wallOriginMs;
+    this.#wallOriginMs = state.wallOriginMs;
     this.#publishWall();
     if (this.kind === "real") this.#pausedAtNs = state.nowNs;
     this.#hostOriginMs = state.hostOriginMs ?? state.wallOriginMs;
-    this.#originNs = this.hostNs() - Math.round((this.host.wallMs() - this.#hostOriginMs) * 1e6);
+    const { ns, dateMs } = this.#hostDate();
+    this.#originNs = ns - Math.round((dateMs - this.#hostOriginMs) * 1e6);
   }
 
   /** Arms the devices' timers exactly as they were: what a device computes anew may differ by a rounding. */
@@ -245,7 +266,7 @@ export class VmClock implements DeviceClock {
   /** For kvm-clock's wall clock. */
   #publishWall(): void {
     // In microseconds a number holds every date.
-    this.#view.setBigInt64(VM_BASE + VM_WALL_NS, BigInt(Math.round(this.wallOriginMs * 1e3)) * 1000n, true);
+    this.#view.setBigInt64(VM_BASE + VM_WALL_NS, BigInt(Math.round(this.#wallOriginMs * 1e3)) * 1000n, true);
   }
 
   #slew(): { readonly start: number; readonly length: number } {
@@ -253,20 +274,28 @@ export class VmClock implements DeviceClock {
     return { start: field(VM_SLEW_START_NS), length: field(VM_SLEW_LENGTH_NS) };
   }
 
-  /** What a running real clock would show; the core, which lets nobody see it go back, does not hear of this look. */
-  #peekNs(): number {
-    const host = this.hostNs();
+  /**
+   * What a running real clock shows at the host's time `host`. The core does not hear of this look, and so may yet be told
+   * of an earlier time.
+   */
+  #peekNs(host: number): number {
     const ppm = this.#view.getInt32(VM_BASE + VM_SLEW_PPM, true);
     const { start, length } = this.#slew();
     const slewed = ppm === 0 ? 0 : (Math.max(0, Math.min(host - start, length)) * ppm) / 1e6;
-    return host + Number(this.#view.getBigInt64(VM_BASE + VM_CLOCK_OFFSET_NS, true)) + slewed;
+    return host + this.#offset + slewed;
   }
 
-  /** The clock shows `ns` from now on and runs as the host's does. Returns the host's time of now. */
-  #setNow(ns: number): number {
-    const host = this.hostNs();
+  /** The clock shows `ns` at the host's time `host` and runs as the host's does. */
+  #setNow(ns: number, host = this.hostNs()): void {
     this.#view.setInt32(VM_BASE + VM_SLEW_PPM, 0, true);
-    this.#view.setBigInt64(VM_BASE + VM_CLOCK_OFFSET_NS, BigInt(Math.trunc(ns) - host), true);
-    return host;
+    this.#setOffset(Math.trunc(ns) - host);
+  }
+
+  get #offset(): number {
+    return Number(this.#view.getBigInt64(VM_BASE + VM_CLOCK_OFFSET_NS, true));
+  }
+
+  #setOffset(ns: number): void {
+    this.#view.setBigInt64(VM_BASE + VM_CLOCK_OFFSET_NS, BigInt(ns), true);
   }
 }

@@ -32,10 +32,11 @@ export type ClockKind = "real" | "virtual";
 
 /**
  * How a real clock follows the host's (docs/CLOCKS.md). "hide-pauses": it stands still while the VM is paused, and stays
- * behind by that. "follow": it shows the host's time whenever the guest runs. "slew": it runs faster until it has caught up,
- * ticks of timers included. "auto": "follow" for a guest that uses kvm-clock, "slew" for any other.
+ * behind by that. "follow": it shows the host's time whenever the guest runs. "slew": after a pause it runs faster until it
+ * has caught up. "ticks": it also stands still while the vCPU waits for a processor, so that no tick of a timer is lost.
+ * "auto": "follow" for a guest that uses kvm-clock, "slew" for any other.
  */
-export type ClockSyncMode = "hide-pauses" | "follow" | "slew" | "auto";
+export type ClockSyncMode = "hide-pauses" | "follow" | "slew" | "ticks" | "auto";
 
 export interface ClockSyncConfig {
   readonly mode: ClockSyncMode;

@@ -103,7 +103,7 @@ export class Machine implements ExitContext {
         buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt }),
       );
     }
-    this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config, platform));
+    this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config));
     this.clockSync = new ClockSync(this.clock, core, this.vcpu, config.clockSync);
     if (!adopted) core.initVm();
     this.irqs = new IrqWiring((gsi, level) => {
@@ -350,7 +350,8 @@ function mapOf(config: CheckedConfig): MemoryMap {
   return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
 }
 
-function wallOrigin(config: CheckedConfig, platform: Platform): number {
+/** Undefined: the host's date of the moment. */
+function wallOrigin(config: CheckedConfig): number | undefined {
   if (config.wallSeconds !== undefined) return config.wallSeconds * 1000;
-  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : platform.wallMs();
+  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : undefined;
 }
