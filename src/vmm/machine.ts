@@ -23,14 +23,16 @@ import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
+import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
+import { DirtyLog } from "./dirty-log.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
 import { IrqWiring } from "./irq.ts";
-import { allocateMemory, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
+import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { leaveMtrrsAsFirmware } from "./mtrr.ts";
 import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, writeSlots } from "./slots.ts";
@@ -69,13 +71,15 @@ export class Machine implements ExitContext {
   readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined };
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
+  readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
   traceExits = false;
-  readonly #irqs: IrqWiring;
+  readonly irqs: IrqWiring;
   #tracing: ReadonlySet<TraceKind> = new Set();
   #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
   #breakpoints: readonly number[] = [];
@@ -87,26 +91,25 @@ export class Machine implements ExitContext {
     readonly core: Core,
     platform: Platform,
     private readonly events: MachineEvents,
+    /** The memory has a machine in it already: nothing in it is initialised. */
+    adopted: boolean,
   ) {
     const slots = machineSlots(map, map.romBytes);
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
-    installCpuModel(
-      new DataView(memory.buffer),
-      this.vcpu.address,
-      buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ }),
-    );
-    this.clock = new VmClock(
-      memory,
-      core,
-      this.vcpu.address,
-      config.clock,
-      platform.monotonicNs,
-      wallOrigin(config, platform),
-    );
-    core.initVm();
-    this.#irqs = new IrqWiring((gsi, level) => {
+    if (!adopted) {
+      installCpuModel(
+        new DataView(memory.buffer),
+        this.vcpu.address,
+        buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt }),
+      );
+    }
+    this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config));
+    this.clockSync = new ClockSync(this.clock, core, this.vcpu, config.clockSync);
+    if (!adopted) core.initVm();
+    this.irqs = new IrqWiring((gsi, level) => {
       core.setIrqLine(gsi, level);
       if (level) events.wake();
     });
@@ -116,7 +119,7 @@ export class Machine implements ExitContext {
       {
         ports: this.ports,
         mmio: this.mmio,
-        irqs: this.#irqs,
+        irqs: this.irqs,
         clock: this.clock,
         memory: this.guest,
         msi: {
@@ -126,6 +129,7 @@ export class Machine implements ExitContext {
           },
         },
         entropy: platform.entropy,
+        generationId: generationId(config, platform),
       },
       {
         ...events,
@@ -148,9 +152,7 @@ export class Machine implements ExitContext {
     events: MachineEvents,
     kind: MemoryKind = "plain",
   ): Promise<Machine> {
-    const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
-    if (romBytes > 0) checkFirmwareSize(romBytes);
-    const map = layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+    const map = mapOf(config);
     const memory = allocateMemory(map, kind);
     const module = config.core ?? (await platform.loadCore(kind));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
@@ -160,7 +162,26 @@ export class Machine implements ExitContext {
       tscKhz: TSC_KHZ,
       apic: config.apic,
     });
-    return new Machine(config, memory, map, core, platform, events);
+    return new Machine(config, memory, map, core, platform, events, false);
+  }
+
+  /**
+   * A machine around memory in which one already is, of the same configuration; its former objects must not be used any
+   * more. What follows is `loadMachine(machine, state, "adopted")`. Throws VmError("bad-snapshot") when the memory has
+   * another format or size.
+   */
+  static async adopt(
+    config: CheckedConfig,
+    platform: Platform,
+    events: MachineEvents,
+    memory: WebAssembly.Memory,
+  ): Promise<Machine> {
+    const map = mapOf(config);
+    checkHeader(memory, map);
+    const shared = memory.buffer instanceof SharedArrayBuffer;
+    const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
+    const core = await instantiateCore(module, memory, platform.monotonicNs);
+    return new Machine(config, memory, map, core, platform, events, true);
   }
 
   // ---- power-on and reset
@@ -173,11 +194,10 @@ export class Machine implements ExitContext {
     const { core, board, vcpu } = this;
     core.initVm();
     for (const device of board.devices) device.reset();
-    this.#irqs.reset();
+    this.irqs.reset();
     board.a20.reset();
     core.resetVcpu(vcpu.address);
-    vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
-    this.#applyControls(true);
+    this.restoreControls();
     board.fwCfg.addFile("etc/e820", e820File([{ base: 0, size: this.config.memoryBytes, type: E820_RAM }]));
     let acpiRsdp = 0;
     if (this.config.boot.kind !== "firmware") {
@@ -193,6 +213,7 @@ export class Machine implements ExitContext {
           serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
         this.guest.write(tables.base, tables.image);
+        board.generation?.publish();
         acpiRsdp = tables.rsdp;
       }
     }
@@ -305,6 +326,12 @@ export class Machine implements ExitContext {
     this.#applyControls(on);
   }
 
+  /** Execution controls as this host wants them; they are no part of the guest's state. */
+  restoreControls(): void {
+    this.vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
+    this.#applyControls(true);
+  }
+
   #applyControls(on: boolean): void {
     const { vcpu } = this;
     let exceptions = this.#tracing.has("exception") ? 0xffffffff : 0;
@@ -335,7 +362,21 @@ export class Machine implements ExitContext {
   }
 }
 
-function wallOrigin(config: CheckedConfig, platform: Platform): number {
+function mapOf(config: CheckedConfig): MemoryMap {
+  const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
+  if (romBytes > 0) checkFirmwareSize(romBytes);
+  return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+}
+
+/** With a virtual clock the same run twice is the same run. */
+function generationId(config: CheckedConfig, platform: Platform): Uint8Array {
+  const id = new TextEncoder().encode("paravane virtual");
+  if (config.clock === "real") platform.entropy(id);
+  return id;
+}
+
+/** Undefined: the host's date of the moment. */
+function wallOrigin(config: CheckedConfig): number | undefined {
   if (config.wallSeconds !== undefined) return config.wallSeconds * 1000;
-  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : platform.wallMs();
+  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : undefined;
 }

@@ -259,6 +259,9 @@ export class VirtioVsock extends VirtioDevice {
   }
 
   /** Connections end with the machine that had them: after a load the guest is told so (5.10.6.7). */
+  protected override unfinished(): readonly number[] {
+    return this.running ? [EVENT] : [];
+  }
   protected override saveDevice(): DeviceState {
     return { nextPort: this.#nextPort };
   }
