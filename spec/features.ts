@@ -46,4 +46,11 @@ export const enum Feature {
   Cx16 = 40,
   Lahf64 = 41,
   Arat = 42,
+  /** KVM's interface, leaf 40000001h. */
+  KvmClockOld = 43,
+  KvmNoIoDelay = 44,
+  KvmClock = 45,
+  KvmStealTime = 46,
+  KvmPvEoi = 47,
+  KvmClockStable = 48,
 }

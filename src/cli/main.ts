@@ -5,9 +5,13 @@ import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./e
 import type { CliIo } from "./machine.ts";
 import { processIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
+import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
+import { addSchedVerbs } from "./sched.ts";
+import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
+import { addVmVerbs } from "./vm-verbs.ts";
 
 /** Runs the command line and sets process.exitCode. Never throws. */
 export async function main(argv: readonly string[], io: CliIo = processIo()): Promise<void> {
@@ -78,6 +82,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
       setCode(await (await import("./debug.ts")).debug(guest, options, io));
     });
 
+  addPlanOptions(
+    verb("plan <fleet>", "where the VMs of a fleet file go and how large they get, at the optimum"),
+  ).action(async (fleet: string, options) => setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)));
+
   const images = verb("images", "the guests that are fetched or built once: list, pull, rm");
   images.allowExcessArguments().action(async () => {
     const [unknown] = images.args;
@@ -109,6 +117,52 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .exitOverride()
     .action(async (names: string[]) => setCode(await (await import("./images.ts")).removeImagesVerb(names, io)));
 
+  verb("serve", "a host for many VMs, managed over HTTP on a socket or a loopback port")
+    .option("--listen <address>", "path of a socket, or a loopback port such as :8080")
+    .option("--token <text>", "token of the loopback port (default: a random one)")
+    .option("--pcpus <n>", "how many pCPUs (default: one a processor)")
+    .option("--policy <name>", "scheduling policy (credit)")
+    .option("--max-vms <n>", "most VMs at a time (1000)")
+    .option("--max-memory <MiB>", "most guest memory of all VMs together (65536)")
+    .action(async (options) => setCode(await (await import("./serve.ts")).serve(options, io)));
+
+  verb("up [file]", "run a whole fleet from one JSON file, with a live table")
+    .option("--json", "a line of JSON an interval in place of the table")
+    .option("--interval <time>", "how often to look (1s)")
+    .option("--duration <time>", "stop everything after this")
+    .option("--stop-timeout <time>", "what guests get to shut down at the end (10s)")
+    .option("--listen <socket>", "serve the management API meanwhile, for paravane ps, console and the like")
+    .option("--schema", "print the JSON schema of the file")
+    .action(async (file: string | undefined, options) =>
+      setCode(await (await import("./up.ts")).up(file, options, io)),
+    );
+
+  addVmVerbs(verb, io, setCode);
+  addSchedVerbs(verb, io, setCode);
+
+  addSnapshotVerbs(verb("snapshot", "snapshot files: inspect, verify, flatten"), io, setCode);
+
+  const bench = verb("bench", "measure: clock");
+  bench.allowExcessArguments().action(() => {
+    const names = bench.commands.map((command) => command.name());
+    const [given] = bench.args;
+    throw new UsageError(
+      given === undefined
+        ? `bench: what is to be measured? There is ${names.join(", ")}`
+        : `bench: no benchmark "${given}"${didYouMean(given, names)}; there is ${names.join(", ")}`,
+    );
+  });
+  bench
+    .command("clock")
+    .description(
+      "how well a guest's clocks follow the host's: idle, loaded, overcommitted, after a pause, after a restore",
+    )
+    .option("--sync <modes>", "ways of following: hide-pauses, follow, slew, ticks, auto (default: auto,slew)")
+    .option("--duration <time>", "of each phase (default: 3s)")
+    .option("--policy <name>", "scheduling policy (default: credit)")
+    .option("--json", "every figure as JSON")
+    .exitOverride()
+    .action(async (options) => setCode(await (await import("./bench-clock.ts")).benchClock(options, io)));
   const disk = verb("disk", "disk images: create, info, convert, check, commit");
   const diskVerb = (nameAndArgs: string, description: string): Command =>
     disk.command(nameAndArgs).description(description).exitOverride();

@@ -1,5 +1,6 @@
 // The options of `paravane run` and `paravane debug`, from the parser's words to checked values.
-import type { ClockKind, VmConfig } from "../vmm/config.ts";
+import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
+import type { ClockKind, ClockSyncMode, VmConfig } from "../vmm/config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
 import { parseDevices } from "./qemu.ts";
@@ -28,7 +29,9 @@ export interface RawRunOptions extends RawDriveOptions {
   entry?: string;
   memory?: string;
   cpu?: string;
+  pv?: string;
   clock?: string;
+  clockSync?: string;
   nsPerInstruction?: string;
   wall?: string;
   timeout?: string;
@@ -49,13 +52,19 @@ export interface RawRunOptions extends RawDriveOptions {
   testDevice?: boolean;
   guestDecompress?: boolean;
   rebootOnTripleFault?: boolean;
+  restore?: string;
+  restoreClock?: string;
+  snapshotOnExit?: string;
   gdb?: string | true;
   nographic?: boolean;
 }
 
 export const BOOT_KINDS = ["linux", "multiboot", "elf", "firmware", "flat"] as const;
 export type BootKind = (typeof BOOT_KINDS)[number];
+const RESTORE_CLOCKS = ["resume", "now"] as const;
+type RestoreClock = (typeof RESTORE_CLOCKS)[number];
 const CLOCKS: readonly ClockKind[] = ["real", "virtual"];
+export const CLOCK_SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
 const STATS: readonly StatsFormat[] = ["text", "json"];
 export const DEFAULT_GDB_PORT = 1234;
 const SERIAL_PORTS_MAX = 4;
@@ -79,6 +88,9 @@ export interface GuestRequest {
 
 export interface RunOptions {
   readonly request: GuestRequest;
+  /** A snapshot in place of a guest. */
+  readonly restore: { readonly file: string; readonly clock: RestoreClock } | undefined;
+  readonly snapshotOnExit: string | undefined;
   /** Everything of the machine but what to boot; only what was given. */
   readonly machine: Partial<Omit<VmConfig, "boot">>;
   readonly until: RegExp | undefined;
@@ -102,7 +114,9 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     );
   const parallel = parseCharDevice(raw.parallel ?? "none", "--parallel");
   const debugcon = parseCharDevice(raw.debugcon ?? "none", "--debugcon");
-  const machine: Record<string, unknown> = { serialPorts: serial.length };
+  // A restored machine has the ports that it had.
+  const machine: Record<string, unknown> =
+    raw.restore !== undefined && raw.serial === undefined ? {} : { serialPorts: serial.length };
   const set = (key: keyof VmConfig, value: unknown): void => {
     if (value !== undefined) machine[key] = value;
   };
@@ -114,9 +128,14 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     given(raw.memory, (text) => parseMemory(text)),
   );
   set("cpu", given(raw.cpu, checkCpu));
+  set("paravirt", given(raw.pv, parseParavirt));
   set(
     "clock",
     given(raw.clock, (text) => parseChoice(text, "--clock", CLOCKS)),
+  );
+  set(
+    "clockSync",
+    given(raw.clockSync, (text) => parseChoice(text, "--clock-sync", CLOCK_SYNC_MODES)),
   );
   set("nsPerInstruction", given(raw.nsPerInstruction, parseNsPerInstruction));
   set("wallSeconds", given(raw.wall, parseWall));
@@ -139,6 +158,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (raw.rebootOnTripleFault) set("onTripleFault", "reboot");
   if (raw.apic === false) set("apic", false);
   if (raw.acpi === false) set("acpi", false);
+  if (raw.clockSync !== undefined && raw.clock === "virtual")
+    throw new UsageError("--clock-sync has a meaning only with --clock real");
   if (raw.nsPerInstruction !== undefined && raw.clock !== "virtual")
     throw new UsageError("--ns-per-instruction has a meaning only with --clock virtual");
 
@@ -155,6 +176,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
 
   return {
     request: { ...checkGuest(guest, raw), fromDisk: drives.length > 0 },
+    restore: checkRestore(guest, raw),
+    snapshotOnExit: raw.snapshotOnExit,
     machine: machine as Partial<Omit<VmConfig, "boot">>,
     until: given(raw.until, (text) => parsePattern(text, "--until")),
     stats: given(raw.stats, (text) => parseChoice(text, "--stats", STATS)),
@@ -166,6 +189,20 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     debugcon,
     gdbPort: raw.gdb === true ? DEFAULT_GDB_PORT : given(raw.gdb, (text) => parseInteger(text, "--gdb", 0, 0xffff)),
   };
+}
+
+function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions["restore"] {
+  if (raw.restore === undefined) {
+    if (raw.restoreClock !== undefined) throw new UsageError("--restore-clock needs --restore FILE");
+    return undefined;
+  }
+  const boots = { guest, "--kernel": raw.kernel, "--bios": raw.bios, "--initrd": raw.initrd, "--append": raw.append };
+  for (const [option, value] of Object.entries(boots)) {
+    if (value !== undefined) throw new UsageError(`--restore boots nothing: leave out ${option}`);
+  }
+  const clock =
+    raw.restoreClock === undefined ? "resume" : parseChoice(raw.restoreClock, "--restore-clock", RESTORE_CLOCKS);
+  return { file: raw.restore, clock };
 }
 
 function checkGuest(guest: string | undefined, raw: RawRunOptions): Omit<GuestRequest, "fromDisk"> {
@@ -208,6 +245,16 @@ function checkCpu(text: string): string {
       `--cpu: "${text}" is not MODEL or MODEL,+feature,-feature (for example max, core2, pentium3,-sse)`,
     );
   return text;
+}
+
+/** "all", "none", or switches of KVM's paravirtual interface: "clock,steal". */
+function parseParavirt(text: string): readonly ParavirtName[] | undefined {
+  if (text === "all") return undefined;
+  if (text === "none") return [];
+  const names = PARAVIRT_SWITCHES.map(({ name }) => name);
+  const words = text.split(",");
+  const accepted: readonly (ParavirtName | "all" | "none")[] = words.length > 1 ? names : ["all", "none", ...names];
+  return words.map((word) => parseChoice(word, "--pv", accepted) as ParavirtName);
 }
 
 function parseNsPerInstruction(text: string): number {

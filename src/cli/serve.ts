@@ -10,7 +10,7 @@ import type { CliIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
 import { createProgress } from "./progress.ts";
 import { untilSignal } from "./until-signal.ts";
-import { parseInteger, parseMemory } from "./values.ts";
+import { parseInteger } from "./values.ts";
 import { resolveVmSpec } from "./vm-spec.ts";
 
 export interface RawServeOptions {
@@ -37,7 +37,7 @@ export async function serve(raw: RawServeOptions, io: CliIo): Promise<number> {
     wallMs: () => Date.now(),
     limits: {
       ...(raw.maxVms === undefined ? {} : { vms: parseInteger(raw.maxVms, "--max-vms", 1, 100_000) }),
-      ...(raw.maxMemory === undefined ? {} : { memoryMib: parseMemory(raw.maxMemory, "--max-memory") / 2 ** 20 }),
+      ...(raw.maxMemory === undefined ? {} : { memoryMib: parseInteger(raw.maxMemory, "--max-memory", 1, 0x100000) }),
     },
   });
   const token = raw.token ?? randomBytes(24).toString("base64url");

@@ -3,18 +3,43 @@
 import type { PciHost } from "../devices/pci/host.ts";
 import { VirtioBalloon } from "../devices/virtio/balloon.ts";
 import { VirtioBlk } from "../devices/virtio/blk.ts";
+import { VirtioConsole } from "../devices/virtio/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
+import { type InputKind, VirtioInput } from "../devices/virtio/input.ts";
+import { VirtioNet } from "../devices/virtio/net.ts";
+import { VirtioP9 } from "../devices/virtio/p9.ts";
 import { VirtioPci } from "../devices/virtio/pci.ts";
 import { type EntropySource, VirtioRng } from "../devices/virtio/rng.ts";
+import { VirtioVsock } from "../devices/virtio/vsock.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, DmaMemory, MsiSink } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 
-/** Slots of bus 0. 1 is the south bridge, 2 to 4 are for graphics and cards of the full set. */
-export const VIRTIO_SLOTS = { rng: 6, balloon: 7, drives: 16 } as const;
+/** Slots of bus 0. 1 is the south bridge; 2 to 4 are for graphics and cards of the full set. */
+export const VIRTIO_SLOTS = {
+  console: 5,
+  rng: 6,
+  balloon: 7,
+  vsock: 8,
+  keyboard: 9,
+  mouse: 10,
+  tablet: 11,
+  /** And the ones after it, as many as there may be of the kind. */
+  shares: 12,
+  drives: 16,
+  nics: 24,
+} as const;
 
-const CLASS_STORAGE_SCSI = 0x010000;
-const CLASS_OTHER = 0x00ff00;
+/** Class codes by kind, as firmware and other transitional software expect them. */
+const CLASSES = {
+  storage: 0x010000,
+  network: 0x020000,
+  communication: 0x078000,
+  keyboard: 0x090000,
+  mouse: 0x090200,
+  tablet: 0x090100,
+  other: 0x00ff00,
+} as const;
 
 export interface VirtioParts {
   readonly pci: PciHost;
@@ -29,8 +54,12 @@ export interface VirtioParts {
 export interface VirtioSet {
   readonly devices: readonly Device[];
   readonly balloon: VirtioBalloon | undefined;
-  /** By the drive's id. */
+  readonly console: VirtioConsole | undefined;
+  readonly vsock: VirtioVsock | undefined;
+  /** By the id in the configuration. */
   readonly drives: ReadonlyMap<string, VirtioBlk>;
+  readonly nics: ReadonlyMap<string, VirtioNet>;
+  readonly inputs: ReadonlyMap<InputKind, VirtioInput>;
 }
 
 export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet {
@@ -42,26 +71,46 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     devices.push(carrier);
     return device;
   };
+
+  let console: VirtioConsole | undefined;
+  if (config.consoles.length > 0) {
+    const ports = config.consoles.map((port) => ({ ...port, kind: port.kind ?? ("console" as const) }));
+    console = plug(VIRTIO_SLOTS.console, CLASSES.communication, new VirtioConsole("virtio-console", memory, ports));
+  }
   if (config.rng) {
     const entropy = config.clock === "virtual" ? reproducible : parts.entropy;
-    plug(VIRTIO_SLOTS.rng, CLASS_OTHER, new VirtioRng("virtio-rng", memory, entropy));
+    plug(VIRTIO_SLOTS.rng, CLASSES.other, new VirtioRng("virtio-rng", memory, entropy));
   }
   let balloon: VirtioBalloon | undefined;
   if (config.balloon !== undefined) {
-    balloon = plug(
-      VIRTIO_SLOTS.balloon,
-      CLASS_OTHER,
-      new VirtioBalloon("virtio-balloon", memory, { ...config.balloon, clock }),
-    );
+    const options = { ...config.balloon, clock };
+    balloon = plug(VIRTIO_SLOTS.balloon, CLASSES.other, new VirtioBalloon("virtio-balloon", memory, options));
     balloon.setTarget(config.balloon.targetBytes ?? 0);
+  }
+  let vsock: VirtioVsock | undefined;
+  if (config.vsock !== undefined) {
+    vsock = plug(VIRTIO_SLOTS.vsock, CLASSES.communication, new VirtioVsock("virtio-vsock", memory, config.vsock));
+  }
+  const inputs = new Map<InputKind, VirtioInput>();
+  for (const kind of config.inputs) {
+    inputs.set(kind, plug(VIRTIO_SLOTS[kind], CLASSES[kind], new VirtioInput(`virtio-${kind}`, memory, kind)));
+  }
+  for (const [i, share] of config.shares.entries()) {
+    const options = { ...share, wallMs: () => clock.wallMs() };
+    plug(VIRTIO_SLOTS.shares + i, CLASSES.other, new VirtioP9(`virtio-9p${i}`, memory, options));
   }
   const drives = new Map<string, VirtioBlk>();
   for (const { id, bus, unit = 0, backend, readOnly = false, limits = {} } of parts.drives) {
     if (bus !== "virtio" || backend === undefined) continue;
-    const disk = new VirtioBlk(`virtio-blk${unit}`, memory, { backend, clock, serial: id, readOnly, limits });
-    drives.set(id, plug(VIRTIO_SLOTS.drives + unit, CLASS_STORAGE_SCSI, disk));
+    const blk = new VirtioBlk(`virtio-blk${unit}`, memory, { backend, clock, serial: id, readOnly, limits });
+    drives.set(id, plug(VIRTIO_SLOTS.drives + unit, CLASSES.storage, blk));
   }
-  return { devices, balloon, drives };
+  const nics = new Map<string, VirtioNet>();
+  for (const [i, nic] of config.nics.entries()) {
+    const net = new VirtioNet(`virtio-net${i}`, memory, { ...nic, clock });
+    nics.set(nic.id, plug(VIRTIO_SLOTS.nics + i, CLASSES.network, net));
+  }
+  return { devices, balloon, console, vsock, drives, nics, inputs };
 }
 
 /** The same bytes in every run: the virtual clock's promise. No secret, so never for a guest on the real clock. */

@@ -16,6 +16,7 @@ import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import { VM_GENERATION_GPE, VmGeneration } from "../devices/vm-generation.ts";
 import { addStorage, bootOrderFile, floppyTypes, type StorageSet } from "./board-ide.ts";
 import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
@@ -70,6 +71,7 @@ export interface BoardParts {
   readonly msi: MsiSink;
   readonly entropy: (into: Uint8Array) => void;
   readonly drives: readonly OpenDrive[];
+  readonly generationId: Uint8Array;
 }
 
 export interface Board {
@@ -81,6 +83,7 @@ export interface Board {
   readonly pci: PciHost;
   readonly bridge: Piix3;
   readonly pm: AcpiPm | undefined;
+  readonly generation: VmGeneration | undefined;
   readonly ferr: FerrLatch;
   readonly fwCfg: FwCfg;
   readonly a20: A20Gate;
@@ -138,6 +141,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     new DebugConsole("firmware-log", FIRMWARE_LOG_PORT, events.firmwareLog),
   ];
   let pm: AcpiPm | undefined;
+  let generation: VmGeneration | undefined;
   if (config.acpi) {
     pm = new AcpiPm({
       sci: irqs.line(SCI_IRQ),
@@ -147,6 +151,12 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     });
     pci.add(ISA_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
     devices.push(pm);
+    if (config.boot.kind !== "firmware") {
+      // Firmware builds tables of its own and uses the memory in which the ID would lie.
+      const power = pm;
+      generation = new VmGeneration(memory, () => power.raiseGpe(VM_GENERATION_GPE), parts.generationId);
+      devices.push(generation);
+    }
   }
   const storage = addStorage({ ...parts, pci });
   devices.push(...storage.devices);
@@ -169,7 +179,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     devices.push(device);
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
-  return { devices, uarts, keyboard, rtc, pci, bridge, pm, ferr, fwCfg, a20, storage, virtio };
+  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20, storage, virtio };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

@@ -1,8 +1,9 @@
 // Checks a configuration before anything starts: one error that names the field, what it is and what is accepted.
-
+import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
+import { DEFAULT_MAX_SLEW_PPM, DEFAULT_STEP_THRESHOLD_NS, MAX_SLEW_PPM_LIMIT } from "../host/clock/discipline.ts";
 import { type CheckedDevices, checkDevices } from "./check-devices.ts";
 import { bytes, flag, image, integer, oneOf, refuse, text } from "./check-values.ts";
-import type { BootSource, VmConfig } from "./config.ts";
+import type { BootSource, ClockSyncConfig, ClockSyncMode, VmConfig } from "./config.ts";
 import { VmError } from "./error.ts";
 import { RAM_MAX, RAM_MIN } from "./memory.ts";
 import type { TraceKind } from "./status.ts";
@@ -22,7 +23,9 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "name",
   "memoryBytes",
   "cpu",
+  "paravirt",
   "clock",
+  "clockSync",
   "nsPerInstruction",
   "boot",
   "core",
@@ -42,14 +45,27 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "bootOrder",
   "rng",
   "balloon",
+  "nics",
+  "consoles",
+  "shares",
+  "vsock",
+  "inputs",
 ]);
+
+export interface CheckedClockSync {
+  readonly mode: ClockSyncMode;
+  readonly maxSlewPpm: number;
+  readonly stepThresholdNs: number;
+}
 
 /** The configuration with every default filled in. */
 export interface CheckedConfig extends CheckedDevices {
   readonly name: string;
   readonly memoryBytes: number;
   readonly cpu: string;
+  readonly paravirt: readonly ParavirtName[];
   readonly clock: "real" | "virtual";
+  readonly clockSync: CheckedClockSync;
   readonly psPerInstruction: number;
   readonly boot: BootSource;
   readonly core: WebAssembly.Module | undefined;
@@ -88,16 +104,19 @@ export function checkConfig(config: VmConfig): CheckedConfig {
   const trace = config.trace ?? [];
   if (!Array.isArray(trace)) refuse("trace", trace, `an array of: ${TRACE_KINDS.join(", ")}`);
   for (const kind of trace) oneOf("trace", kind, TRACE_KINDS);
+  const apic = flag("apic", config.apic ?? true);
   return {
     name: text("name", config.name ?? "vm"),
     memoryBytes,
     cpu: text("cpu", config.cpu ?? "max"),
+    paravirt: checkParavirt(config.paravirt, apic),
     clock,
+    clockSync: checkClockSync(config.clockSync, clock),
     psPerInstruction: Math.round(nsPerInstruction * 1000),
     boot: checkBoot(config.boot),
     core: config.core,
     postPort: integer("postPort", config.postPort ?? 0x80, 0, 0xffff),
-    apic: flag("apic", config.apic ?? true),
+    apic,
     acpi: flag("acpi", config.acpi ?? true),
     wallSeconds: config.wallSeconds === undefined ? undefined : integer("wallSeconds", config.wallSeconds, 0, WALL_MAX),
     serialPorts: integer("serialPorts", config.serialPorts ?? 1, 0, 4),
@@ -111,6 +130,58 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     trace,
     ...checkDevices(config),
   };
+}
+
+/** A configuration that checkConfig makes `checked` of. */
+export function toConfig(checked: CheckedConfig): VmConfig {
+  const { psPerInstruction, debugExitPort, clockSync, ...same } = checked;
+  const { mode, maxSlewPpm, stepThresholdNs } = clockSync;
+  const config = {
+    ...same,
+    nsPerInstruction: psPerInstruction / 1000,
+    debugExitPort: debugExitPort ?? false,
+    // It has no meaning with a virtual clock.
+    clockSync: checked.clock === "real" ? { mode, maxSlewPpm, stepThresholdMs: stepThresholdNs / 1e6 } : undefined,
+  };
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as unknown as VmConfig;
+}
+
+const SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
+const SYNC_FIELDS: readonly (keyof ClockSyncConfig)[] = ["mode", "maxSlewPpm", "stepThresholdMs"];
+/** An hour. */
+const STEP_THRESHOLD_MAX_MS = 3_600_000;
+
+function checkClockSync(given: VmConfig["clockSync"], clock: "real" | "virtual"): CheckedClockSync {
+  if (given !== undefined && clock !== "real")
+    refuse("clockSync", given, "nothing", "has a meaning only with clock: real");
+  const sync: ClockSyncConfig =
+    typeof given === "object" && given !== null ? given : { mode: given === undefined ? "hide-pauses" : given };
+  for (const field of Object.keys(sync)) {
+    if (!SYNC_FIELDS.includes(field as keyof ClockSyncConfig))
+      refuse(`clockSync.${field}`, undefined, SYNC_FIELDS.join(", "), "is not a field of clockSync");
+  }
+  const { maxSlewPpm = DEFAULT_MAX_SLEW_PPM, stepThresholdMs = DEFAULT_STEP_THRESHOLD_NS / 1e6 } = sync;
+  return {
+    mode: oneOf(typeof given === "object" ? "clockSync.mode" : "clockSync", sync.mode, SYNC_MODES),
+    maxSlewPpm: integer("clockSync.maxSlewPpm", maxSlewPpm, 1, MAX_SLEW_PPM_LIMIT),
+    stepThresholdNs: integer("clockSync.stepThresholdMs", stepThresholdMs, 1, STEP_THRESHOLD_MAX_MS) * 1e6,
+  };
+}
+
+/** Switches that need the local APIC. */
+const NEED_APIC: ReadonlySet<ParavirtName> = new Set(["eoi"]);
+
+function checkParavirt(names: VmConfig["paravirt"], apic: boolean): readonly ParavirtName[] {
+  const all = PARAVIRT_SWITCHES.map(({ name }) => name);
+  const possible = apic ? all : all.filter((name) => !NEED_APIC.has(name));
+  if (names === undefined) return possible;
+  if (!Array.isArray(names)) refuse("paravirt", names, `an array of: ${all.join(", ")}`);
+  for (const name of names) {
+    oneOf("paravirt", name, all);
+    if (!possible.includes(name))
+      refuse("paravirt", name, possible.join(", "), `has ${name}, which needs a local APIC (apic is false)`);
+  }
+  return names;
 }
 
 function checkBoot(boot: BootSource): BootSource {

@@ -2,7 +2,15 @@
 import type { RateLimitOptions, TokenBucketOptions } from "../devices/token-bucket.ts";
 import { flag, integer, oneOf, refuse, text } from "./check-values.ts";
 import type { BootDevice, VmConfig } from "./config.ts";
-import type { BalloonConfig, DriveConfig } from "./device-config.ts";
+import type {
+  BalloonConfig,
+  ConsoleConfig,
+  DriveConfig,
+  InputKind,
+  NicConfig,
+  ShareConfig,
+  VsockConfig,
+} from "./device-config.ts";
 import { isSource } from "./drives.ts";
 
 /** How many a bus has room for: virtio one PCI slot each, IDE two channels of two, one floppy controller. */
@@ -11,6 +19,13 @@ const BUSES = ["ide", "floppy", "virtio"] as const;
 /** In the order of the default. */
 const BOOT_DEVICES: readonly BootDevice[] = ["disk", "floppy", "cdrom", "network"];
 const BOOT_INDEX_MAX = 1_000_000;
+export const VIRTIO_NICS_MAX = 8;
+export const SHARES_MAX = 4;
+export const CONSOLES_MAX = 16;
+const INPUT_KINDS: readonly InputKind[] = ["keyboard", "mouse", "tablet"];
+const TAG_MAX = 31;
+const MTU_MIN = 68;
+const CID_MIN = 3;
 const ID_MAX = 20;
 const TOKENS_MAX = Number.MAX_SAFE_INTEGER;
 
@@ -19,6 +34,15 @@ export interface CheckedDevices {
   readonly bootOrder: readonly BootDevice[];
   readonly rng: boolean;
   readonly balloon: BalloonConfig | undefined;
+  readonly nics: readonly CheckedNic[];
+  readonly consoles: readonly ConsoleConfig[];
+  readonly shares: readonly ShareConfig[];
+  readonly vsock: Required<VsockConfig> | undefined;
+  readonly inputs: readonly InputKind[];
+}
+
+export interface CheckedNic extends Omit<NicConfig, "mac"> {
+  readonly mac: Uint8Array;
 }
 
 export function checkDevices(config: VmConfig): CheckedDevices {
@@ -27,6 +51,11 @@ export function checkDevices(config: VmConfig): CheckedDevices {
     bootOrder: checkBootOrder(config.bootOrder ?? BOOT_DEVICES),
     rng: flag("rng", config.rng ?? false),
     balloon: checkBalloon(config.balloon ?? false),
+    nics: checkNics(config.nics ?? []),
+    consoles: checkConsoles(config.consoles ?? []),
+    shares: checkShares(config.shares ?? []),
+    vsock: checkVsock(config.vsock),
+    inputs: checkInputs(config.inputs ?? []),
   };
 }
 
@@ -153,4 +182,72 @@ function checkBalloon(balloon: boolean | BalloonConfig): BalloonConfig | undefin
   integer("balloon.statisticsIntervalMs", balloon.statisticsIntervalMs ?? 0, 0, 86_400_000);
   integer("balloon.targetBytes", balloon.targetBytes ?? 0, 0, TOKENS_MAX);
   return balloon;
+}
+
+function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
+  const seen = new Set<string>();
+  const addresses = new Set<string>();
+  return list("nics", nics, VIRTIO_NICS_MAX).map((nic, i) => {
+    const field = `nics[${i}]`;
+    object(field, nic, "an object { id, backend, model }");
+    identifier(`${field}.id`, nic.id, seen);
+    methods(`${field}.backend`, nic.backend, ["send", "onReceive"]);
+    oneOf(`${field}.model`, nic.model, ["virtio"]);
+    const mac = checkMac(`${field}.mac`, nic.mac ?? `02:70:76:00:00:0${i + 1}`);
+    if (addresses.has(mac.join())) refuse(`${field}.mac`, nic.mac, "an address that no other card has");
+    addresses.add(mac.join());
+    if (nic.mtu !== undefined) integer(`${field}.mtu`, nic.mtu, MTU_MIN, 0xffff);
+    flag(`${field}.trustedChecksums`, nic.trustedChecksums ?? false);
+    checkLimits(`${field}.receiveLimits`, nic.receiveLimits);
+    checkLimits(`${field}.transmitLimits`, nic.transmitLimits);
+    return { ...nic, mac };
+  });
+}
+
+function checkMac(field: string, value: unknown): Uint8Array {
+  const mac = text(field, value);
+  const bytes = Uint8Array.from(mac.split(":"), (byte) => Number.parseInt(byte, 16));
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) || (bytes[0] ?? 0) & 1 || bytes.every((byte) => byte === 0)) {
+    refuse(field, mac, 'six bytes such as "02:70:76:00:00:01", not a group address');
+  }
+  return bytes;
+}
+
+function checkConsoles(consoles: readonly ConsoleConfig[]): readonly ConsoleConfig[] {
+  for (const [i, port] of list("consoles", consoles, CONSOLES_MAX).entries()) {
+    object(`consoles[${i}]`, port, "an object { backend }");
+    methods(`consoles[${i}].backend`, port.backend, ["write", "onInput"]);
+    oneOf(`consoles[${i}].kind`, port.kind ?? "console", ["console", "stream"]);
+    if (port.name !== undefined) identifier(`consoles[${i}].name`, port.name, new Set());
+  }
+  return consoles;
+}
+
+function checkShares(shares: readonly ShareConfig[]): readonly ShareConfig[] {
+  const seen = new Set<string>();
+  for (const [i, share] of list("shares", shares, SHARES_MAX).entries()) {
+    const field = `shares[${i}]`;
+    object(field, share, "an object { tag, tree }");
+    if (!/^[\x21-\x7e]+$/.test(text(`${field}.tag`, share.tag)) || share.tag.length > TAG_MAX) {
+      refuse(`${field}.tag`, share.tag, `1 to ${TAG_MAX} characters of ASCII`);
+    }
+    if (seen.has(share.tag)) refuse(`${field}.tag`, share.tag, "a tag that no other share has");
+    seen.add(share.tag);
+    methods(`${field}.tree`, share.tree, ["stat", "list", "open", "create", "rename", "remove"]);
+  }
+  return shares;
+}
+
+function checkVsock(vsock: VsockConfig | undefined): Required<VsockConfig> | undefined {
+  if (vsock === undefined) return undefined;
+  object("vsock", vsock, "an object { backend }");
+  methods("vsock.backend", vsock.backend, ["connect"]);
+  const guestCid = integer("vsock.guestCid", vsock.guestCid ?? CID_MIN, CID_MIN, 0xfffffffe);
+  return { guestCid, backend: vsock.backend };
+}
+
+function checkInputs(inputs: readonly InputKind[]): readonly InputKind[] {
+  for (const kind of list("inputs", inputs, INPUT_KINDS.length)) oneOf("inputs", kind, INPUT_KINDS);
+  if (new Set(inputs).size < inputs.length) refuse("inputs", inputs, "each kind once");
+  return inputs;
 }

@@ -1,5 +1,14 @@
 // What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
-import type { BalloonConfig, DriveConfig } from "./device-config.ts";
+import type { ParavirtName } from "../../spec/cpuid.ts";
+import type {
+  BalloonConfig,
+  ConsoleConfig,
+  DriveConfig,
+  InputKind,
+  NicConfig,
+  ShareConfig,
+  VsockConfig,
+} from "./device-config.ts";
 import type { TraceKind } from "./status.ts";
 
 /** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
@@ -32,13 +41,38 @@ export type BootDevice = "floppy" | "disk" | "cdrom" | "network";
 
 export type ClockKind = "real" | "virtual";
 
+/**
+ * How a real clock follows the host's (docs/CLOCKS.md). "hide-pauses": it stands still while the VM is paused, and stays
+ * behind by that. "follow": it shows the host's time whenever the guest runs. "slew": after a pause it runs faster until it
+ * has caught up. "ticks": it also stands still while the vCPU waits for a processor, so that no tick of a timer is lost.
+ * "auto": "follow" for a guest that uses kvm-clock, "slew" for any other.
+ */
+export type ClockSyncMode = "hide-pauses" | "follow" | "slew" | "ticks" | "auto";
+
+export interface ClockSyncConfig {
+  readonly mode: ClockSyncMode;
+  /** Largest change of the clock's rate, in millionths, 1 to 900,000. Default 500,000. */
+  readonly maxSlewPpm?: number;
+  /** A clock that is further behind is set forward at once, in milliseconds. Default 128. */
+  readonly stepThresholdMs?: number;
+}
+
+/** Where guest time goes on: "snapshot" where it stood, "now" where the host's has come to meanwhile. */
+export type ResumeTime = "snapshot" | "now";
+
+export type { ParavirtName };
+
 export interface VmConfig {
   readonly name?: string;
   /** 1 MiB to 3 GiB, a multiple of 4 KiB. Default 128 MiB. */
   readonly memoryBytes?: number;
   /** Model with feature changes: "max", "core2", "pentium3,+sse2,-pae". */
   readonly cpu?: string;
+  /** Parts of KVM's paravirtual interface that the guest is offered. Default all that the machine can have. */
+  readonly paravirt?: readonly ParavirtName[];
   readonly clock?: ClockKind;
+  /** Real clock: how it follows the host's. Default "hide-pauses". */
+  readonly clockSync?: ClockSyncMode | ClockSyncConfig;
   /** Virtual clock: guest nanoseconds one instruction stands for, 0.001 to 1000. Default 1. */
   readonly nsPerInstruction?: number;
   readonly boot: BootSource;
@@ -76,4 +110,14 @@ export interface VmConfig {
   readonly rng?: boolean;
   /** Memory balloon, with default settings for `true`. Default false. */
   readonly balloon?: boolean | BalloonConfig;
+  /** Network cards. Default none. */
+  readonly nics?: readonly NicConfig[];
+  /** Ports of the virtio console. Default none. */
+  readonly consoles?: readonly ConsoleConfig[];
+  /** Directories of the host. Default none. */
+  readonly shares?: readonly ShareConfig[];
+  /** Socket device. Default none. */
+  readonly vsock?: VsockConfig;
+  /** Virtio keyboard, mouse and tablet, at most one of each. Default none. */
+  readonly inputs?: readonly InputKind[];
 }

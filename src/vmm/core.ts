@@ -21,6 +21,8 @@ export interface Core {
   /** Bytes of guest RAM changed behind the core's back. */
   guestWritten(gpa: number, size: number): void;
   flushTlbAll(vcpu: number): void;
+  /** Switches the dirty log on or off, and empties it; see src/vmm/dirty-log.ts. */
+  setDirtyLog(on: number): void;
   /** Registers were changed through the view: derives what follows from them. */
   syncVcpu(vcpu: number): void;
   /** Guest-physical address of a linear one without side effects, -1 if not mapped. */
@@ -29,6 +31,12 @@ export interface Core {
   /** A message-signalled interrupt: the write of `data` to `address` (0xFEExxxxx). */
   deliverMsi(address: number, data: number): void;
   raiseNmi(vcpu: number): void;
+  /** Steal time: the vCPU could have run for `ns` and did not. */
+  addStealNs(vcpu: number, ns: bigint): void;
+  /** Steal time: 1 = it lost its pCPU while it could run, 0 = it has one again. */
+  setPreempted(vcpu: number, preempted: number): void;
+  /** kvm-clock: the host had stopped the guest. 0 where the guest has no time page. */
+  clockStopped(vcpu: number): number;
 }
 
 const REQUIRED = [
@@ -42,11 +50,15 @@ const REQUIRED = [
   "advanceClock",
   "guestWritten",
   "flushTlbAll",
+  "setDirtyLog",
   "syncVcpu",
   "translateGva",
   "setA20",
   "deliverMsi",
   "raiseNmi",
+  "addStealNs",
+  "setPreempted",
+  "clockStopped",
 ] as const;
 
 /** Instantiates the core on the VM's memory. Throws VmError("host") when the module is not this version's core. */

@@ -1,6 +1,11 @@
 // What a configuration says of devices that have something of the host behind them.
 import type { RateLimitOptions } from "../devices/token-bucket.ts";
+import type { InputKind } from "../devices/virtio/input.ts";
 import type { BlockBackend } from "./block.ts";
+import type { ByteBackend } from "./device.ts";
+import type { FileTree } from "./file-tree.ts";
+import type { NetworkBackend } from "./network.ts";
+import type { VsockBackend } from "./vsock.ts";
 
 /** A disk image by name; the machine opens it, and closes it at its end. Not in pages. */
 export interface DiskSource {
@@ -39,3 +44,41 @@ export interface BalloonConfig {
   /** Bytes that the guest is to give up from the start. Default 0. */
   readonly targetBytes?: number;
 }
+
+export interface NicConfig {
+  /** Unique among the cards. */
+  readonly id: string;
+  readonly backend: NetworkBackend;
+  readonly model: "virtio";
+  /** "02:70:76:00:00:01" and so on by default: each card of a machine another, each machine the same. */
+  readonly mac?: string;
+  /** Largest packet in bytes, 68 to 65535; the guest's own default otherwise. */
+  readonly mtu?: number;
+  /** Frames that arrive have correct checksums for certain (links without errors, guest to guest). Default false. */
+  readonly trustedChecksums?: boolean;
+  readonly receiveLimits?: RateLimitOptions;
+  readonly transmitLimits?: RateLimitOptions;
+}
+
+/** A port of the virtio console. */
+export interface ConsoleConfig {
+  readonly backend: ByteBackend;
+  /** "console" is a terminal (/dev/hvc0 and on), "stream" bytes for programs (/dev/vport0p1 and on). Default "console". */
+  readonly kind?: "console" | "stream";
+  /** What the guest finds it by in /sys/class/virtio-ports. */
+  readonly name?: string;
+}
+
+export interface ShareConfig {
+  /** What the guest mounts: `mount -t 9p -o trans=virtio,version=9p2000.L TAG DIRECTORY`. */
+  readonly tag: string;
+  readonly tree: FileTree;
+}
+
+export interface VsockConfig {
+  /** Default 3. */
+  readonly guestCid?: number;
+  readonly backend: VsockBackend;
+}
+
+export type { InputKind };

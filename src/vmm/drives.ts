@@ -2,6 +2,7 @@
 import type { Platform } from "../platform/platform.ts";
 import type { BlockBackend, MaybePromise } from "./block.ts";
 import type { DiskSource, DriveConfig } from "./device-config.ts";
+import { VmError } from "./error.ts";
 import { isPromise } from "./maybe-promise.ts";
 
 /** A drive whose image is open; without a backend it has no medium. */
@@ -62,6 +63,18 @@ export class OpenDrives {
     await before?.close();
   }
 
+  /** Throws VmError("bad-state") when a disk would not be there any more for whoever goes on with the machine. */
+  requireLasting(verb: string): void {
+    const lost = this.drives.filter(({ id, backend }) => (this.#opened.get(id) ?? backend)?.temporary);
+    if (lost.length === 0) return;
+    const names = lost.map(({ id }) => id).join(", ");
+    throw new VmError(
+      "bad-state",
+      `Cannot ${verb} a VM whose drives (${names}) keep writes in a temporary overlay; give them an overlay file, or open them read-only.`,
+      { drives: lost.map(({ id }) => id) },
+    );
+  }
+
   /** Rejects with VmError("io") when data may be lost. */
   async close(): Promise<void> {
     const opened = [...this.#opened.values()];
@@ -87,6 +100,7 @@ export function heldBackend(backend: BlockBackend, hold: (work: Promise<void>) =
   return {
     sizeBytes: backend.sizeBytes,
     readOnly: backend.readOnly,
+    temporary: backend.temporary ?? false,
     read: (offset, into) => held(backend.read(offset, into)),
     write: (offset, from) => held(backend.write(offset, from)),
     flush: () => held(backend.flush()),

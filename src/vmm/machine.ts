@@ -24,9 +24,11 @@ import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
+import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
 import type { DiskSource } from "./device-config.ts";
+import { DirtyLog } from "./dirty-log.ts";
 import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
@@ -76,8 +78,10 @@ export class Machine implements ExitContext {
   readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined, hold: undefined };
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
+  readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
@@ -101,22 +105,17 @@ export class Machine implements ExitContext {
     const slots = machineSlots(map, map.romBytes);
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
     if (!adopted) {
       installCpuModel(
         new DataView(memory.buffer),
         this.vcpu.address,
-        buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ }),
+        buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt }),
       );
     }
-    this.clock = new VmClock(
-      memory,
-      core,
-      this.vcpu.address,
-      config.clock,
-      platform.monotonicNs,
-      wallOrigin(config, platform),
-    );
+    this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config));
+    this.clockSync = new ClockSync(this.clock, core, this.vcpu, config.clockSync);
     if (!adopted) core.initVm();
     this.irqs = new IrqWiring((gsi, level) => {
       core.setIrqLine(gsi, level);
@@ -139,6 +138,7 @@ export class Machine implements ExitContext {
         },
         entropy: platform.entropy,
         drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
+        generationId: generationId(config, platform),
       },
       {
         ...events,
@@ -244,6 +244,7 @@ export class Machine implements ExitContext {
           serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
         this.guest.write(tables.base, tables.image);
+        board.generation?.publish();
         acpiRsdp = tables.rsdp;
       }
     }
@@ -411,6 +412,11 @@ export class Machine implements ExitContext {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
   }
 
+  /** Throws VmError("bad-state") when a disk would not outlive this object. */
+  requireLastingDisks(verb: string): void {
+    this.open.requireLasting(verb);
+  }
+
   /** Puts another medium into a CD or floppy drive, or takes it out. Throws VmError. */
   async changeMedium(id: string, backend: BlockBackend | DiskSource | undefined, force: boolean): Promise<void> {
     const drive = this.board.storage.media.get(id);
@@ -437,7 +443,15 @@ function mapOf(config: CheckedConfig): MemoryMap {
   return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
 }
 
-function wallOrigin(config: CheckedConfig, platform: Platform): number {
+/** With a virtual clock the same run twice is the same run. */
+function generationId(config: CheckedConfig, platform: Platform): Uint8Array {
+  const id = new TextEncoder().encode("paravane virtual");
+  if (config.clock === "real") platform.entropy(id);
+  return id;
+}
+
+/** Undefined: the host's date of the moment. */
+function wallOrigin(config: CheckedConfig): number | undefined {
   if (config.wallSeconds !== undefined) return config.wallSeconds * 1000;
-  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : platform.wallMs();
+  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : undefined;
 }

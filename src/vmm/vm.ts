@@ -1,12 +1,15 @@
 // The VM as users hold it: its life cycle, its consoles, its events and its end.
-import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
+import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
+import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
+import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { BlockBackend } from "./block.ts";
 import type { VirtioSet } from "./board-virtio.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { VmConfig } from "./config.ts";
+import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
+import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import type { DiskSource } from "./device-config.ts";
 import { VmError } from "./error.ts";
@@ -14,12 +17,19 @@ import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
 import { type BreakConditions, Machine, type MachineEvents } from "./machine.ts";
-import { OutputBuffer } from "./output-buffer.ts";
+import { loadMachine, saveMachine } from "./machine-state.ts";
+import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
 import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
-import { collectStatistics } from "./statistics.ts";
+import { collectStatistics, loadUse, saveUse } from "./statistics.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
+
+interface RestWork {
+  readonly work: () => void;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
 
 /** Where a VM runs; by default alone, in memory of this thread. */
 export interface VmPlacement {
@@ -45,11 +55,16 @@ export class Vm implements AsyncDisposable {
   #pauseRequested = false;
   #driving: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
+  /** Another thread takes over: the loop parks, and nobody hears of it. */
+  #detaching = false;
   #resets = 0;
   #hostNs = 0;
   #runningSince = 0;
   #timeout: ReturnType<typeof setTimeout> | undefined;
   readonly #onAbort: () => void;
+  readonly #snapshots: SnapshotTaker;
+  /** What waits for the vCPU to stand between two instructions. */
+  readonly #atRest: RestWork[] = [];
 
   private constructor(
     private readonly config: CheckedConfig,
@@ -74,16 +89,18 @@ export class Vm implements AsyncDisposable {
       machine.core,
       machine.vcpu,
       machine.clock,
+      machine.clockSync,
       machine,
       platform,
       executor,
-      () => this.#pauseRequested || machine.requested,
+      () => this.#pauseRequested || this.#atRest.length > 0 || machine.requested,
       () => outputs.flush(),
       config.psPerInstruction,
     );
     hooks.wake = () => this.#loop.wake();
     for (const [n, uart] of machine.board.uarts.entries())
       outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
+    this.#snapshots = new SnapshotTaker(machine, config, platform, (work) => this.#rest(work));
     this.#onAbort = () => void this.stop(config.signal?.reason);
     config.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -95,11 +112,94 @@ export class Vm implements AsyncDisposable {
   static async create(config: VmConfig, placement: VmPlacement = {}): Promise<Vm> {
     const checked = checkConfig(config);
     checked.signal?.throwIfAborted();
+    const vm = await Vm.#build(checked, placement, (platform, events) =>
+      Machine.create(checked, platform, events, placement.memory),
+    );
+    try {
+      await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+    } catch (error) {
+      await vm.#machine.dispose();
+      throw error;
+    }
+    return vm;
+  }
+
+  /**
+   * Goes on with a VM that another thread detached, of the same configuration.
+   * Throws VmError("bad-snapshot") where the two do not fit.
+   * @internal
+   */
+  static async attach(config: VmConfig, detached: DetachedVm, placement: VmPlacement): Promise<Vm> {
+    const checked = checkConfig(config);
+    const vm = await Vm.#build(checked, placement, (platform, events) =>
+      Machine.adopt(checked, platform, events, detached.memory),
+    );
+    const machine = vm.#machine;
+    loadMachine(machine, detached.machine, "adopted");
+    loadUse(machine, vm.#loop, detached.use);
+    vm.#hostNs = detached.use.hostNs;
+    vm.#resets = detached.use.resets;
+    vm.#state = detached.state;
+    if (detached.state === "running") {
+      // A real clock went on meanwhile; a virtual one only moves with its vCPU.
+      if (machine.clock.kind === "real") machine.clock.skip(vm.platform.monotonicNs() - detached.stoppedAtNs);
+      vm.#run();
+    }
+    return vm;
+  }
+
+  /**
+   * Makes a VM of a snapshot, ready to start, as it was when that was taken. Throws VmError: "not-found", or
+   * "bad-snapshot" naming what is damaged, what this build lacks, or the field of `options.config` that cannot be another.
+   */
+  static async restore(from: SnapshotName, options: RestoreOptions = {}, placement: VmPlacement = {}): Promise<Vm> {
+    options.config?.signal?.throwIfAborted();
+    const opened = await openSnapshot(from, options, await loadPlatform());
+    try {
+      const vm = await Vm.#build(opened.config, placement, async (platform, events) => {
+        const machine = await Machine.create(opened.config, platform, events, placement.memory);
+        try {
+          await opened.fill(machine);
+        } catch (error) {
+          await machine.dispose();
+          throw error;
+        }
+        return machine;
+      });
+      if (options.track) vm.#snapshots.trackFrom(opened.id);
+      return vm;
+    } finally {
+      await opened.close();
+    }
+  }
+
+  /** Several VMs from one snapshot, each with an identity of its own; `options` are asked for each, counted from 0. */
+  static async clone(
+    from: SnapshotName,
+    count: number,
+    options: (copy: number) => Omit<RestoreOptions, "identity"> = () => ({}),
+  ): Promise<Vm[]> {
+    const vms: Vm[] = [];
+    try {
+      for (let copy = 0; copy < count; copy++) vms.push(await Vm.restore(from, { ...options(copy), identity: "new" }));
+    } catch (error) {
+      // All of them or none.
+      for (const vm of vms) await vm.stop("another copy could not be made");
+      throw error;
+    }
+    return vms;
+  }
+
+  static async #build(
+    config: CheckedConfig,
+    placement: VmPlacement,
+    build: (platform: Platform, events: MachineEvents) => Promise<Machine>,
+  ): Promise<Vm> {
     const platform = await loadPlatform();
     const events = new Emitter<VmEvents>();
-    const outputs = makeOutputs(checked, events);
+    const outputs = makeOutputs(config, events);
     const hooks = { wake: (): void => {} };
-    const parts: MachineEvents = {
+    const machine = await build(platform, {
       serial: (port, byte) => outputs.serial[port]?.put(byte),
       debugcon: (byte) => outputs.debugcon.put(byte),
       firmwareLog: (byte) => outputs.debugcon.put(byte),
@@ -107,20 +207,17 @@ export class Vm implements AsyncDisposable {
       post: (code) => events.emit("post", { code }),
       wake: () => hooks.wake(),
       trace: (event) => events.emit("trace", event),
-    };
-    const machine = await Machine.create(checked, platform, parts, placement.memory);
+    });
     const executor = placement.executor ?? new SoloExecutor(platform);
-    const vm = new Vm(checked, platform, machine, events, outputs, hooks, executor);
-    try {
-      await machine.powerOn((board) => prepareBoot(checked.boot, board));
-    } catch (error) {
-      await machine.dispose();
-      throw error;
-    }
-    return vm;
+    return new Vm(config, platform, machine, events, outputs, hooks, executor);
   }
 
   // ---- life cycle
+
+  /** What its clock follows. */
+  get clock(): ClockKind {
+    return this.config.clock;
+  }
 
   get state(): VmState {
     return this.#state;
@@ -143,11 +240,12 @@ export class Vm implements AsyncDisposable {
     await this.#driving;
   }
 
-  resume(): void {
+  /** Goes on. `time` says where guest time goes on, whatever clockSync says; the clock never goes back. */
+  resume(options: { readonly time?: ResumeTime } = {}): void {
     if (this.#state !== "paused") this.#refuse("resume", "paused");
     // Not at once into the breakpoint that we stand on.
     this.#machine.stepOver();
-    this.#run();
+    this.#run(options.time);
   }
 
   /** Presses the reset button; the VM keeps running, or stays paused. */
@@ -178,10 +276,44 @@ export class Vm implements AsyncDisposable {
     return pm.pressPowerButton();
   }
 
+  /**
+   * Writes the whole VM to a store; a running one stands still meanwhile for as long as its memory takes to copy, and runs
+   * on while it is written. Throws VmError: "bad-state" for one that has ended, "bad-snapshot" for a parent that does not
+   * fit, "io" when it cannot be written; then nothing of it is left and an older one of that name is as it was.
+   */
+  async snapshot(options: SnapshotOptions): Promise<SnapshotInfo> {
+    this.#machine.requireLastingDisks("snapshot");
+    return await this.#snapshots.take(options);
+  }
+
   /** Stops the VM and waits until its disks are closed. Rejects with VmError("io") when data of them may be lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("disposed");
     await this.#closed;
+  }
+
+  /**
+   * Takes the VM off this thread between two instructions; this object is of no more use. Undefined when it has ended
+   * meanwhile. Its memory must be shared.
+   * @internal
+   */
+  async detach(): Promise<DetachedVm | undefined> {
+    this.#machine.requireLastingDisks("move");
+    this.#detaching = true;
+    if (this.#state === "running") {
+      this.#pauseRequested = true;
+      this.#loop.wake();
+      await this.#driving;
+    }
+    const state = this.#state;
+    if (state !== "running" && state !== "paused" && state !== "created") return undefined;
+    const stoppedAtNs = this.platform.monotonicNs();
+    this.#outputs.flush();
+    const machine = saveMachine(this.#machine);
+    // The other thread opens its disks anew.
+    await this.#machine.dispose();
+    const use = saveUse(this.#machine, this.#loop, this.#hostNs, this.#resets);
+    return { memory: this.#machine.memory, machine, state, stoppedAtNs, use };
   }
 
   // ---- what it says
@@ -203,7 +335,7 @@ export class Vm implements AsyncDisposable {
   }
 
   statistics(): VmStatistics {
-    const running = this.#state === "running" ? this.platform.monotonicNs() - this.#runningSince : 0;
+    const running = this.#driving !== undefined ? this.platform.monotonicNs() - this.#runningSince : 0;
     return collectStatistics(this.#machine, this.#loop, this.#hostNs + running, this.#resets);
   }
 
@@ -305,8 +437,10 @@ export class Vm implements AsyncDisposable {
     };
   }
 
-  /** The host ran others for `ns` while this vCPU was runnable. */
-  addStealNs(_ns: number): void {}
+  /** The host ran others for `ns` while this vCPU was runnable. On a virtual clock no guest time passed meanwhile. */
+  addStealNs(ns: number): void {
+    if (this.config.clock === "real") this.#machine.vcpu.addStealNs(ns);
+  }
 
   /** Asserts the NMI pin once, as a "dump" button does; the RTC's index port may mask it. */
   sendNmi(): void {
@@ -322,11 +456,11 @@ export class Vm implements AsyncDisposable {
     else this.#end({ kind: "timeout" });
   }
 
-  #run(): void {
+  #run(time?: ResumeTime): void {
     this.#pauseRequested = false;
     this.#setState("running");
     this.#runningSince = this.platform.monotonicNs();
-    this.#machine.clock.start();
+    this.#machine.clockSync.start(time);
     this.#driving = this.#drive();
   }
 
@@ -342,11 +476,35 @@ export class Vm implements AsyncDisposable {
         if (requests.end !== undefined) return this.#park(requests.end);
         if (requests.hold !== undefined) await this.#machine.settleHold();
         else if (requests.reset !== undefined) await this.#takeReset();
+        else if (this.#atRest.length > 0 && requests.debug === undefined) this.#workAtRest();
         else return this.#park(undefined);
       }
     } catch (error) {
       this.#park({ kind: "crashed", error: asVmError(error) });
     }
+  }
+
+  /** Calls `work` with the vCPU between two instructions and the clock standing, whatever the VM's state. */
+  async #rest(work: () => void): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "crashed") this.#refuse("snapshot", "running, paused or created");
+    if (this.#driving === undefined) return work();
+    await new Promise<void>((done, failed) => {
+      this.#atRest.push({ work, done, failed });
+      this.#loop.wake();
+    });
+  }
+
+  #workAtRest(): void {
+    this.#machine.clock.stop();
+    for (const { work, done, failed } of this.#atRest.splice(0)) {
+      try {
+        work();
+        done();
+      } catch (error) {
+        failed(error);
+      }
+    }
+    if (this.#driving !== undefined) this.#machine.clock.start();
   }
 
   #park(end: ExitStatus | undefined): void {
@@ -358,6 +516,8 @@ export class Vm implements AsyncDisposable {
       this.#end(end);
       return;
     }
+    this.#workAtRest();
+    if (this.#detaching) return;
     this.#setState("paused");
     const stop = this.#machine.requests.debug;
     this.#machine.requests.debug = undefined;
@@ -380,6 +540,9 @@ export class Vm implements AsyncDisposable {
 
   #end(status: ExitStatus): void {
     if (this.#state === "stopped" || this.#state === "crashed") return;
+    for (const { failed } of this.#atRest.splice(0)) {
+      failed(new VmError("bad-state", "The VM ended before it could be brought to rest.", { state: this.#state }));
+    }
     clearTimeout(this.#timeout);
     this.config.signal?.removeEventListener("abort", this.#onAbort);
     this.#outputs.flush();
@@ -404,36 +567,6 @@ export class Vm implements AsyncDisposable {
       state: this.#state,
     });
   }
-}
-
-/** Where bytes from the guest go: an event and a stream for each console. */
-interface Outputs {
-  readonly serial: readonly OutputBuffer[];
-  readonly debugcon: OutputBuffer;
-  readonly parallel: OutputBuffer;
-  flush(): void;
-  close(): void;
-}
-
-function makeOutputs(config: CheckedConfig, events: Emitter<VmEvents>): Outputs {
-  const serial = Array.from(
-    { length: config.serialPorts },
-    (_, port) => new OutputBuffer(new StreamConsole(), (bytes) => events.emit("serial", { port, bytes })),
-  );
-  const debugcon = new OutputBuffer(new StreamConsole(), (bytes) => events.emit("debugcon", { bytes }));
-  const parallel = new OutputBuffer(new StreamConsole(), (bytes) => events.emit("parallel", { bytes }));
-  const all = [...serial, debugcon, parallel];
-  return {
-    serial,
-    debugcon,
-    parallel,
-    flush: () => {
-      for (const output of all) output.flush();
-    },
-    close: () => {
-      for (const output of all) output.console.close();
-    },
-  };
 }
 
 function asVmError(error: unknown): VmError {

@@ -9,6 +9,7 @@ const CLUSTER = 65536;
 
 export class TemporaryOverlay implements BlockBackend {
   readonly readOnly = false;
+  readonly temporary = true;
   readonly sizeBytes: number;
   /** A bit a cluster that the store has. */
   readonly #present: Uint8Array;

@@ -315,6 +315,10 @@ export class VirtioBlk extends VirtioDevice {
 
   // ---- save and load
 
+  protected override unfinished(): readonly number[] {
+    return this.#underWay.size + this.#resubmit.length > 0 ? [REQUESTS] : [];
+  }
+
   protected override saveDevice(): DeviceState {
     return {
       underWay: [...this.#resubmit, ...this.#underWay],

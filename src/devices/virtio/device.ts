@@ -99,7 +99,7 @@ export abstract class VirtioDevice {
 
   // ---- for the transport
 
-  connect(transport: VirtioTransport): void {
+  attach(transport: VirtioTransport): void {
     this.#transport = transport;
   }
 
@@ -252,7 +252,14 @@ export abstract class VirtioDevice {
 
   // ---- save and load
 
+  /** Queues that whoever loads this state must look at again, beside those deferred anyway. */
+  protected unfinished(): readonly number[] {
+    return [];
+  }
+
   save(): DeviceState {
+    // The transport's timer is saved with the clock's, so it must be armed now.
+    for (const index of this.unfinished()) this.defer(index);
     return {
       status: this.status,
       acceptedLow: this.accepted[0],
@@ -279,8 +286,6 @@ export abstract class VirtioDevice {
       queue.load(this.name, queues.nested(String(i)));
     }
     this.loadDevice(new SavedState(this.name, saved.nested("device")));
-    // What was under way is looked at again once the vCPU runs: by then the rings are back in memory.
-    for (const [i, queue] of this.queues.entries()) if (queue.enabled) this.defer(i);
   }
 
   metrics(): Readonly<Record<string, number>> {

@@ -123,6 +123,7 @@ export class VirtioPci implements Device {
   readonly stateVersion = 1;
   readonly pci: PciFunction;
   readonly #msix: Msix;
+  readonly #clock: DeviceClock;
   readonly #deferTimer: DeviceTimer;
   readonly #deferred = new Set<number>();
   #deviceFeatureSelect = 0;
@@ -162,8 +163,9 @@ export class VirtioPci implements Device {
     pci.addWindow();
     this.pci = pci;
     this.#queueVectors = new Uint16Array(device.queues.length).fill(NO_VECTOR);
+    this.#clock = options.clock;
     this.#deferTimer = options.clock.timer(`${device.name}.queues`, () => this.#serveDeferred());
-    device.connect({
+    device.attach({
       interruptQueue: (index) => this.#interrupt(this.#queueVectors[index] ?? NO_VECTOR, ISR_QUEUE),
       interruptConfig: () => this.#interrupt(this.#configVector, ISR_CONFIG),
       defer: (index) => {
@@ -361,6 +363,7 @@ export class VirtioPci implements Device {
   }
 
   save(): DeviceState {
+    const virtio = this.device.save();
     return {
       deviceFeatureSelect: this.#deviceFeatureSelect,
       driverFeatureSelect: this.#driverFeatureSelect,
@@ -370,7 +373,8 @@ export class VirtioPci implements Device {
       isr: this.#isr,
       msix: this.#msix.save(),
       deviceVersion: this.device.stateVersion,
-      virtio: this.device.save(),
+      deferred: Uint8Array.from(this.#deferred),
+      virtio,
     };
   }
 
@@ -386,6 +390,10 @@ export class VirtioPci implements Device {
     this.#isr = saved.integer("isr", 3);
     this.#msix.load(this.name, saved.nested("msix"));
     this.device.load(saved.nested("virtio"));
+    // What was under way is looked at again once the vCPU runs: by then the rings are back in memory.
+    this.#deferred.clear();
+    for (const index of saved.bytes("deferred", this.device.queues.length, false)) this.#deferred.add(index);
+    if (this.#deferred.size > 0) this.#deferTimer.arm(this.#clock.nowNs());
   }
 
   metrics(): Readonly<Record<string, number>> {

@@ -31,6 +31,7 @@ export type Standing = Pick<SchedCarry, "lagNs" | "burstNs">;
 export interface Discipline<C extends Contender> {
   readonly name: string;
   readonly migrates: boolean;
+  movable(contender: C): boolean;
   /** Longest run of this vCPU before it takes its place anew. */
   sliceOf(contender: C): Ns;
   /** A vCPU joins. Throws VmError("admission"), changing nothing. */
@@ -82,6 +83,10 @@ export abstract class KeyedDiscipline<C extends KeyedContender> implements Disci
   protected abstract keyOf(contender: C, cause: Cause, now: Ns): number;
   /** Whether running moves a contender in the order even within a slice. */
   protected readonly moves: boolean = false;
+
+  movable(_contender: C): boolean {
+    return this.migrates;
+  }
 
   sliceOf(contender: C): Ns {
     return contender.parameters.sliceNs ?? this.#sliceNs;

@@ -29,7 +29,6 @@ type Replenishment = Reservation["replenishment"];
 
 export class EarliestDeadline implements Discipline<Reservation> {
   readonly name = "edf";
-  /** A reservation is admitted to one pCPU; the balancer moves only vCPUs without one. */
   readonly migrates = true;
   readonly #extraTime: boolean;
   readonly #limit: number;
@@ -122,6 +121,11 @@ export class EarliestDeadline implements Discipline<Reservation> {
     return held.mode !== "reserved" || reservation.deadlineNs < held.deadlineNs;
   }
 
+  /** A reservation was admitted to this pCPU. */
+  movable(reservation: Reservation): boolean {
+    return reservation.parameters.realtime === undefined;
+  }
+
   sliceOf(reservation: Reservation): Ns {
     return reservation.mode === "slack" ? this.#slack.sliceOf(reservation) : Infinity;
   }
@@ -172,5 +176,5 @@ export class EarliestDeadline implements Discipline<Reservation> {
 }
 
 function percent(part: number): string {
-  return `${Number((part * 100).toFixed(3))}%`;
+  return `${part < 1e-9 ? 0 : Number((part * 100).toPrecision(3))}%`;
 }

@@ -48,6 +48,18 @@ export class RunQueue<C extends Contender> implements SchedPolicy {
     return this.#runnable;
   }
 
+  get waiting(): number {
+    return this.#runnable - this.#parked.size - (this.#current ? 1 : 0);
+  }
+
+  waits(vcpu: VcpuId): boolean {
+    return this.#member(vcpu).state === "ready";
+  }
+
+  movable(vcpu: VcpuId): boolean {
+    return this.#discipline.movable(this.#member(vcpu).contender);
+  }
+
   *members(): Iterable<SchedMember> {
     for (const { contender, state } of this.#members.values())
       yield { vcpu: contender.vcpu, parameters: contender.parameters, runnable: state !== "blocked" };
@@ -60,13 +72,19 @@ export class RunQueue<C extends Contender> implements SchedPolicy {
     this.#members.set(vcpu, member);
   }
 
+  carry(vcpu: VcpuId, now: Ns): SchedCarry {
+    const { contender, cap } = this.#member(vcpu);
+    const { lagNs, burstNs } = this.#discipline.standing(contender, now);
+    return { capLeftNs: cap?.leftNs(now), lagNs, burstNs };
+  }
+
   remove(vcpu: VcpuId, now: Ns): SchedCarry {
     const member = this.#member(vcpu);
     this.#withdraw(member, "move", now);
-    const { lagNs, burstNs } = this.#discipline.standing(member.contender, now);
+    const carry = this.carry(vcpu, now);
     this.#discipline.dismiss(member.contender);
     this.#members.delete(vcpu);
-    return { capLeftNs: member.cap?.leftNs(now), lagNs, burstNs };
+    return carry;
   }
 
   set(vcpu: VcpuId, parameters: SchedParameters, now: Ns): void {

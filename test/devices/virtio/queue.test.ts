@@ -107,16 +107,15 @@ describe("a split virtqueue", () => {
   it("continues from saved state with the same rings", () => {
     const a = mirror(8);
     a.queue.ask({ bytes: text("one") }, { room: 3 });
-    a.queue.add([{ bytes: text("two") }, { room: 3 }]);
     const state = a.driver.pci.save();
     const device = new Mirror(a.driver.memory);
     const b = new TestDriver(device, a.driver);
     b.pci.load(state, 1);
-    expect(device.chains).toEqual([]);
-    a.driver.clock.advance(1);
-    // Both take it now; the used ring says so once each: what counts is that B saw exactly the second.
+    expect(b.pci.save()).toEqual(state);
+    a.queue.add([{ bytes: text("two") }, { room: 3 }]);
+    b.write(0x3000, 2, 0);
     expect(device.chains).toEqual(["two"]);
-    expect(b.pci.save()).toMatchObject({ virtio: { status: 15 } });
+    expect(string(a.queue.take()[0]?.bytes)).toBe("owt");
   });
 });
 
