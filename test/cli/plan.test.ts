@@ -181,6 +181,19 @@ mean latency 100 ms, estimated: processor sharing of the CPU alone
     expect(result).toMatchObject({ code, out: "" });
   });
 
+  it("prints what docs/RESOURCES.md shows", async () => {
+    const doc = readFileSync(new URL("../../docs/RESOURCES.md", import.meta.url), "utf8");
+    const [, example = ""] = /```json\n(.*?)```/s.exec(doc) ?? [];
+    const path = file("doc.json", example);
+    const sessions = [...doc.matchAll(/```\n\$ paravane plan fleet\.json ?(.*)\n([^`]*)```/g)];
+    expect(sessions).toHaveLength(2);
+    for (const [, options = "", shown = ""] of sessions) {
+      const { out } = await paravane("plan", path, ...options.split(" ").filter(Boolean));
+      if (shown.startsWith("...\n")) expect(out.endsWith(`\n${shown.slice(4)}`), out).toBe(true);
+      else expect(out).toBe(shown);
+    }
+  });
+
   it("survives any edits at all without a stack trace", async () => {
     const names = fc.constantFrom("web", "db", "big", "small", "nobody", "");
     const fields = fc.constantFrom(
