@@ -19,6 +19,17 @@ export { type Plan, type PlanOptions, plan } from "./host/resources/plan.ts";
 export { comparePlans, type PlanChanges } from "./host/resources/plan-changes.ts";
 export { applyEdits, type Edit } from "./host/resources/what-if.ts";
 export type { SchedParameters } from "./host/sched/policy.ts";
+export { type FlattenedSnapshot, flattenSnapshot } from "./snapshot/flatten.ts";
+export { inspectSnapshot, type SnapshotReport, verifySnapshot } from "./snapshot/inspect.ts";
+export type { RestoreOptions, SnapshotName } from "./snapshot/restore.ts";
+export {
+  MemorySnapshots,
+  type SnapshotSink,
+  type SnapshotSource,
+  type SnapshotStore,
+  snapshotFolder,
+} from "./snapshot/store.ts";
+export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
 export type { BootSource, ClockKind, ParavirtName, VmConfig } from "./vmm/config.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";

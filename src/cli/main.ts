@@ -8,6 +8,8 @@ import { findPackage } from "./package-root.ts";
 import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
+import { addSchedVerbs } from "./sched.ts";
+import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
 import { addVmVerbs } from "./vm-verbs.ts";
 
@@ -136,6 +138,9 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     );
 
   addVmVerbs(verb, io, setCode);
+  addSchedVerbs(verb, io, setCode);
+
+  addSnapshotVerbs(verb("snapshot", "snapshot files: inspect, verify, flatten"), io, setCode);
 
   verb("roms", "list our own guests")
     .option("--json", "the manifest as JSON")

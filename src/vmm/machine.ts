@@ -120,7 +120,14 @@ export class Machine implements ExitContext {
     this.onTripleFault = config.onTripleFault;
     this.board = buildBoard(
       config,
-      { ports: this.ports, mmio: this.mmio, irqs: this.irqs, clock: this.clock, memory: this.guest },
+      {
+        ports: this.ports,
+        mmio: this.mmio,
+        irqs: this.irqs,
+        clock: this.clock,
+        memory: this.guest,
+        generationId: generationId(config, platform),
+      },
       {
         ...events,
         reset: (cause) => this.requestReset(cause),
@@ -203,6 +210,7 @@ export class Machine implements ExitContext {
           serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
         this.guest.write(tables.base, tables.image);
+        board.generation?.publish();
         acpiRsdp = tables.rsdp;
       }
     }
@@ -355,6 +363,13 @@ function mapOf(config: CheckedConfig): MemoryMap {
   const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
   if (romBytes > 0) checkFirmwareSize(romBytes);
   return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+}
+
+/** With a virtual clock the same run twice is the same run. */
+function generationId(config: CheckedConfig, platform: Platform): Uint8Array {
+  const id = new TextEncoder().encode("paravane virtual");
+  if (config.clock === "real") platform.entropy(id);
+  return id;
 }
 
 function wallOrigin(config: CheckedConfig, platform: Platform): number {

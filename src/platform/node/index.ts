@@ -7,10 +7,10 @@ import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 import { loadCoreFile } from "./core-file.ts";
 import { deflate, inflate } from "./deflate.ts";
 import { startNodeWorker } from "./pcpu-thread.ts";
+import { snapshotFolder } from "./snapshot-folder.ts";
 
 export { readWholeFile } from "./file.ts";
 export { fileSink, fileSource, pipeBackend } from "./file-backend.ts";
-export { snapshotFolder } from "./snapshot-folder.ts";
 
 /** performance.now() counts from the start of each thread, hrtime does not. */
 const monotonicOriginNs = Number(process.hrtime.bigint()) - performance.now() * 1e6;
@@ -30,6 +30,7 @@ export function nodePlatform(): Platform {
     sha256: webCryptoSha256,
     deflate,
     inflate,
+    snapshotFolder,
     loadCore: (memory) => loadCoreFile(memory, readFile),
   };
 }
