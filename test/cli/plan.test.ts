@@ -151,7 +151,7 @@ mean latency 100 ms, estimated: processor sharing of the CPU alone
   });
 
   it.each<[string[], number, RegExp]>([
-    [["plan"], 2, /missing required argument 'fleet'/],
+    [["plan"], 2, /^paravane: plan: give the fleet file; paravane plan --schema prints what it may say$/],
     [["plan", join(folder, "none.json")], 4, /^paravane: cannot read .*none\.json: no such file or directory$/],
     [["plan", folder], 4, /^paravane: cannot read .*: illegal operation on a directory$/],
     [["plan", file("broken.json", "{hosts")], 2, /^paravane: .*broken\.json is not JSON: /],
@@ -179,6 +179,12 @@ mean latency 100 ms, estimated: processor sharing of the CPU alone
     expect(result.err).toMatch(message);
     expect(result.err.split("\n")).toHaveLength(1);
     expect(result).toMatchObject({ code, out: "" });
+  });
+
+  it("--schema prints the schema of fleet files", async () => {
+    const { code, out } = await paravane("plan", "--schema");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ $id: "urn:paravane:fleet", required: ["hosts", "vms"] });
   });
 
   it("prints what docs/RESOURCES.md shows", async () => {
