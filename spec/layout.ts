@@ -46,6 +46,12 @@ export const VM_ARENA_NEXT = 0x54; // u32 next free byte
 export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
 export const VM_WALL_NS = 0x100; // u64 ns since 1970 at guest time 0
+/** Real clock: from VM_SLEW_START_NS (host ns) for VM_SLEW_LENGTH_NS it runs by VM_SLEW_PPM faster (negative: slower). */
+export const VM_SLEW_START_NS = 0x108; // i64
+export const VM_SLEW_LENGTH_NS = 0x110; // i64, at most SLEW_LENGTH_MAX_NS
+export const VM_SLEW_PPM = 0x118; // i32 millionths, above -1,000,000; 0 = no slew
+/** A quarter of an hour: the product with any rate fits into 64 bits. */
+export const SLEW_LENGTH_MAX_NS = 1e12;
 export const VM_SIZE = 0x400;
 
 export const CLOCK_REAL = 0;

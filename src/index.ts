@@ -31,7 +31,15 @@ export {
 } from "./snapshot/store.ts";
 export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
-export type { BootSource, ClockKind, ParavirtName, VmConfig } from "./vmm/config.ts";
+export type {
+  BootSource,
+  ClockKind,
+  ClockSyncConfig,
+  ClockSyncMode,
+  ParavirtName,
+  ResumeTime,
+  VmConfig,
+} from "./vmm/config.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";

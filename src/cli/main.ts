@@ -144,6 +144,28 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
 
   addSnapshotVerbs(verb("snapshot", "snapshot files: inspect, verify, flatten"), io, setCode);
 
+  const bench = verb("bench", "measure: clock");
+  bench.allowExcessArguments().action(() => {
+    const names = bench.commands.map((command) => command.name());
+    const [given] = bench.args;
+    throw new UsageError(
+      given === undefined
+        ? `bench: what is to be measured? There is ${names.join(", ")}`
+        : `bench: no benchmark "${given}"${didYouMean(given, names)}; there is ${names.join(", ")}`,
+    );
+  });
+  bench
+    .command("clock")
+    .description(
+      "how well a guest's clocks follow the host's: idle, loaded, overcommitted, after a pause, after a restore",
+    )
+    .option("--sync <modes>", "ways of following: hide-pauses, follow, slew, ticks, auto (default: auto,slew)")
+    .option("--duration <time>", "of each phase (default: 3s)")
+    .option("--policy <name>", "scheduling policy (default: credit)")
+    .option("--json", "every figure as JSON")
+    .exitOverride()
+    .action(async (options) => setCode(await (await import("./bench-clock.ts")).benchClock(options, io)));
+
   verb("roms", "list our own guests")
     .option("--json", "the manifest as JSON")
     .action(async (options: { json?: boolean }) =>

@@ -23,6 +23,7 @@ import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
+import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
 import { DirtyLog } from "./dirty-log.ts";
@@ -70,6 +71,7 @@ export class Machine implements ExitContext {
   readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined };
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
+  readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
   readonly dirtyLog: DirtyLog;
@@ -104,14 +106,8 @@ export class Machine implements ExitContext {
         buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt }),
       );
     }
-    this.clock = new VmClock(
-      memory,
-      core,
-      this.vcpu.address,
-      config.clock,
-      platform.monotonicNs,
-      wallOrigin(config, platform),
-    );
+    this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config));
+    this.clockSync = new ClockSync(this.clock, core, this.vcpu, config.clockSync);
     if (!adopted) core.initVm();
     this.irqs = new IrqWiring((gsi, level) => {
       core.setIrqLine(gsi, level);
@@ -372,7 +368,8 @@ function generationId(config: CheckedConfig, platform: Platform): Uint8Array {
   return id;
 }
 
-function wallOrigin(config: CheckedConfig, platform: Platform): number {
+/** Undefined: the host's date of the moment. */
+function wallOrigin(config: CheckedConfig): number | undefined {
   if (config.wallSeconds !== undefined) return config.wallSeconds * 1000;
-  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : platform.wallMs();
+  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : undefined;
 }

@@ -6,7 +6,7 @@ import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapsho
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { ClockKind, VmConfig } from "./config.ts";
+import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
@@ -85,6 +85,7 @@ export class Vm implements AsyncDisposable {
       machine.core,
       machine.vcpu,
       machine.clock,
+      machine.clockSync,
       machine,
       platform,
       executor,
@@ -230,11 +231,12 @@ export class Vm implements AsyncDisposable {
     await this.#driving;
   }
 
-  resume(): void {
+  /** Goes on. `time` says where guest time goes on, whatever clockSync says; the clock never goes back. */
+  resume(options: { readonly time?: ResumeTime } = {}): void {
     if (this.#state !== "paused") this.#refuse("resume", "paused");
     // Not at once into the breakpoint that we stand on.
     this.#machine.stepOver();
-    this.#run();
+    this.#run(options.time);
   }
 
   /** Presses the reset button; the VM keeps running, or stays paused. */
@@ -415,11 +417,11 @@ export class Vm implements AsyncDisposable {
     else this.#end({ kind: "timeout" });
   }
 
-  #run(): void {
+  #run(time?: ResumeTime): void {
     this.#pauseRequested = false;
     this.#setState("running");
     this.#runningSince = this.platform.monotonicNs();
-    this.#machine.clock.start();
+    this.#machine.clockSync.start(time);
     this.#driving = this.#drive();
   }
 
