@@ -10,11 +10,9 @@ import {
   IOAPIC_PINS,
   IOAPIC_REDIR,
   IOAPIC_REGSEL,
+  IOAPIC_VERSION,
 } from "../../spec/chipset";
 import { deliver } from "./bus";
-
-/** Version 11h, number of the last entry in bits 23..16. */
-const VERSION = 0x170011;
 
 const REDIR_LOGICAL = 0x800;
 const REDIR_REMOTE_IRR = 0x4000;
@@ -100,7 +98,7 @@ export function ioapicMmioRead(offset: u32, size: u32): u32 {
 function readRegister(index: u32): u32 {
   // The arbitration register takes the ID whenever that is written.
   if (index == 0 || index == 2) return load<u32>(CHIPSET_BASE, IOAPIC_ID);
-  if (index == 1) return VERSION;
+  if (index == 1) return IOAPIC_VERSION;
   if (index < 0x10 || index >= <u32>(0x10 + 2 * IOAPIC_PINS)) return 0;
   return load<u32>(CHIPSET_BASE + IOAPIC_REDIR + <i32>((index - 0x10) << 2));
 }

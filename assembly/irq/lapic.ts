@@ -26,6 +26,7 @@ import {
   INIT_PENDING,
   IRQ_FROM_APIC,
   IRQ_FROM_EXTINT,
+  LAPIC_VERSION,
   LVT_ACTIVE_LOW,
   LVT_LEVEL,
   LVT_MASKED,
@@ -41,9 +42,6 @@ import { lapicOn, setSummary, updateExtInt } from "./pending";
 
 export { lapicMmioRead, lapicMmioWrite } from "./registers";
 export { lapicAdvance, lapicGetTscDeadline, lapicNextDeadline, lapicSetTscDeadline } from "../time/apictimer";
-
-/** Integrated APIC, six local vector table entries (the number of the last one is in bits 23..16). */
-const VERSION = 0x50014;
 
 /** Switched on by IA32_APIC_BASE and by the spurious-vector register: accepts fixed interrupts. */
 export function lapicEnabled(vcpu: i32): bool {
@@ -171,7 +169,7 @@ export function lapicReset(vcpu: i32): void {
   const lint = load<u32>(vcpu, LAPIC_PRIVATE + APIC_LINT);
   memory.fill(vcpu + LAPIC, 0, 0x400);
   store<u32>(vcpu, load<u32>(vcpu, VCPU_ID) << 24, LAPIC + APIC_ID);
-  store<u32>(vcpu, VERSION, LAPIC + APIC_VERSION);
+  store<u32>(vcpu, LAPIC_VERSION, LAPIC + APIC_VERSION);
   store<u32>(vcpu, 0xffffffff, LAPIC + APIC_DFR);
   store<u32>(vcpu, 0xff, LAPIC + APIC_SVR);
   for (let lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 0x10) store<u32>(vcpu + LAPIC + lvt, LVT_MASKED);

@@ -15,9 +15,10 @@ import {
 import { type BootMachine, E820_RAM } from "../boot/machine.ts";
 import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
+import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
 import type { Platform } from "../platform/platform.ts";
-import { buildCpuid, installCpuModel } from "../vcpu/cpu-model.ts";
+import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
 import { MmioBus, PortBus } from "./bus.ts";
@@ -76,6 +77,7 @@ export class Machine implements ExitContext {
   stepOverNext = false;
   traceExits = false;
   readonly #irqs: IrqWiring;
+  readonly #cpu: CpuModel;
   #tracing: ReadonlySet<TraceKind> = new Set();
   #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
   #breakpoints: readonly number[] = [];
@@ -92,11 +94,8 @@ export class Machine implements ExitContext {
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
-    installCpuModel(
-      new DataView(memory.buffer),
-      this.vcpu.address,
-      buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ }),
-    );
+    this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ });
+    installCpuModel(new DataView(memory.buffer), this.vcpu.address, this.#cpu);
     this.clock = new VmClock(
       memory,
       core,
@@ -175,6 +174,15 @@ export class Machine implements ExitContext {
         });
         this.guest.write(tables.base, tables.image);
         acpiRsdp = tables.rsdp;
+      }
+      if (this.config.apic) {
+        const identity = this.#cpu.leaves.find(({ leaf }) => leaf === 1);
+        const mp = buildMpTable({
+          cpuCount: 1,
+          cpuSignature: identity?.eax ?? 0,
+          cpuFeatures: identity?.edx ?? 0,
+        });
+        this.guest.write(MP_BASE, mp);
       }
     }
     await boot({
