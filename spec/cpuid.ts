@@ -94,6 +94,8 @@ export interface CpuModelSpec {
   /** Leaf 4, for models that have it. */
   readonly caches: readonly CpuCache[];
   readonly features: readonly string[];
+  /** Features that no CPUID bit reports: software knows them by family and model. */
+  readonly unreported?: readonly Feature[];
 }
 
 const PENTIUM3 = [
@@ -143,6 +145,7 @@ export const CPU_MODELS: readonly CpuModelSpec[] = [
     cacheDescriptors: [0x03020101, 0, 0, 0x0c040841],
     caches: [],
     features: PENTIUM3,
+    unreported: [Feature.P6Counters],
   },
   {
     name: "core2",

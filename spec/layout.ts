@@ -180,7 +180,9 @@ export const VECTORING_VALID = -0x80000000;
 export const VECTORING_NMI = 0x200;
 
 // MSRs with storage in the block (u64 unless said)
-export const MSR_STATE = 0x280;
+export const MSR_STATE = 0x268;
+export const P6_EVNTSEL = 0x268; // 2 u32
+export const P6_PERFCTR = 0x270; // 2 u64, 40 bits each
 export const EFER = 0x280;
 export const SYSENTER_CS = 0x288;
 export const SYSENTER_ESP = 0x290;

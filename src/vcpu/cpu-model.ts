@@ -133,8 +133,8 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
   const chosen = FEATURE_BITS.filter((b) => set.has(b.name));
   const features = new Array<number>(FEATURE_WORDS).fill(0);
   features[0] = 1;
-  for (const b of chosen)
-    features[b.feature >> 5] = ((features[b.feature >> 5] as number) | (1 << (b.feature & 31))) >>> 0;
+  for (const feature of [...chosen.map((b) => b.feature), ...(spec.unreported ?? [])])
+    features[feature >> 5] = ((features[feature >> 5] as number) | (1 << (feature & 31))) >>> 0;
 
   const bits = (leaf: number, register: CpuidRegister): number => {
     let word = 0;
