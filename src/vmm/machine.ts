@@ -81,6 +81,8 @@ export class Machine implements ExitContext {
   #tracing: ReadonlySet<TraceKind> = new Set();
   #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
   #breakpoints: readonly number[] = [];
+  /** Instructions retired when FERR# last froze the vCPU. */
+  #frozenAt = -1;
 
   private constructor(
     readonly config: CheckedConfig,
@@ -232,8 +234,12 @@ export class Machine implements ExitContext {
     if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
   }
 
-  assertFerr(): void {
+  assertFerr(): boolean {
+    const { retired } = this.vcpu;
+    const moved = retired !== this.#frozenAt;
+    this.#frozenAt = retired;
     this.board.ferr.assert();
+    return moved;
   }
 
   // ---- debugger and trace
