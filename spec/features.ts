@@ -46,6 +46,6 @@ export const enum Feature {
   Cx16 = 40,
   Lahf64 = 41,
   Arat = 42,
-  /** The two performance counters of the P6 family. No CPUID bit reports them: kernels go by family and model. */
-  P6Counters = 43,
+  /** Without a CPUID bit: the two performance counters of the P6 family, which software knows by family and model. */
+  P6Counters = 127,
 }

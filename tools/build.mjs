@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { shareMemory } from "./share-memory.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stampFile = join(root, "build", "stamps.json");
@@ -32,19 +33,25 @@ const steps = [
   {
     name: "core",
     title: "Wasm core",
-    inputs: ["assembly", "spec", "asconfig.json", "node_modules/assemblyscript/package.json"],
-    outputs: ["build/paravane.wasm"],
+    inputs: ["assembly", "spec", "asconfig.json", "tools/share-memory.mjs", "node_modules/assemblyscript/package.json"],
+    outputs: ["build/paravane.wasm", "build/paravane.shared.wasm"],
     ready: () => existsSync(join(root, "assembly/index.ts")),
-    run: () => tool("asc", ["--config", "asconfig.json", "--target", "release"]),
+    run: buildCore,
   },
   {
     name: "js",
     title: "JavaScript",
     inputs: ["src", "spec", "tools/build.mjs", "node_modules/esbuild/package.json"],
-    outputs: ["dist/cli.js"],
+    outputs: ["dist/cli.js", "dist/pcpu-worker.js"],
     run: bundle,
   },
 ];
+
+function buildCore() {
+  tool("asc", ["--config", "asconfig.json", "--target", "release"]);
+  const module = readFileSync(join(root, "build/paravane.wasm"));
+  writeFileSync(join(root, "build/paravane.shared.wasm"), shareMemory(module));
+}
 
 /** Packages stay where npm put them, but commander: bundled it saves 15 ms of 80 at each start. */
 const externalPackages = {
@@ -58,7 +65,10 @@ const externalPackages = {
 
 async function bundle() {
   const esbuild = await import("esbuild");
-  const entryPoints = { cli: join(root, "src/cli/main.ts") };
+  const entryPoints = {
+    cli: join(root, "src/cli/main.ts"),
+    "pcpu-worker": join(root, "src/platform/node/pcpu-worker.ts"),
+  };
   if (existsSync(join(root, "src/index.ts"))) entryPoints.index = join(root, "src/index.ts");
   // Chunks have their digest in the name: old ones would stay for ever.
   rmSync(join(root, "dist"), { recursive: true, force: true });

@@ -57,6 +57,8 @@ const CODES: Readonly<Record<VmErrorCode, number>> = {
   "guest-crash": EXIT_TRIPLE_FAULT,
   timeout: EXIT_TIMEOUT,
   host: EXIT_HOST,
+  io: EXIT_HOST,
+  admission: EXIT_HOST,
   internal: EXIT_HOST,
 };
 

@@ -135,10 +135,11 @@ export class AcpiPm implements Device {
 
   // ---- the host's side
 
-  /** The user presses the power button: the guest is asked to shut down. */
-  pressPowerButton(): void {
+  /** The user presses the power button: the guest is asked to shut down. False when it does not listen. */
+  pressPowerButton(): boolean {
     this.#status |= POWER_BUTTON;
     this.#updateSci();
+    return (this.#control & SCI_ENABLE) !== 0 && (this.#enable & POWER_BUTTON) !== 0;
   }
 
   /** Raises a general-purpose event (hot plug). */

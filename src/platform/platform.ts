@@ -8,20 +8,38 @@ export interface Sleep {
   wake(): void;
 }
 
+/** Shared memory can be run by any thread; plain memory belongs to the one that made it. */
+export type MemoryKind = "plain" | "shared";
+
 export interface Platform {
   readonly name: "node" | "web";
-  /** Monotonic host time in nanoseconds from an arbitrary origin. */
+  /** Monotonic host time in nanoseconds from an origin that all threads of the host share. */
   monotonicNs(): number;
   /** Milliseconds since 1970. */
   wallMs(): number;
   /** Lets timers, input and promises of others run; resumes as soon as they have. */
   yieldToEventLoop(): Promise<void>;
   sleep(milliseconds: number): Sleep;
+  /** Stops this thread for `ns`, exact to some 50 us; undefined where that would freeze a page or a terminal. */
+  readonly blockThread?: (ns: number) => void;
   /** Fills with random bytes of cryptographic quality. */
   entropy(into: Uint8Array): void;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
-  /** The compiled core that belongs to this version. Throws VmError("host"). */
-  loadCore(): Promise<WebAssembly.Module>;
+  /** Threads of the host's processor. */
+  readonly processors: number;
+  /** Starts a worker for a pCPU; undefined where there are none, or no memory that they could share. */
+  readonly startPcpuWorker?: (setup: unknown) => WorkerThread;
+  /** The compiled core that belongs to this version, for the kind of memory that it will import. Throws VmError("host"). */
+  loadCore(memory: MemoryKind): Promise<WebAssembly.Module>;
+}
+
+/** A thread that runs one pCPU; src/host/protocol.ts says what goes over it. */
+export interface WorkerThread {
+  post(message: unknown): void;
+  onMessage(listener: (message: unknown) => void): void;
+  /** Called once when the thread ended without being asked to. */
+  onLost(listener: (reason: Error) => void): void;
+  terminate(): Promise<void>;
 }
 
 /** The platform of the running process or page. */

@@ -17,7 +17,7 @@ import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
 import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
-import type { Platform } from "../platform/platform.ts";
+import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
@@ -129,12 +129,18 @@ export class Machine implements ExitContext {
     this.setTrace(config.trace);
   }
 
-  static async create(config: CheckedConfig, platform: Platform, events: MachineEvents): Promise<Machine> {
+  /** `kind`: plain memory, or shared, which other threads can take over. */
+  static async create(
+    config: CheckedConfig,
+    platform: Platform,
+    events: MachineEvents,
+    kind: MemoryKind = "plain",
+  ): Promise<Machine> {
     const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
     if (romBytes > 0) checkFirmwareSize(romBytes);
     const map = layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
-    const memory = allocateMemory(map);
-    const module = config.core ?? (await platform.loadCore());
+    const memory = allocateMemory(map, kind);
+    const module = config.core ?? (await platform.loadCore(kind));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
     writeHeader(memory, map, {
       kind: config.clock,

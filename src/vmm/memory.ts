@@ -39,6 +39,7 @@ import {
   VM_TSC_KHZ,
   VM_VCPU_COUNT,
 } from "../../spec/layout.ts";
+import type { MemoryKind } from "../platform/platform.ts";
 import type { ClockKind } from "./config.ts";
 import { VmError } from "./error.ts";
 
@@ -122,10 +123,10 @@ export function layOut(shape: MemoryShape): MemoryMap {
 }
 
 /** Reserves the memory. Throws VmError("host") when the host refuses that much. */
-export function allocateMemory(map: MemoryMap): WebAssembly.Memory {
+export function allocateMemory(map: MemoryMap, kind: MemoryKind = "plain"): WebAssembly.Memory {
   const pages = map.totalBytes / WASM_PAGE;
   try {
-    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+    return new WebAssembly.Memory({ initial: pages, maximum: pages, shared: kind === "shared" });
   } catch (cause) {
     const mib = Math.round(map.ramBytes / MIB);
     throw new VmError(

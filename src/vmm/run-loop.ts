@@ -1,31 +1,28 @@
-// The run loop of a vCPU in this process: budget, run, handle the exit, look at clock and requests, and again; a
-// cooperative citizen of the event loop.
+// The run loop of a vCPU: budget, run, handle the exit, look at clock and requests, and again. How long it runs, and who
+// runs besides it, is its executor's business (executor.ts): alone in this process, or one of many on a pCPU.
 //
-// With a virtual clock every number here derives from guest state only, so where the loop yields or sleeps on the host
-// cannot be seen by the guest: the same run twice is the same run.
+// With a virtual clock every number here derives from guest state only, so where the executor yields, sleeps or lets others
+// run cannot be seen by the guest: the same run twice is the same run.
 import { EXIT_REASONS, Exit } from "../../spec/exits.ts";
-import type { Platform, Sleep } from "../platform/platform.ts";
+import type { Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { VmClock } from "./clock.ts";
 import type { Core } from "./core.ts";
 import { VmError } from "./error.ts";
+import { type Executor, type Runnable, Turn } from "./executor.ts";
 import { type ExitContext, Next } from "./exits/handler.ts";
 import { exitHandlers, exitNames } from "./exits/index.ts";
 
 /** Wasm does not replace the code of a running function by its optimised version: come back about this often. */
 const SLICE_NS = 1e6;
-/** Host time after which others get their turn on the event loop. */
-const YIELD_NS = 4e6;
+/** Debugger: host time after which others get their turn on the event loop. */
+const STEP_YIELD_NS = 4e6;
 /** Instructions of a slice with the virtual clock: about a millisecond, and always the same number. */
 const VIRTUAL_SLICE = 200_000;
 const SLICE_MIN = 2_000;
 const SLICE_MAX = 4_000_000;
 /** Exits after which a slice ends even if its instructions have not run out: a port loop must not hold up the clock. */
 const EXITS_PER_SLICE = 1024;
-/** Longest sleep; deadlines of the core beyond it are looked at again. */
-const SLEEP_MAX_MS = 1000;
-/** Waits shorter than this are not worth a timer of the host. */
-const SLEEP_MIN_MS = 0.5;
 /** Timer values at or above this mean "none". */
 const FAR_FUTURE_NS = 1n << 62n;
 
@@ -38,14 +35,13 @@ export interface LoopControl {
   setDebugControls(on: boolean): void;
 }
 
-export class RunLoop {
+export class RunLoop implements Runnable {
   readonly exitCounts = new Float64Array(EXIT_REASONS);
   /** Host nanoseconds running the vCPU (exits included), and asleep because the guest was idle. */
   vcpuNs = 0;
-  idleNs = 0;
-  /** Called whenever the loop comes round: at least every few milliseconds, and before it sleeps. */
-  onTurn: () => void = () => {};
-  #sleep: Sleep | undefined;
+  sleptNs = 0;
+  /** Set by the executor: the guest may have something to do, or a request is there. */
+  onWake: () => void = () => {};
   #woken = false;
   #nsPerInstruction: number;
 
@@ -55,38 +51,66 @@ export class RunLoop {
     private readonly clock: VmClock,
     private readonly machine: ExitContext & LoopControl,
     private readonly platform: Platform,
-    /** True while something wants the loop to stop: pause, stop, reset, end. */
-    private readonly requested: () => boolean,
+    private readonly executor: Executor,
+    private readonly isRequested: () => boolean,
+    /** Called whenever the loop comes round: at least every few milliseconds, and before it sleeps. */
+    readonly onTurn: () => void,
     psPerInstruction: number,
   ) {
     // Real clock: a first guess, corrected by measurement. Virtual clock: the definition.
     this.#nsPerInstruction = clock.kind === "virtual" ? psPerInstruction / 1000 : 10;
   }
 
+  /** True while something wants the loop to stop: pause, stop, reset, end. */
+  get requested(): boolean {
+    return this.isRequested();
+  }
+
   /** Ends a sleep, or keeps the next one from starting: an interrupt or a request is there. */
   wake(): void {
     this.#woken = true;
-    this.#sleep?.wake();
+    this.onWake();
   }
 
   /** Runs until a request is pending. */
-  async run(): Promise<void> {
-    let turnStart = this.platform.monotonicNs();
-    while (!this.requested()) {
-      const before = this.platform.monotonicNs();
-      const next = this.#slice();
-      const after = this.platform.monotonicNs();
-      this.vcpuNs += after - before;
-      if (next === Next.Idle && !this.requested()) {
-        this.onTurn();
-        if (await this.#idle()) turnStart = this.platform.monotonicNs();
+  run(): Promise<void> {
+    return this.executor.run(this);
+  }
+
+  /** About `limitNs` of host time, less when the guest idles or a request comes. */
+  turn(limitNs: number): Turn {
+    const start = this.platform.monotonicNs();
+    let now = start;
+    while (!this.requested) {
+      const next = this.#slice(limitNs - (now - start));
+      now = this.platform.monotonicNs();
+      if (next === Next.Idle && !this.requested) {
+        this.vcpuNs += now - start;
+        return Turn.Idle;
       }
-      if (after - turnStart >= YIELD_NS) {
-        this.onTurn();
-        await this.platform.yieldToEventLoop();
-        turnStart = this.platform.monotonicNs();
+      if (now - start >= limitNs) {
+        this.vcpuNs += now - start;
+        return Turn.Runnable;
       }
     }
+    this.vcpuNs += now - start;
+    return Turn.Requested;
+  }
+
+  /**
+   * After Turn.Idle: host ns to wait for the next timer (Infinity: only an interrupt or a request ends it), 0 to go on at once.
+   * A virtual clock skips the time here.
+   */
+  idleNs(): number {
+    if (this.#woken || this.requested) {
+      this.#woken = false;
+      return 0;
+    }
+    const waitNs = this.#nsToDeadline();
+    if (this.clock.kind !== "virtual" || waitNs === Number.POSITIVE_INFINITY) return waitNs;
+    // Nothing happens until then: be there at once.
+    this.core.advanceClock(this.vcpu.address, BigInt(Math.ceil(waitNs)));
+    return 0;
   }
 
   /** Debugger: so many instructions, exits handled, unless something asks to stop. Idle time is skipped or waited for. */
@@ -94,25 +118,25 @@ export class RunLoop {
     const { vcpu } = this;
     let turnStart = this.platform.monotonicNs();
     this.machine.stepOver();
-    for (const end = vcpu.retired + instructions; vcpu.retired < end && !this.requested(); ) {
+    for (const end = vcpu.retired + instructions; vcpu.retired < end && !this.requested; ) {
       this.#advanceTimers();
       const before = this.platform.monotonicNs();
       const next = this.#enter(1).next;
       this.vcpuNs += this.platform.monotonicNs() - before;
-      if (next === Next.Idle) await this.#idle();
-      if (this.platform.monotonicNs() - turnStart < YIELD_NS) continue;
+      if (next === Next.Idle) await this.executor.sleep(this);
+      if (this.platform.monotonicNs() - turnStart < STEP_YIELD_NS) continue;
       await this.platform.yieldToEventLoop();
       turnStart = this.platform.monotonicNs();
     }
   }
 
-  /** About a millisecond of instructions, or up to the next timer, with the exits on the way. */
-  #slice(): Next {
+  /** About a millisecond of instructions, `limitNs`, or up to the next timer, with the exits on the way. */
+  #slice(limitNs: number): Next {
     const { vcpu, clock } = this;
     this.#advanceTimers();
     const { changes } = clock;
     const start = vcpu.retired;
-    const end = start + this.#budget();
+    const end = start + this.#budget(limitNs);
     const before = clock.kind === "real" ? this.platform.monotonicNs() : 0;
     for (let exits = 0; exits < EXITS_PER_SLICE; exits++) {
       const { reason, next } = this.#enter(end - vcpu.retired);
@@ -123,7 +147,7 @@ export class RunLoop {
       }
       // A device moved its deadline, or the core says that one is due: look at the clock.
       if (reason === Exit.Deadline || clock.changes !== changes || vcpu.retired >= end) return next;
-      if (next === Next.Look && this.requested()) return next;
+      if (next === Next.Look && this.requested) return next;
     }
     return Next.Look;
   }
@@ -163,12 +187,12 @@ export class RunLoop {
     core.advanceTimers(vcpu.address, core.clockNowNs(vcpu.address));
   }
 
-  /** Instructions up to the nearest of: end of the slice, next timer of the core or of a device. */
-  #budget(): number {
+  /** Instructions up to the nearest of: end of the slice, `limitNs`, next timer of the core or of a device. */
+  #budget(limitNs: number): number {
     const slice =
       this.clock.kind === "virtual"
         ? VIRTUAL_SLICE
-        : Math.min(SLICE_MAX, Math.max(SLICE_MIN, SLICE_NS / this.#nsPerInstruction));
+        : Math.min(SLICE_MAX, Math.max(SLICE_MIN, Math.min(SLICE_NS, limitNs) / this.#nsPerInstruction));
     const left = this.#nsToDeadline() / this.#nsPerInstruction;
     return Math.max(1, Math.ceil(Math.min(slice, left)));
   }
@@ -181,33 +205,6 @@ export class RunLoop {
       this.clock.nextDeadlineNs(),
     );
     return next === Number.POSITIVE_INFINITY ? next : Math.max(0, next - this.clock.nowNs());
-  }
-
-  /** Waits for the next timer, interrupt or request. True if others had their turn on the event loop meanwhile. */
-  async #idle(): Promise<boolean> {
-    const waitNs = this.#nsToDeadline();
-    if (this.clock.kind === "virtual" && waitNs !== Number.POSITIVE_INFINITY) {
-      // Nothing happens until then: be there at once.
-      this.core.advanceClock(this.vcpu.address, BigInt(Math.ceil(waitNs)));
-      return false;
-    }
-    const start = this.platform.monotonicNs();
-    let waited = false;
-    for (let left = waitNs; left > 0 && !this.#woken && !this.requested(); left = this.#nsToDeadline()) {
-      waited = true;
-      const leftMs = Math.min(SLEEP_MAX_MS, left / 1e6);
-      if (leftMs < SLEEP_MIN_MS) {
-        await this.platform.yieldToEventLoop();
-        continue;
-      }
-      // Timers of the host count whole milliseconds and fire late rather than early: aim short, the rest is yields.
-      this.#sleep = this.platform.sleep(Math.max(1, Math.floor(leftMs)));
-      await this.#sleep.done;
-      this.#sleep = undefined;
-    }
-    this.#woken = false;
-    this.idleNs += this.platform.monotonicNs() - start;
-    return waited;
   }
 
   #learnSpeed(spentNs: number, instructions: number): void {

@@ -39,7 +39,7 @@ export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: numbe
     guestSeconds: machine.clock.nowNs() / 1e9,
     hostSeconds: hostNs / 1e9,
     vcpuSeconds: loop.vcpuNs / 1e9,
-    idleSeconds: loop.idleNs / 1e9,
+    idleSeconds: loop.sleptNs / 1e9,
     mips: loop.vcpuNs > 0 ? instructions / (loop.vcpuNs / 1e3) : 0,
     exits,
     exitTotal,

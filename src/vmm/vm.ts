@@ -1,20 +1,28 @@
 // The VM as users hold it: its life cycle, its consoles, its events and its end.
 import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
-import { loadPlatform, type Platform } from "../platform/platform.ts";
+import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
 import type { VmConfig } from "./config.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
+import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
-import { type BreakConditions, Machine } from "./machine.ts";
+import { type BreakConditions, Machine, type MachineEvents } from "./machine.ts";
 import { OutputBuffer } from "./output-buffer.ts";
 import { RunLoop } from "./run-loop.ts";
+import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
 import { collectStatistics } from "./statistics.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
+
+/** Where a VM runs; by default alone, in memory of this thread. */
+export interface VmPlacement {
+  readonly executor?: Executor;
+  readonly memory?: MemoryKind;
+}
 
 export class Vm implements AsyncDisposable {
   readonly name: string;
@@ -46,6 +54,7 @@ export class Vm implements AsyncDisposable {
     events: Emitter<VmEvents>,
     outputs: Outputs,
     hooks: { wake: () => void },
+    executor: Executor,
   ) {
     this.name = config.name;
     this.#machine = machine;
@@ -63,10 +72,11 @@ export class Vm implements AsyncDisposable {
       machine.clock,
       machine,
       platform,
+      executor,
       () => this.#pauseRequested || machine.requested,
+      () => outputs.flush(),
       config.psPerInstruction,
     );
-    this.#loop.onTurn = () => outputs.flush();
     hooks.wake = () => this.#loop.wake();
     for (const [n, uart] of machine.board.uarts.entries())
       outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
@@ -78,14 +88,14 @@ export class Vm implements AsyncDisposable {
    * Makes a VM, loaded and ready to start. Throws VmError: "bad-config" names the field, "bad-image" the image and what is
    * wrong with it, "host" what the host lacks.
    */
-  static async create(config: VmConfig): Promise<Vm> {
+  static async create(config: VmConfig, placement: VmPlacement = {}): Promise<Vm> {
     const checked = checkConfig(config);
     checked.signal?.throwIfAborted();
     const platform = await loadPlatform();
     const events = new Emitter<VmEvents>();
     const outputs = makeOutputs(checked, events);
     const hooks = { wake: (): void => {} };
-    const machine = await Machine.create(checked, platform, {
+    const parts: MachineEvents = {
       serial: (port, byte) => outputs.serial[port]?.put(byte),
       debugcon: (byte) => outputs.debugcon.put(byte),
       firmwareLog: (byte) => outputs.debugcon.put(byte),
@@ -93,8 +103,10 @@ export class Vm implements AsyncDisposable {
       post: (code) => events.emit("post", { code }),
       wake: () => hooks.wake(),
       trace: (event) => events.emit("trace", event),
-    });
-    const vm = new Vm(checked, platform, machine, events, outputs, hooks);
+    };
+    const machine = await Machine.create(checked, platform, parts, placement.memory);
+    const executor = placement.executor ?? new SoloExecutor(platform);
+    const vm = new Vm(checked, platform, machine, events, outputs, hooks, executor);
     await machine.powerOn((board) => prepareBoot(checked.boot, board));
     return vm;
   }
@@ -150,11 +162,11 @@ export class Vm implements AsyncDisposable {
     return this.exited;
   }
 
-  /** Asks the guest to shut down (ACPI). Throws VmError("bad-state") on a machine without ACPI. */
-  pressPowerButton(): void {
+  /** Asks the guest to shut down (ACPI); false when it does not listen. Throws VmError("bad-state") on a machine without ACPI. */
+  pressPowerButton(): boolean {
     const { pm } = this.#machine.board;
     if (pm === undefined) throw new VmError("bad-state", "A machine without ACPI has no power button.");
-    pm.pressPowerButton();
+    return pm.pressPowerButton();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -256,6 +268,9 @@ export class Vm implements AsyncDisposable {
       },
     };
   }
+
+  /** The host ran others for `ns` while this vCPU was runnable. */
+  addStealNs(_ns: number): void {}
 
   /** Asserts the NMI pin once, as a "dump" button does; the RTC's index port may mask it. */
   sendNmi(): void {

@@ -1,14 +1,20 @@
-// Finds and compiles the core (build/paravane.wasm), once a process.
+// Finds and compiles the core (build/paravane.wasm and its twin for shared memory), once a thread.
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { VmError } from "../../vmm/error.ts";
+import type { MemoryKind } from "../platform.ts";
 
 /** Compiled module by path. A cache of immutable code, not guest state. */
 const compiled = new Map<string, Promise<WebAssembly.Module>>();
 
-export function loadCoreFile(read: (path: string) => Promise<Uint8Array>): Promise<WebAssembly.Module> {
-  const path = join(packageRoot(), "build", "paravane.wasm");
+const FILES: Readonly<Record<MemoryKind, string>> = { plain: "paravane.wasm", shared: "paravane.shared.wasm" };
+
+export function loadCoreFile(
+  memory: MemoryKind,
+  read: (path: string) => Promise<Uint8Array>,
+): Promise<WebAssembly.Module> {
+  const path = join(packageRoot(), "build", FILES[memory]);
   let module = compiled.get(path);
   if (module === undefined) {
     module = compileFile(path, read);

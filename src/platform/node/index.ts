@@ -1,23 +1,38 @@
 // The Node.js platform.
+
 import { readFile } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { isMainThread } from "node:worker_threads";
 import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 import { loadCoreFile } from "./core-file.ts";
+import { startNodeWorker } from "./pcpu-thread.ts";
 
 export { readWholeFile } from "./file.ts";
 export { fileSink, fileSource, pipeBackend } from "./file-backend.ts";
 
+/** performance.now() counts from the start of each thread, hrtime does not. */
+const monotonicOriginNs = Number(process.hrtime.bigint()) - performance.now() * 1e6;
+
 export function nodePlatform(): Platform {
   return {
     name: "node",
-    monotonicNs: () => performance.now() * 1e6,
+    monotonicNs: () => performance.now() * 1e6 + monotonicOriginNs,
     wallMs: () => Date.now(),
     // setImmediate runs after pending I/O events: input reaches the guest at each yield.
     yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: timeoutSleep,
+    ...(isMainThread ? {} : { blockThread: waitOnNothing() }),
+    processors: availableParallelism(),
+    startPcpuWorker: startNodeWorker,
     entropy: fillEntropy,
     sha256: webCryptoSha256,
-    loadCore: () => loadCoreFile(readFile),
+    loadCore: (memory) => loadCoreFile(memory, readFile),
   };
+}
+
+function waitOnNothing(): (ns: number) => void {
+  const word = new Int32Array(new SharedArrayBuffer(4));
+  return (ns) => void Atomics.wait(word, 0, 0, ns / 1e6);
 }
 
 /** getRandomValues refuses more than 64 KiB a call. */

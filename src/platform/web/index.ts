@@ -1,20 +1,26 @@
 // The browser platform (pages and workers).
 import { VmError } from "../../vmm/error.ts";
-import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
+import { type MemoryKind, type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 
-export function webPlatform(coreUrl: URL = new URL("../../../build/paravane.wasm", import.meta.url)): Platform {
+/** performance.now() counts from the start of each thread; the sum with timeOrigin does not. A near epoch keeps the nanoseconds. */
+const monotonicOriginNs = (performance.timeOrigin - Date.UTC(2026, 0, 1)) * 1e6;
+
+/** `coreFolder`: where the compiled cores are. */
+export function webPlatform(coreFolder: URL = new URL("../../../build/", import.meta.url)): Platform {
+  const files: Readonly<Record<MemoryKind, string>> = { plain: "paravane.wasm", shared: "paravane.shared.wasm" };
   const yields = messageYield();
   return {
     name: "web",
-    monotonicNs: () => performance.now() * 1e6,
+    monotonicNs: () => performance.now() * 1e6 + monotonicOriginNs,
     wallMs: () => Date.now(),
     yieldToEventLoop: yields,
     sleep: timeoutSleep,
     entropy: (into) => {
       for (let at = 0; at < into.length; at += 65536) crypto.getRandomValues(into.subarray(at, at + 65536));
     },
+    processors: navigator.hardwareConcurrency,
     sha256: webCryptoSha256,
-    loadCore: () => fetchCore(coreUrl),
+    loadCore: (memory) => fetchCore(new URL(files[memory], coreFolder)),
   };
 }
 

@@ -1,0 +1,223 @@
+// A host: pCPUs, and the VMs that share them.
+
+import { shareImages } from "../boot/share-images.ts";
+import { loadPlatform, type Platform } from "../platform/platform.ts";
+import { checkConfig } from "../vmm/check-config.ts";
+import { VmError } from "../vmm/error.ts";
+import { Emitter } from "../vmm/events.ts";
+import type { VmState } from "../vmm/status.ts";
+import { HostedVm } from "./hosted-vm.ts";
+import type { PcpuAccount } from "./pcpu.ts";
+import { PcpuLink } from "./pcpu-link.ts";
+import type { PortableConfig } from "./protocol.ts";
+import { checkSchedParameters } from "./sched/parameters.ts";
+import type { SchedParameters } from "./sched/policy.ts";
+import { createPolicy, DEFAULT_POLICY } from "./sched/registry.ts";
+
+const PCPUS_MAX = 256;
+
+export interface HostConfig {
+  /** How many pCPUs; default: as many as the host has processors. */
+  readonly pcpus?: number;
+  /** Scheduling policy and its options; default "credit". */
+  readonly policy?: string;
+  readonly policyOptions?: unknown;
+  /** "workers": a thread for each pCPU, where the runtime has them (default); "in-process": one pCPU in this thread. */
+  readonly threads?: "workers" | "in-process";
+}
+
+export interface HostedVmConfig extends PortableConfig {
+  /** Weight, cap, priority, slice, real-time reservation. */
+  readonly scheduling?: Partial<SchedParameters>;
+  /** Index of the pCPU to run on first; default: the one with the least weight on it. */
+  readonly pcpu?: number;
+}
+
+export interface HostEvents {
+  "vm-created": { readonly vm: HostedVm };
+  "vm-state": { readonly vm: HostedVm; readonly state: VmState; readonly previous: VmState };
+  "vm-destroyed": { readonly vm: HostedVm };
+  "pcpu-lost": { readonly pcpu: number; readonly reason: string };
+}
+
+export class Host implements AsyncDisposable {
+  readonly #events = new Emitter<HostEvents>();
+  readonly #vms = new Map<string, HostedVm>();
+  readonly #byNumber = new Map<number, HostedVm>();
+  readonly #links: PcpuLink[] = [];
+  #policy: { name: string; options: unknown };
+  #nextNumber = 1;
+  #closed = false;
+
+  private constructor(
+    private readonly platform: Platform,
+    private readonly inProcess: boolean,
+    pcpus: number,
+    policy: string,
+    policyOptions: unknown,
+  ) {
+    this.#policy = { name: policy, options: policyOptions };
+    for (let index = 0; index < pcpus; index++) this.#links.push(this.#link(index));
+  }
+
+  /** Throws VmError("bad-config") naming the field. */
+  static async create(config: HostConfig = {}): Promise<Host> {
+    const platform = await loadPlatform();
+    const { pcpus = platform.processors, policy = DEFAULT_POLICY, policyOptions, threads = "workers" } = config;
+    if (!Number.isInteger(pcpus) || pcpus < 1 || pcpus > PCPUS_MAX) {
+      throw new VmError("bad-config", `pcpus is ${String(pcpus)}; accepted: an integer from 1 to ${PCPUS_MAX}.`, {
+        field: "pcpus",
+      });
+    }
+    if (threads !== "workers" && threads !== "in-process") {
+      throw new VmError("bad-config", `threads is ${String(threads)}; accepted: workers, in-process.`, {
+        field: "threads",
+      });
+    }
+    createPolicy(policy, policyOptions);
+    const inProcess = threads === "in-process" || platform.startPcpuWorker === undefined;
+    return new Host(platform, inProcess, inProcess ? 1 : pcpus, policy, policyOptions);
+  }
+
+  // ---- VMs
+
+  /**
+   * Makes a VM, loaded and ready to start. Throws VmError: "bad-config" names the field, "bad-image" the image, "admission"
+   * what is missing.
+   */
+  async createVm(config: HostedVmConfig): Promise<HostedVm> {
+    if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
+    const { scheduling: wanted, pcpu, ...portable } = config;
+    const scheduling = checkSchedParameters(wanted ?? {});
+    const checked = checkConfig(portable);
+    const number = this.#nextNumber++;
+    const name = config.name ?? `vm${number}`;
+    if (this.#vms.has(name)) {
+      throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
+    }
+    const link = this.#place(pcpu);
+    const shared: PortableConfig = {
+      ...portable,
+      name,
+      boot: link.memory === "shared" ? shareImages(checked.boot) : checked.boot,
+    };
+    const vm = new HostedVm(name, number, shared, scheduling, link, (gone) => this.#forget(gone));
+    // The name is taken while the machine is made.
+    this.#vms.set(name, vm);
+    this.#byNumber.set(number, vm);
+    try {
+      await link.call("create", number, shared, scheduling);
+    } catch (error) {
+      this.#forgetQuietly(vm);
+      throw error;
+    }
+    vm.on("state", ({ state, previous }) => this.#events.emit("vm-state", { vm, state, previous }));
+    this.#events.emit("vm-created", { vm });
+    return vm;
+  }
+
+  /** By name. Throws VmError("not-found"). */
+  vm(name: string): HostedVm {
+    const vm = this.#vms.get(name);
+    if (vm === undefined) throw new VmError("not-found", `There is no VM called "${name}" on this host.`, { name });
+    return vm;
+  }
+
+  get vms(): readonly HostedVm[] {
+    return [...this.#vms.values()];
+  }
+
+  // ---- pCPUs
+
+  get pcpus(): number {
+    return this.#links.length;
+  }
+
+  get policy(): string {
+    return this.#policy.name;
+  }
+
+  /** Another policy for every pCPU, while everybody runs. */
+  async setPolicy(name: string, options?: unknown): Promise<void> {
+    createPolicy(name, options);
+    await Promise.all(this.#links.map((link) => link.call("setPolicy", name, options)));
+    this.#policy = { name, options };
+  }
+
+  /** What each pCPU did and for whom. */
+  accounts(): Promise<PcpuAccount[]> {
+    return Promise.all(this.#links.map((link) => link.call("account")));
+  }
+
+  on<K extends keyof HostEvents>(event: K, listener: (event: HostEvents[K]) => void): Disposable {
+    return this.#events.on(event, listener);
+  }
+
+  /** Ends every VM and every pCPU. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await Promise.all(this.vms.map((vm) => vm.destroy()));
+    await Promise.all(this.#links.map((link) => link.close()));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  /** For tests: the thread of a pCPU fails as it would by a defect. @internal */
+  failPcpu(index: number): Promise<void> {
+    return this.#linkAt(index).call("fail");
+  }
+
+  // ---- inside
+
+  #link(index: number): PcpuLink {
+    const setup = { policy: this.#policy.name, policyOptions: this.#policy.options };
+    return new PcpuLink(index, this.platform, setup, this.inProcess, {
+      event: (number, name, event) => this.#byNumber.get(number)?.report(name, event),
+      lost: (reason) => this.#lost(index, reason),
+    });
+  }
+
+  #linkAt(index: number): PcpuLink {
+    const link = this.#links[index];
+    if (link === undefined) {
+      throw new VmError("bad-config", `pcpu is ${index}; accepted: an integer from 0 to ${this.#links.length - 1}.`, {
+        field: "pcpu",
+      });
+    }
+    return link;
+  }
+
+  #place(pcpu: number | undefined): PcpuLink {
+    if (pcpu !== undefined) return this.#linkAt(pcpu);
+    const weights = this.#links.map(() => 0);
+    for (const vm of this.#vms.values()) weights[vm.pcpu] = (weights[vm.pcpu] ?? 0) + vm.scheduling.weight;
+    return this.#linkAt(weights.indexOf(Math.min(...weights)));
+  }
+
+  /** Its VMs are gone; a new thread takes its place, and the others go on. */
+  #lost(index: number, reason: Error): void {
+    const link = this.#link(index);
+    this.#links[index] = link;
+    const error = new VmError(
+      "internal",
+      `pCPU ${index} failed: ${reason.message}.`,
+      { pcpu: index },
+      { cause: reason },
+    );
+    this.#events.emit("pcpu-lost", { pcpu: index, reason: reason.message });
+    for (const vm of this.#vms.values()) if (vm.pcpu === index) vm.lose(link, error);
+  }
+
+  #forget(vm: HostedVm): void {
+    this.#forgetQuietly(vm);
+    this.#events.emit("vm-destroyed", { vm });
+  }
+
+  #forgetQuietly(vm: HostedVm): void {
+    this.#vms.delete(vm.name);
+    this.#byNumber.delete(vm.number);
+  }
+}

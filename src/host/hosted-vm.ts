@@ -1,0 +1,295 @@
+// A VM of a host, as its users hold it: a name, a state, verbs that are legal in some states and refused in others, and
+// consoles that outlive a run. The machine itself lives on a pCPU; this is its handle.
+import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
+import { VmError } from "../vmm/error.ts";
+import { Emitter } from "../vmm/events.ts";
+import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
+import type { VcpuAccount } from "./pcpu.ts";
+import type { PcpuLink } from "./pcpu-link.ts";
+import { type PcpuCalls, type PortableConfig, type ReportedEvent, unpackEvent, type VmNumber } from "./protocol.ts";
+import { checkSchedParameters } from "./sched/parameters.ts";
+import type { SchedParameters } from "./sched/policy.ts";
+import { Scrollback } from "./scrollback.ts";
+
+const SCROLLBACK_BYTES = 64 * 1024;
+/** How long a guest may take to shut down when its power button is pressed. */
+const STOP_TIMEOUT_MS = 10_000;
+
+export type HostedVmVerb = "start" | "pause" | "resume" | "reset" | "stop";
+
+/** In which states a verb is legal. */
+export const LEGAL_STATES: Readonly<Record<HostedVmVerb, readonly VmState[]>> = {
+  start: ["created", "stopped", "crashed"],
+  pause: ["running"],
+  resume: ["paused"],
+  reset: ["running", "paused"],
+  stop: ["created", "running", "paused"],
+};
+
+export interface StopOptions {
+  /** Without asking the guest. Default false: ACPI first, where the machine has it. */
+  readonly force?: boolean;
+  /** What the guest gets to shut down, in milliseconds. Default 10,000. */
+  readonly timeoutMs?: number;
+}
+
+/** Methods of a pCPU that begin with the number of the VM they are about. */
+type VmMethod = {
+  [K in keyof PcpuCalls]: Parameters<PcpuCalls[K]> extends [VmNumber, ...unknown[]] ? K : never;
+}[keyof PcpuCalls];
+type Rest<T extends unknown[]> = T extends [unknown, ...infer R] ? R : never;
+
+export class HostedVm {
+  readonly #events = new Emitter<VmEvents>();
+  readonly #consoles = new Map<number, { stream: StreamConsole; scrollback: Scrollback }>();
+  #state: VmState = "created";
+  #scheduling: SchedParameters;
+  #lastExit: ExitStatus | undefined;
+  /** Verbs wait for the one before them. */
+  #busy: Promise<unknown> = Promise.resolve();
+  #gone = false;
+
+  constructor(
+    readonly name: string,
+    readonly number: VmNumber,
+    readonly config: PortableConfig,
+    scheduling: SchedParameters,
+    private link: PcpuLink,
+    private readonly onDestroyed: (vm: HostedVm) => void,
+  ) {
+    this.#scheduling = scheduling;
+    for (let port = 0; port < (config.serialPorts ?? 1); port++) {
+      const stream = new StreamConsole();
+      stream.onInput((bytes) => this.#input(port, bytes));
+      this.#consoles.set(port, { stream, scrollback: new Scrollback(SCROLLBACK_BYTES) });
+    }
+  }
+
+  get state(): VmState {
+    return this.#state;
+  }
+  /** Index of the pCPU that runs it. */
+  get pcpu(): number {
+    return this.link.index;
+  }
+  get scheduling(): SchedParameters {
+    return this.#scheduling;
+  }
+  /** How its last run ended; undefined before that. */
+  get lastExit(): ExitStatus | undefined {
+    return this.#lastExit;
+  }
+
+  // ---- verbs
+
+  /** Cold start: a new machine, or the one that `create` made. */
+  start(): Promise<void> {
+    return this.#verb("start", async () => {
+      if (this.#state !== "created") {
+        await this.#call("destroy");
+        await this.#call("create", this.config, this.#scheduling);
+        this.#setState("created");
+      }
+      await this.#call("start");
+    });
+  }
+
+  pause(): Promise<void> {
+    return this.#verb("pause", () => this.#call("pause"));
+  }
+
+  resume(): Promise<void> {
+    return this.#verb("resume", () => this.#call("resume"));
+  }
+
+  /** The reset button: a warm start. */
+  reset(): Promise<void> {
+    return this.#verb("reset", () => this.#call("reset"));
+  }
+
+  /** Asks the guest to shut down, then makes it; resolves when the VM has ended. */
+  stop(options: StopOptions = {}): Promise<ExitStatus> {
+    return this.#verb("stop", async () => {
+      const ended = this.ended();
+      const asks = !options.force && this.#state === "running" && this.config.acpi !== false;
+      if (asks && (await this.#call("pressPowerButton"))) {
+        if (await settledWithin(ended, options.timeoutMs ?? STOP_TIMEOUT_MS)) return await ended;
+      }
+      await this.#call("stop", "stopped by the host");
+      return await ended;
+    });
+  }
+
+  /** Ends it, whatever its state, and forgets it. */
+  destroy(): Promise<void> {
+    return this.#exclusive(async () => {
+      if (this.#gone) return;
+      await this.#call("destroy").catch(() => {
+        // Its pCPU is gone, and the machine with it.
+      });
+      this.#leave();
+    });
+  }
+
+  /** False when the guest does not listen to its power button. */
+  pressPowerButton(): Promise<boolean> {
+    return this.#call("pressPowerButton");
+  }
+
+  sendNmi(): Promise<void> {
+    return this.#call("sendNmi");
+  }
+
+  /** Weight, cap, priority, slice and reservation, while it runs. Throws VmError("bad-config" | "admission"). */
+  async schedule(change: Partial<SchedParameters>): Promise<void> {
+    const scheduling = checkSchedParameters({ ...this.#scheduling, ...change });
+    await this.#call("schedule", scheduling);
+    this.#scheduling = scheduling;
+  }
+
+  // ---- what it says
+
+  on<K extends keyof VmEvents>(event: K, listener: (event: VmEvents[K]) => void): Disposable {
+    return this.#events.on(event, listener);
+  }
+
+  /** Resolves when the run that goes on, or comes next, has ended. */
+  ended(): Promise<ExitStatus> {
+    return new Promise((resolve) => {
+      const subscription = this.on("exit", (status) => {
+        subscription[Symbol.dispose]();
+        resolve(status);
+      });
+    });
+  }
+
+  /** Serial port 0..3; it stays the same over stops and starts. Throws VmError("not-found"). */
+  serial(port = 0): ByteConsole {
+    return this.#console(port).stream;
+  }
+
+  /** The last 64 KiB that a serial port printed. */
+  scrollback(port = 0): Uint8Array {
+    return this.#console(port).scrollback.contents();
+  }
+
+  /** Types on the guest's PS/2 keyboard; characters that a US layout lacks are skipped. */
+  type(text: string): Promise<void> {
+    return this.#call("type", text);
+  }
+
+  statistics(): Promise<VmStatistics> {
+    return this.#call("statistics");
+  }
+
+  /** What it got of its pCPU since it came there. */
+  async account(): Promise<VcpuAccount | undefined> {
+    return (await this.link.call("account")).vcpus.find(({ vcpu }) => vcpu === this.number);
+  }
+
+  /** Hex SHA-256 over the machine's state; it must not be running. */
+  stateHash(): Promise<string> {
+    return this.#call("stateHash");
+  }
+
+  // ---- for the host
+
+  /** @internal */
+  report(name: ReportedEvent, packed: unknown): void {
+    if (name === "state") {
+      this.#setState(unpackEvent(name, packed).state);
+      return;
+    }
+    const event = unpackEvent(name, packed);
+    if (name === "serial") {
+      const { port, bytes } = event as VmEvents["serial"];
+      const console = this.#consoles.get(port);
+      console?.scrollback.push(bytes);
+      console?.stream.output(bytes);
+    }
+    if (name === "exit") this.#lastExit = event as ExitStatus;
+    this.#events.emit(name, event);
+  }
+
+  /** Its pCPU is gone. @internal */
+  lose(link: PcpuLink, error: VmError): void {
+    const ran = this.#state === "running" || this.#state === "paused";
+    this.link = link;
+    if (!ran && this.#state !== "created") return;
+    this.#setState("crashed");
+    this.report("exit", { kind: "crashed", error });
+  }
+
+  // ---- inside
+
+  #call<K extends VmMethod>(
+    method: K,
+    ...args: Rest<Parameters<PcpuCalls[K]>>
+  ): Promise<Awaited<ReturnType<PcpuCalls[K]>>> {
+    return this.link.call(method, ...([this.number, ...args] as unknown as Parameters<PcpuCalls[K]>));
+  }
+
+  #verb<T>(verb: HostedVmVerb, action: () => Promise<T>): Promise<T> {
+    return this.#exclusive(async () => {
+      const legal = LEGAL_STATES[verb];
+      if (this.#gone) throw new VmError("bad-state", `Cannot ${verb} ${this.name}: it has been destroyed.`, {});
+      if (!legal.includes(this.#state)) {
+        throw new VmError(
+          "bad-state",
+          `Cannot ${verb} ${this.name}, which is ${this.#state}; it must be ${legal.join(" or ")}.`,
+          { vm: this.name, state: this.#state, legal },
+        );
+      }
+      return await action();
+    });
+  }
+
+  #exclusive<T>(action: () => Promise<T>): Promise<T> {
+    const result = this.#busy.then(action);
+    this.#busy = result.catch(() => {});
+    return result;
+  }
+
+  #input(port: number, bytes: Uint8Array): void {
+    if (this.#state !== "running" && this.#state !== "paused" && this.#state !== "created") return;
+    // Whoever types does not wait; a pCPU that is gone reports by itself.
+    this.#call("input", port, bytes.slice()).catch(() => {});
+  }
+
+  #console(port: number): { stream: StreamConsole; scrollback: Scrollback } {
+    const console = this.#consoles.get(port);
+    if (console === undefined) {
+      throw new VmError(
+        "not-found",
+        `${this.name} has ${this.#consoles.size} serial ports; there is no port ${port}.`,
+        {
+          port,
+        },
+      );
+    }
+    return console;
+  }
+
+  #setState(state: VmState): void {
+    const previous = this.#state;
+    if (state === previous) return;
+    this.#state = state;
+    this.#events.emit("state", { state, previous });
+  }
+
+  #leave(): void {
+    this.#gone = true;
+    for (const { stream } of this.#consoles.values()) stream.close();
+    this.onDestroyed(this);
+  }
+}
+
+async function settledWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), milliseconds);
+  });
+  const inTime = await Promise.race([promise.then(() => true as const), late]);
+  clearTimeout(timer);
+  return inTime;
+}

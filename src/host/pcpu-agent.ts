@@ -1,0 +1,158 @@
+// The pCPU's end of the protocol: owns the VMs that live on this thread, does what the host asks and reports what they do.
+import type { MemoryKind, Platform } from "../platform/platform.ts";
+import { VmError } from "../vmm/error.ts";
+import type { VmEvents, VmStatistics } from "../vmm/status.ts";
+import { Vm } from "../vmm/vm.ts";
+import { ConsoleBatch } from "./console-batch.ts";
+import { Pcpu, type PcpuAccount } from "./pcpu.ts";
+import {
+  type CallMessage,
+  type PcpuCalls,
+  type PcpuMessage,
+  type PcpuSetup,
+  type PortableConfig,
+  packError,
+  packEvent,
+  type ReportedEvent,
+  type VmNumber,
+} from "./protocol.ts";
+import type { SchedParameters } from "./sched/policy.ts";
+import { createPolicy } from "./sched/registry.ts";
+
+interface Resident {
+  readonly vm: Vm;
+  readonly consoles: ConsoleBatch;
+}
+
+export class PcpuAgent implements PcpuCalls {
+  readonly #pcpu: Pcpu;
+  readonly #vms = new Map<VmNumber, Resident>();
+
+  constructor(
+    private readonly platform: Platform,
+    private readonly memory: MemoryKind,
+    setup: PcpuSetup,
+    private readonly post: (message: PcpuMessage) => void,
+  ) {
+    this.#pcpu = new Pcpu(platform, createPolicy(setup.policy, setup.policyOptions));
+  }
+
+  receive(message: CallMessage): void {
+    const { id, method, args } = message;
+    const fail = (error: unknown): void => this.post({ kind: "error", id, error: packError(error) });
+    const done = (value: unknown): void => this.post({ kind: "result", id, value });
+    try {
+      const result = (this[method] as (...args: readonly unknown[]) => unknown)(...args);
+      if (result instanceof Promise) result.then(done, fail);
+      else done(result);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  // ---- the pCPU
+
+  setPolicy(name: string, options: unknown): void {
+    this.#pcpu.setPolicy(createPolicy(name, options));
+  }
+
+  account(): PcpuAccount {
+    return this.#pcpu.account();
+  }
+
+  schedule(vm: VmNumber, scheduling: SchedParameters): void {
+    this.#pcpu.set(vm, scheduling);
+  }
+
+  fail(): void {
+    queueMicrotask(() => {
+      throw new Error("this pCPU was asked to fail");
+    });
+  }
+
+  // ---- VMs
+
+  async create(number: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void> {
+    const executor = this.#pcpu.add(number, scheduling);
+    let vm: Vm;
+    try {
+      vm = await Vm.create(config, { executor, memory: this.memory });
+    } catch (error) {
+      this.#pcpu.remove(number);
+      throw error;
+    }
+    this.#settle(number, vm);
+  }
+
+  async destroy(number: VmNumber): Promise<void> {
+    const resident = this.#vms.get(number);
+    if (resident === undefined) return;
+    await resident.vm.stop("destroyed");
+    this.#vms.delete(number);
+    this.#pcpu.remove(number);
+  }
+
+  start(vm: VmNumber): void {
+    this.#vm(vm).start();
+  }
+  pause(vm: VmNumber): Promise<void> {
+    return this.#vm(vm).pause();
+  }
+  resume(vm: VmNumber): void {
+    this.#vm(vm).resume();
+  }
+  reset(vm: VmNumber): Promise<void> {
+    return this.#vm(vm).reset();
+  }
+  async stop(vm: VmNumber, reason: string | undefined): Promise<void> {
+    await this.#vm(vm).stop(reason);
+  }
+  pressPowerButton(vm: VmNumber): boolean {
+    return this.#vm(vm).pressPowerButton();
+  }
+  sendNmi(vm: VmNumber): void {
+    this.#vm(vm).sendNmi();
+  }
+  input(vm: VmNumber, port: number, bytes: Uint8Array): void {
+    this.#vm(vm).serial(port).write(bytes);
+  }
+  type(vm: VmNumber, text: string): void {
+    this.#vm(vm).keyboard.type(text);
+  }
+  statistics(vm: VmNumber): VmStatistics {
+    return this.#vm(vm).statistics();
+  }
+  stateHash(vm: VmNumber): Promise<string> {
+    return this.#vm(vm).stateHash();
+  }
+
+  // ---- inside
+
+  #vm(number: VmNumber): Vm {
+    const resident = this.#vms.get(number);
+    if (resident === undefined) throw new VmError("internal", `This pCPU has no VM number ${number}.`, { number });
+    return resident.vm;
+  }
+
+  /** The VM lives here from now on: what it does is reported. */
+  #settle(number: VmNumber, vm: Vm): void {
+    const report = <K extends ReportedEvent>(name: K, event: VmEvents[K]): void =>
+      this.post({ kind: "event", vm: number, name, event: packEvent(name, event) });
+    const consoles = new ConsoleBatch(this.platform, report);
+    const ordered = <K extends ReportedEvent>(name: K): void => {
+      vm.on(name, (event) => {
+        // What the guest printed before comes first.
+        consoles.flush();
+        report(name, event);
+      });
+    };
+    vm.on("serial", ({ port, bytes }) => consoles.put("serial", port, bytes));
+    vm.on("debugcon", ({ bytes }) => consoles.put("debugcon", 0, bytes));
+    vm.on("parallel", ({ bytes }) => consoles.put("parallel", 0, bytes));
+    ordered("state");
+    ordered("reset");
+    ordered("exit");
+    this.#vms.set(number, { vm, consoles });
+    this.#pcpu.reportSteal(number, vm);
+  }
+}

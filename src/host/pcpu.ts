@@ -1,0 +1,354 @@
+// A pCPU: one thread that lends itself to many vCPUs, as its scheduling policy says. It runs in a worker of its own, or in
+// the process's only thread; either way it comes back to the event loop every few milliseconds.
+import type { Platform, Sleep } from "../platform/platform.ts";
+import { type Executor, type Runnable, Turn } from "../vmm/executor.ts";
+import { SoloExecutor } from "../vmm/solo-executor.ts";
+import { LatencyHistogram, type LatencySummary } from "./latency.ts";
+import { exchangePolicy } from "./sched/exchange.ts";
+import type { Ns, SchedCarry, SchedParameters, SchedPolicy, VcpuId } from "./sched/policy.ts";
+
+/** Host time after which messages and I/O get their turn. */
+const YIELD_NS = 4e6;
+/** Longest sleep; deadlines beyond it are looked at again. */
+const SLEEP_MAX_MS = 1000;
+/** Host timers count whole milliseconds: a rest shorter than this is waited out on the thread. */
+const SLEEP_MIN_NS = 1e6;
+/** Shortest turn worth the way into the core and back. */
+const TURN_MIN_NS = 50e3;
+
+/** What one vCPU got of its pCPU since it came here. */
+export interface VcpuAccount {
+  readonly vcpu: VcpuId;
+  readonly parameters: SchedParameters;
+  /** Host ns it ran, and was runnable without running. */
+  readonly ranNs: number;
+  readonly stolenNs: number;
+  /** Times that it was given the pCPU after another one or after idling. */
+  readonly dispatches: number;
+  /** From being woken to running. */
+  readonly wakeLatency: LatencySummary;
+}
+
+export interface PcpuAccount {
+  readonly policy: string;
+  /** Host ns since the pCPU started; busy: some vCPU ran. */
+  readonly upNs: number;
+  readonly busyNs: number;
+  /** Changes from one vCPU to another. */
+  readonly switches: number;
+  readonly vcpus: readonly VcpuAccount[];
+}
+
+/** What the machine is told about its vCPU's fate, so that the guest can know. */
+export interface StealSink {
+  /** The vCPU was runnable for `ns` and others ran. */
+  addStealNs(ns: number): void;
+}
+
+class Task implements Executor {
+  runnable: Runnable | undefined;
+  ranNs = 0;
+  stolenNs = 0;
+  dispatches = 0;
+  readonly wakeLatency = new LatencyHistogram();
+  /** Since when it waits for the pCPU; undefined while it runs or is blocked. */
+  waitingSinceNs: number | undefined;
+  /** The wait began by being woken, not by being preempted. */
+  woken = false;
+  /** When its own timer wakes it; Infinity: only an interrupt or a request does. Undefined: not idle. */
+  idleUntilNs: number | undefined;
+  steal: StealSink | undefined;
+  #finish: (() => void) | undefined;
+
+  constructor(
+    readonly id: VcpuId,
+    public parameters: SchedParameters,
+    private readonly pcpu: Pcpu,
+    private readonly stepper: SoloExecutor,
+  ) {}
+
+  run(runnable: Runnable): Promise<void> {
+    this.runnable = runnable;
+    return new Promise((resolve) => {
+      this.#finish = resolve;
+      this.pcpu.begin(this);
+    });
+  }
+
+  sleep(runnable: Runnable): Promise<void> {
+    return this.stepper.sleep(runnable);
+  }
+
+  finish(): void {
+    const finish = this.#finish;
+    this.#finish = undefined;
+    this.runnable = undefined;
+    this.waitingSinceNs = undefined;
+    this.idleUntilNs = undefined;
+    finish?.();
+  }
+}
+
+export class Pcpu {
+  readonly #tasks = new Map<VcpuId, Task>();
+  readonly #stepper: SoloExecutor;
+  readonly #startedNs: Ns;
+  #policy: SchedPolicy;
+  #running: Task | undefined;
+  #last: Task | undefined;
+  #busyNs = 0;
+  #switches = 0;
+  /** The turn that runs should end: somebody better came, or the policy's mind changed. */
+  #reschedule = false;
+  #driving = false;
+  #closed = false;
+  #sleep: Sleep | undefined;
+
+  constructor(
+    private readonly platform: Platform,
+    policy: SchedPolicy,
+  ) {
+    this.#policy = policy;
+    this.#stepper = new SoloExecutor(platform);
+    this.#startedNs = platform.monotonicNs();
+  }
+
+  // ---- who is here
+
+  /**
+   * A vCPU that will run here; `carry` is what it brings from another pCPU. Throws VmError("admission") where the policy has
+   * no room for its reservation.
+   */
+  add(vcpu: VcpuId, parameters: SchedParameters, carry?: SchedCarry): Executor {
+    const now = this.platform.monotonicNs();
+    this.#policy.add(vcpu, parameters, now, carry);
+    const task = new Task(vcpu, parameters, this, this.#stepper);
+    this.#tasks.set(vcpu, task);
+    return task;
+  }
+
+  /** Where the guest hears of stolen time. */
+  reportSteal(vcpu: VcpuId, sink: StealSink | undefined): void {
+    const task = this.#tasks.get(vcpu);
+    if (task !== undefined) task.steal = sink;
+  }
+
+  /** It must not be running (its `run` has resolved). Returns what it takes along. */
+  remove(vcpu: VcpuId): SchedCarry | undefined {
+    if (!this.#tasks.delete(vcpu)) return undefined;
+    return this.#policy.remove(vcpu, this.platform.monotonicNs());
+  }
+
+  set(vcpu: VcpuId, parameters: SchedParameters): void {
+    const task = this.#tasks.get(vcpu);
+    if (task === undefined) return;
+    this.#policy.set(vcpu, parameters, this.platform.monotonicNs());
+    task.parameters = parameters;
+    this.#lookAgain();
+  }
+
+  /** Another policy takes over everybody. Throws VmError("admission") and changes nothing where it cannot take all. */
+  setPolicy(policy: SchedPolicy): void {
+    exchangePolicy(this.#policy, policy, this.platform.monotonicNs());
+    this.#policy = policy;
+    this.#lookAgain();
+  }
+
+  account(): PcpuAccount {
+    return {
+      policy: this.#policy.name,
+      upNs: this.platform.monotonicNs() - this.#startedNs,
+      busyNs: this.#busyNs,
+      switches: this.#switches,
+      vcpus: [...this.#tasks.values()].map((task) => ({
+        vcpu: task.id,
+        parameters: task.parameters,
+        ranNs: task.ranNs,
+        stolenNs: task.stolenNs,
+        dispatches: task.dispatches,
+        wakeLatency: task.wakeLatency.summary(),
+      })),
+    };
+  }
+
+  /** No more turns. Everybody must have been removed. */
+  close(): void {
+    this.#closed = true;
+    this.#lookAgain();
+  }
+
+  // ---- turns
+
+  /** Called by a task whose machine wants to run. */
+  begin(task: Task): void {
+    const { runnable } = task;
+    if (runnable === undefined) return;
+    if (runnable.requested) {
+      task.finish();
+      return;
+    }
+    runnable.onWake = () => this.#wake(task);
+    this.#ready(task, this.platform.monotonicNs());
+    if (!this.#driving) {
+      this.#driving = true;
+      void this.#drive();
+    }
+  }
+
+  /** The machine has something to do: an interrupt for an idle vCPU, or a request, which needs no turn. */
+  #wake(task: Task): void {
+    if (task === this.#running) return;
+    if (task.runnable?.requested) {
+      this.#retire(task);
+      return;
+    }
+    if (task.idleUntilNs !== undefined) this.#ready(task, this.platform.monotonicNs());
+  }
+
+  #ready(task: Task, now: Ns): void {
+    task.idleUntilNs = undefined;
+    task.waitingSinceNs = now;
+    task.woken = true;
+    if (this.#policy.wake(task.id, now)) this.#reschedule = true;
+    if (this.#running === undefined) this.#sleep?.wake();
+  }
+
+  /** Ends a task's run: whoever called it goes on. */
+  #retire(task: Task): void {
+    this.#policy.block(task.id, this.platform.monotonicNs());
+    task.finish();
+  }
+
+  #lookAgain(): void {
+    this.#reschedule = true;
+    this.#sleep?.wake();
+  }
+
+  async #drive(): Promise<void> {
+    const { platform } = this;
+    let yieldedNs = platform.monotonicNs();
+    while (!this.#closed && this.#anybody()) {
+      const now = platform.monotonicNs();
+      const nextTimerNs = this.#wakeDue(now);
+      const pick = this.#policy.pick(now);
+      const task = pick && this.#tasks.get(pick.vcpu);
+      if (pick === undefined || task === undefined) {
+        await this.#rest(Math.min(nextTimerNs, this.#policy.nextEventNs(now)) - now);
+        yieldedNs = platform.monotonicNs();
+        continue;
+      }
+      this.#dispatch(task, now);
+      yieldedNs = await this.#slice(task, now + pick.sliceNs, yieldedNs);
+      this.#running = undefined;
+    }
+    this.#driving = false;
+  }
+
+  #anybody(): boolean {
+    for (const task of this.#tasks.values()) if (task.runnable !== undefined) return true;
+    return false;
+  }
+
+  #dispatch(task: Task, now: Ns): void {
+    if (task.waitingSinceNs !== undefined) {
+      const waited = now - task.waitingSinceNs;
+      task.stolenNs += waited;
+      task.steal?.addStealNs(waited);
+      if (task.woken) task.wakeLatency.add(waited);
+      task.dispatches++;
+    }
+    task.waitingSinceNs = undefined;
+    task.woken = false;
+    if (task !== this.#last) this.#switches++;
+    this.#last = task;
+    this.#running = task;
+    this.#reschedule = false;
+  }
+
+  /** Turns of one vCPU until its slice ends, it idles, or somebody better comes. Returns when it last yielded. */
+  async #slice(task: Task, endNs: Ns, yieldedNs: Ns): Promise<Ns> {
+    const { platform } = this;
+    let now = platform.monotonicNs();
+    while (task.runnable !== undefined) {
+      const nextTimerNs = this.#nextTimerNs();
+      const limit = Math.min(endNs, nextTimerNs, yieldedNs + YIELD_NS) - now;
+      const turn = task.runnable.turn(Math.max(TURN_MIN_NS, limit));
+      const after = platform.monotonicNs();
+      task.ranNs += after - now;
+      this.#busyNs += after - now;
+      this.#policy.account(task.id, after - now, after);
+      now = after;
+      if (turn === Turn.Requested) {
+        this.#retire(task);
+        break;
+      }
+      if (turn === Turn.Idle && this.#settle(task, now)) break;
+      this.#wakeDue(now);
+      if (now - yieldedNs >= YIELD_NS) {
+        task.runnable.onTurn();
+        await platform.yieldToEventLoop();
+        now = yieldedNs = platform.monotonicNs();
+        if (task.runnable === undefined) break;
+        if (task.runnable.requested) {
+          this.#retire(task);
+          break;
+        }
+      }
+      if (now >= endNs || this.#reschedule) {
+        task.waitingSinceNs = now;
+        break;
+      }
+    }
+    return yieldedNs;
+  }
+
+  /** The guest idles. True when the vCPU is blocked now; false when it can go on at once. */
+  #settle(task: Task, now: Ns): boolean {
+    const { runnable } = task;
+    if (runnable === undefined) return true;
+    runnable.onTurn();
+    const idleNs = runnable.idleNs();
+    if (idleNs <= 0) return false;
+    this.#policy.block(task.id, now);
+    task.idleUntilNs = now + idleNs;
+    return true;
+  }
+
+  /** Makes everybody runnable whose timer is due; returns when the next one is. */
+  #wakeDue(now: Ns): Ns {
+    let next = Number.POSITIVE_INFINITY;
+    for (const task of this.#tasks.values()) {
+      if (task.idleUntilNs === undefined) continue;
+      if (task.idleUntilNs <= now) this.#ready(task, now);
+      else if (task.idleUntilNs < next) next = task.idleUntilNs;
+    }
+    return next;
+  }
+
+  #nextTimerNs(): Ns {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { idleUntilNs } of this.#tasks.values())
+      if (idleUntilNs !== undefined && idleUntilNs < next) next = idleUntilNs;
+    return next;
+  }
+
+  /** Nobody may run for `ns`. */
+  async #rest(ns: number): Promise<void> {
+    const { platform } = this;
+    const start = platform.monotonicNs();
+    if (ns >= SLEEP_MIN_NS) {
+      // Timers fire late rather than early: aim short, the remainder is waited out on the thread.
+      this.#sleep = platform.sleep(Math.min(SLEEP_MAX_MS, Math.max(1, Math.floor(ns / 1e6))));
+      await this.#sleep.done;
+      this.#sleep = undefined;
+    } else if (ns > 0 && platform.blockThread !== undefined) {
+      platform.blockThread(ns);
+      await platform.yieldToEventLoop();
+    } else {
+      await platform.yieldToEventLoop();
+    }
+    const slept = platform.monotonicNs() - start;
+    for (const task of this.#tasks.values())
+      if (task.idleUntilNs !== undefined && task.runnable) task.runnable.sleptNs += slept;
+  }
+}

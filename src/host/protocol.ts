@@ -1,0 +1,119 @@
+// What a host and its pCPUs say to each other. Messages are structured-cloneable; a pCPU without a worker of its own gets
+// the same messages by a function call.
+import type { VmConfig } from "../vmm/config.ts";
+import { VmError, type VmErrorCode } from "../vmm/error.ts";
+import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
+import type { PcpuAccount } from "./pcpu.ts";
+import type { SchedParameters } from "./sched/policy.ts";
+
+/** The number by which a host and its pCPUs know a VM (and its one vCPU). Never used twice. */
+export type VmNumber = number;
+
+/** A VmConfig as it crosses threads: without what belongs to one thread only. */
+export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;
+
+/** What a host asks of a pCPU. */
+export interface PcpuCalls {
+  setPolicy(name: string, options: unknown): void;
+  account(): PcpuAccount;
+  create(vm: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void>;
+  /** Forgets a VM that has ended, or ends it. */
+  destroy(vm: VmNumber): Promise<void>;
+  schedule(vm: VmNumber, scheduling: SchedParameters): void;
+  start(vm: VmNumber): void;
+  pause(vm: VmNumber): Promise<void>;
+  resume(vm: VmNumber): void;
+  reset(vm: VmNumber): Promise<void>;
+  stop(vm: VmNumber, reason: string | undefined): Promise<void>;
+  /** False when the guest does not listen. */
+  pressPowerButton(vm: VmNumber): boolean;
+  sendNmi(vm: VmNumber): void;
+  input(vm: VmNumber, port: number, bytes: Uint8Array): void;
+  type(vm: VmNumber, text: string): void;
+  statistics(vm: VmNumber): VmStatistics;
+  stateHash(vm: VmNumber): Promise<string>;
+  /** For tests: this thread fails. */
+  fail(): void;
+}
+
+export type PcpuMethod = keyof PcpuCalls;
+
+/** Events of a VM that a pCPU reports by itself. */
+export type ReportedEvent = "state" | "exit" | "reset" | "serial" | "debugcon" | "parallel";
+
+export interface CallMessage {
+  readonly kind: "call";
+  readonly id: number;
+  readonly method: PcpuMethod;
+  readonly args: readonly unknown[];
+}
+
+export type PcpuMessage =
+  | { readonly kind: "result"; readonly id: number; readonly value: unknown }
+  | { readonly kind: "error"; readonly id: number; readonly error: PortableError }
+  | { readonly kind: "event"; readonly vm: VmNumber; readonly name: ReportedEvent; readonly event: unknown };
+
+/** How a worker is told what it is. */
+export interface PcpuSetup {
+  readonly policy: string;
+  readonly policyOptions: unknown;
+}
+
+// ---- errors: their class does not survive the way
+
+export interface PortableError {
+  readonly code: VmErrorCode;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly stack: string | undefined;
+}
+
+export function packError(error: unknown): PortableError {
+  const stack = error instanceof Error ? error.stack : undefined;
+  if (error instanceof VmError)
+    return { code: error.code, message: error.message, details: plain(error.details), stack };
+  return { code: "internal", message: error instanceof Error ? error.message : String(error), details: {}, stack };
+}
+
+export function unpackError(error: PortableError): VmError {
+  return new VmError(error.code, error.message, error.details, { cause: error.stack });
+}
+
+/** What cannot be cloned (functions, objects of the host) is of no use to the other side. */
+function plain(details: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(details).map(([key, value]) => [
+      key,
+      typeof value === "object"
+        ? JSON.parse(JSON.stringify(value) ?? "null")
+        : typeof value === "function"
+          ? undefined
+          : value,
+    ]),
+  );
+}
+
+// ---- events
+
+type PackedStatus =
+  | Exclude<ExitStatus, { kind: "crashed" }>
+  | { readonly kind: "crashed"; readonly error: PortableError };
+
+export function packEvent<K extends ReportedEvent>(name: K, event: VmEvents[K]): unknown {
+  return name === "exit" ? packStatus(event as ExitStatus) : event;
+}
+
+export function unpackEvent<K extends ReportedEvent>(name: K, event: unknown): VmEvents[K] {
+  return (name === "exit" ? unpackStatus(event as PackedStatus) : event) as VmEvents[K];
+}
+
+function packStatus(status: ExitStatus): PackedStatus {
+  if (status.kind === "crashed") return { kind: "crashed", error: packError(status.error) };
+  if (status.kind === "killed")
+    return { kind: "killed", reason: status.reason === undefined ? undefined : String(status.reason) };
+  return status;
+}
+
+function unpackStatus(status: PackedStatus): ExitStatus {
+  return status.kind === "crashed" ? { kind: "crashed", error: unpackError(status.error) } : status;
+}
