@@ -45,6 +45,8 @@ export const VM_ARENA_END = 0x50; // u32
 export const VM_ARENA_NEXT = 0x54; // u32 next free byte
 export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
+export const VM_IRQ_TRACE = 0x64; // u32 1 = the interrupt controllers keep their log, see spec/irq-trace.ts
+export const VM_IRQ_TRACE_COUNT = 0x68; // u32 records written since the host emptied it
 export const VM_SIZE = 0x400;
 
 export const CLOCK_REAL = 0;

@@ -7,9 +7,11 @@ import {
   REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, STRING_WORK, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { FLAG_IF, FLAG_RF, FLAG_TF } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { acknowledgeInterrupt, interruptPending, nmiPending } from "../irq/pending";
+import { traceIrq } from "../irq/trace";
 import { STRING_WORK_MAX } from "../isa/strings";
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi, redeliver } from "../isa/system/interrupt";
 import { clockIsVirtual, instructionsUntil, nowNs } from "../time/clock";
@@ -111,6 +113,7 @@ function deliverPending(vcpu: i32): i32 {
   }
   if (nmiPending(vcpu) && load<u32>(vcpu, NMI_BLOCKED) == 0 && !(inhibit & INHIBIT_SS)) {
     store<u32>(vcpu, 0, HALTED);
+    traceIrq(IrqTrace.Take, Vector.NMI, IrqSource.Nmi, load<u32>(vcpu, EIP));
     deliverNmi(vcpu);
     return deliveryDone(vcpu);
   }

@@ -12,7 +12,9 @@ import {
   IOAPIC_REGSEL,
   IOAPIC_VERSION,
 } from "../../spec/chipset";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { deliver } from "./bus";
+import { traceIrq } from "./trace";
 
 const REDIR_LOGICAL = 0x800;
 const REDIR_REMOTE_IRR = 0x4000;
@@ -37,6 +39,7 @@ function send(pin: i32): void {
   const at = entryOf(pin);
   const entry = load<u32>(at);
   const level = levelTriggered(entry);
+  traceIrq(IrqTrace.Send, entry & 0xff, IrqSource.Gsi | <u32>pin, (entry >> 8) & 7);
   const taken = deliver(
     load<u32>(at, 4) >> 24,
     (entry & REDIR_LOGICAL) != 0,

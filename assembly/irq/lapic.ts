@@ -34,11 +34,13 @@ import {
   SIPI_PENDING,
   SVR_ENABLE,
 } from "../../spec/chipset";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { apicTimerReset } from "../time/apictimer";
 import { vectorClear, vectorHighest, vectorSet, vectorTest } from "./bits";
 import { deliverTo } from "./bus";
 import { ioapicEoi } from "./ioapic";
 import { lapicOn, setSummary, updateExtInt } from "./pending";
+import { traceIrq } from "./trace";
 
 export { lapicMmioRead, lapicMmioWrite } from "./registers";
 export { lapicAdvance, lapicGetTscDeadline, lapicNextDeadline, lapicSetTscDeadline } from "../time/apictimer";
@@ -91,6 +93,7 @@ export function lapicEoi(vcpu: i32): void {
   if (vector < 0) return;
   vectorClear(vcpu + LAPIC + APIC_ISR, <u32>vector);
   lapicUpdate(vcpu);
+  traceIrq(IrqTrace.End, <u32>vector, IrqSource.Apic, 0);
   if (!vectorTest(vcpu + LAPIC + APIC_TMR, <u32>vector)) return;
   for (let lint = 0; lint < 2; lint++) {
     const lvt = vcpu + LAPIC + APIC_LVT_LINT0 + (lint << 4);
@@ -117,13 +120,20 @@ export function lapicWriteEsr(vcpu: i32): void {
   store<u32>(vcpu, 0, LAPIC_PRIVATE + APIC_ERROR_SENT);
 }
 
+/** A message of an entry of the local vector table, which is numbered by its register. */
+function traceLocal(lvt: i32, entry: u32): void {
+  traceIrq(IrqTrace.Send, entry & 0xff, IrqSource.Local | (<u32>(lvt - APIC_LVT_TIMER) >> 4), (entry >> 8) & 7);
+}
+
 /** An edge on a local source: timer, thermal, performance counter or error (offset of its LVT register). */
 export function lapicLocal(vcpu: i32, lvt: i32): void {
   if (!lapicOn(vcpu)) return;
   const entry = load<u32>(vcpu + LAPIC + lvt);
   if (entry & LVT_MASKED) return;
   const mode = lvt == APIC_LVT_TIMER || lvt == APIC_LVT_ERROR ? DELIVER_FIXED : <i32>(entry >> 8) & 7;
-  if (mode != DELIVER_EXTINT) deliverTo(vcpu, mode, entry & 0xff, false);
+  if (mode == DELIVER_EXTINT) return;
+  traceLocal(lvt, entry);
+  deliverTo(vcpu, mode, entry & 0xff, false);
 }
 
 /** Drives LINT0 (the 8259s' INTR) or LINT1 (the board's NMI). */
@@ -148,8 +158,10 @@ export function lapicLint(vcpu: i32, lint: i32, moved: bool): void {
   if (!asserted || entry & LVT_MASKED || mode == DELIVER_EXTINT) return;
   if (mode == DELIVER_FIXED && entry & LVT_LEVEL) {
     if (entry & LVT_REMOTE_IRR) return;
+    traceLocal(APIC_LVT_LINT0 + (lint << 4), entry);
     if (lapicReceive(vcpu, entry & 0xff, true)) store<u32>(lvt, entry | LVT_REMOTE_IRR);
   } else if (moved) {
+    traceLocal(APIC_LVT_LINT0 + (lint << 4), entry);
     deliverTo(vcpu, mode, entry & 0xff, false);
   }
 }

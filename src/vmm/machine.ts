@@ -31,6 +31,7 @@ import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
 import { IrqWiring } from "./irq.ts";
+import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { leaveMtrrsAsFirmware } from "./mtrr.ts";
@@ -76,6 +77,8 @@ export class Machine implements ExitContext {
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
   traceExits = false;
+  /** Interrupts are being traced. */
+  irqLog: IrqLog | undefined;
   readonly #irqs: IrqWiring;
   readonly #cpu: CpuModel;
   #tracing: ReadonlySet<TraceKind> = new Set();
@@ -283,6 +286,8 @@ export class Machine implements ExitContext {
   setTrace(kinds: readonly TraceKind[]): void {
     this.#tracing = new Set(kinds);
     this.traceExits = this.#tracing.has("exit");
+    this.irqLog?.close();
+    this.irqLog = this.#tracing.has("irq") ? new IrqLog(this.memory, this.events.trace) : undefined;
     const observe = (kind: "port" | "mmio") => {
       if (!this.#tracing.has(kind)) return undefined;
       return (write: boolean, at: number, size: number, value: number, known: boolean): void =>
