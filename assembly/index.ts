@@ -14,6 +14,7 @@ export { runVcpu } from "./cpu/run";
 export { syncVcpu, translateGva, guestWritten, setA20 } from "./cpu/sync";
 export { resetVcpu } from "./cpu/reset";
 export { flushTlbAll } from "./mmu/tlb";
+export { chipsetPortRead, chipsetPortWrite } from "./irq/ports";
 export { nextDeadlineNs, advanceTimers } from "./time/deadline";
 export { advanceClock } from "./time/clock";
 

@@ -313,7 +313,21 @@ export const STRING_WORK = 0x95c; // u32
 export const IMPLICIT_ACCESS = 0x964; // u32
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
-export const DEBUG_BREAK = 0x980; // 32 u32
+export const DEBUG_BREAK = 0x980; // DEBUG_BREAK_MAX u32
+export const DEBUG_BREAK_MAX = 32;
+/** Debugger watches on ranges of linear addresses; pages that they touch get no read or write tag in any TLB. */
+export const WATCH_COUNT = 0xd50; // u32
+export const WATCH_HIT = 0xd54; // u32 WATCH_READ and WATCH_WRITE: what the last instruction did to a watched range
+export const WATCH_HIT_ADDR = 0xd58; // u32 linear address of its first such access
+export const WATCH_HIT_SIZE = 0xd5c; // u32 bytes of it
+export const WATCH_RANGES = 0xd60; // WATCH_MAX entries
+export const WATCH_STRIDE = 12;
+export const WATCH_MAX = 12;
+export const WATCH_START = 0; // u32
+export const WATCH_LENGTH = 4; // u32
+export const WATCH_ACCESS = 8; // u32 WATCH_READ, WATCH_WRITE
+export const WATCH_READ = 1;
+export const WATCH_WRITE = 2;
 
 /**
  * Scratch of one instruction (assembly/isa/system), not state: segment caches and gates being validated before they are
@@ -330,6 +344,7 @@ export const TASK = 0xb40; // see assembly/isa/system/task.ts
 export const FPU_WORK = 0xe00;
 
 export const PORT_BITMAP = 0x1000; // 65,536 bits
+export const PORT_BITMAP_SIZE = 0x2000;
 export const MSR_BITMAP = 0x3000; // read low, read high, write low, write high: 1 KiB each, as VMX
 /** Items of a string port access, and MMIO bursts. */
 export const IO_DATA = 0x4000;

@@ -5,10 +5,10 @@ export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
 export type { BootSource, ClockKind, VmConfig } from "./vmm/config.ts";
+export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
-export type { BreakConditions } from "./vmm/machine.ts";
 export type {
   DebugStop,
   ExitStatus,

@@ -29,6 +29,10 @@ export interface Core {
   /** A message-signalled interrupt: the write of `data` to `address` (0xFEExxxxx). */
   deliverMsi(address: number, data: number): void;
   raiseNmi(vcpu: number): void;
+  /** 1, 2 or 4 bytes from a port of the controllers in the core; -1 if it is none of theirs. */
+  chipsetPortRead(vcpu: number, port: number, size: number): bigint;
+  /** Not 0 if the port is theirs. */
+  chipsetPortWrite(vcpu: number, port: number, size: number, value: number): number;
 }
 
 const REQUIRED = [
@@ -47,6 +51,8 @@ const REQUIRED = [
   "setA20",
   "deliverMsi",
   "raiseNmi",
+  "chipsetPortRead",
+  "chipsetPortWrite",
 ] as const;
 
 /** Instantiates the core on the VM's memory. Throws VmError("host") when the module is not this version's core. */

@@ -1,17 +1,6 @@
 // The machine of one VM: its memory, core, vCPU, buses and board, and what exit handlers and devices ask of it. It
 // knows nothing of the host's event loop or of the VM's life cycle; those are run-loop.ts and vm.ts.
-import {
-  CTRL_EXCEPTIONS,
-  CTRL_FLAGS,
-  CTRLF_DEBUG,
-  CTRLF_HLT,
-  CTRLF_MSR_BITMAP,
-  DEBUG_BREAK,
-  DEBUG_BREAK_COUNT,
-  FERR_IGNNE,
-  FPU_FERR,
-  MSR_BITMAP,
-} from "../../spec/layout.ts";
+import { CTRL_FLAGS, CTRLF_HLT, FERR_IGNNE, FPU_FERR } from "../../spec/layout.ts";
 import { type BootMachine, E820_RAM } from "../boot/machine.ts";
 import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
@@ -25,6 +14,8 @@ import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
 import { type Core, instantiateCore } from "./core.ts";
+import { corePortRanges } from "./core-ports.ts";
+import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
@@ -40,7 +31,6 @@ import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from ".
 
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
-const BREAKPOINTS_MAX = 32;
 /** An 8-bit access on an ISA bus. */
 const ISA_ACCESS_NS = 1000n;
 
@@ -58,12 +48,6 @@ export interface MachineEvents
   trace(event: TraceEvent): void;
 }
 
-export interface BreakConditions {
-  readonly ports?: readonly number[];
-  readonly msrs?: readonly number[];
-  readonly exceptions?: readonly number[];
-}
-
 export class Machine implements ExitContext {
   readonly ports = new PortBus();
   readonly mmio = new MmioBus();
@@ -73,6 +57,7 @@ export class Machine implements ExitContext {
   readonly clock: VmClock;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly debugControls: DebugControls;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
@@ -82,8 +67,8 @@ export class Machine implements ExitContext {
   readonly #irqs: IrqWiring;
   readonly #cpu: CpuModel;
   #tracing: ReadonlySet<TraceKind> = new Set();
-  #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
-  #breakpoints: readonly number[] = [];
+  /** The last stop was behind an instruction, so that nothing is known of the next. */
+  #stoppedBehind = false;
   /** Instructions retired when FERR# last froze the vCPU. */
   #frozenAt = -1;
 
@@ -115,6 +100,8 @@ export class Machine implements ExitContext {
       if (level) events.wake();
     });
     this.onTripleFault = config.onTripleFault;
+    this.debugControls = new DebugControls(this.vcpu, core);
+    for (const range of corePortRanges(core, this.vcpu.address)) this.ports.add(range);
     this.board = buildBoard(
       config,
       { ports: this.ports, mmio: this.mmio, irqs: this.#irqs, clock: this.clock, memory: this.guest },
@@ -168,7 +155,7 @@ export class Machine implements ExitContext {
     board.a20.reset();
     core.resetVcpu(vcpu.address);
     vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
-    this.#applyControls(true);
+    this.debugControls.apply(true);
     board.fwCfg.addFile("etc/e820", e820File([{ base: 0, size: this.config.memoryBytes, type: E820_RAM }]));
     let acpiRsdp = 0;
     if (this.config.boot.kind !== "firmware") {
@@ -233,6 +220,7 @@ export class Machine implements ExitContext {
   }
   debugStop(stop: DebugStop): void {
     this.requests.debug ??= stop;
+    this.#stoppedBehind = stop.reason === "watch" || stop.reason === "port";
   }
   get requested(): boolean {
     const { end, reset, debug } = this.requests;
@@ -254,33 +242,23 @@ export class Machine implements ExitContext {
   // ---- debugger and trace
 
   breaksOnPort(port: number, size: number): boolean {
-    if (this.#breaks.ports.size === 0) return false;
-    for (let i = 0; i < size; i++) if (this.#breaks.ports.has(port + i)) return true;
-    return false;
+    return this.debugControls.stopsAtPort(port, size);
   }
   breaksOnMsr(msr: number): boolean {
-    return this.#breaks.msrs.has(msr);
+    return this.debugControls.stopsAtMsr(msr);
   }
   breaksOnException(vector: number): boolean {
-    return this.#breaks.exceptions.has(vector);
+    return this.debugControls.stopsAtException(vector);
   }
   stepOver(): void {
     this.stepOverNext = true;
+    this.#stoppedBehind = false;
   }
 
-  setBreakpoints(addresses: readonly number[]): void {
-    if (addresses.length > BREAKPOINTS_MAX) {
-      throw new VmError("bad-config", `At most ${BREAKPOINTS_MAX} breakpoints; ${addresses.length} given.`, {
-        count: addresses.length,
-      });
-    }
-    this.#breakpoints = [...addresses];
-    this.#applyControls(true);
-  }
-
-  setBreaks(what: BreakConditions): void {
-    this.#breaks = { ports: new Set(what.ports), msrs: new Set(what.msrs), exceptions: new Set(what.exceptions) };
-    this.#applyControls(true);
+  /** The guest goes on from where it stands: not at once into the breakpoint there, which has stopped it already. */
+  leaveStop(): void {
+    if (!this.#stoppedBehind) this.stepOver();
+    this.#stoppedBehind = false;
   }
 
   setTrace(kinds: readonly TraceKind[]): void {
@@ -299,7 +277,7 @@ export class Machine implements ExitContext {
     };
     this.ports.observer = observe("port");
     this.mmio.observer = observe("mmio");
-    this.#applyControls(true);
+    this.debugControls.setTrace(this.#tracing.has("port"), this.#tracing.has("exception"));
   }
 
   tracer(kind: TraceKind): ((event: TraceEvent) => void) | undefined {
@@ -308,26 +286,7 @@ export class Machine implements ExitContext {
 
   /** The debugger's execution controls on, or off around one instruction. */
   setDebugControls(on: boolean): void {
-    this.#applyControls(on);
-  }
-
-  #applyControls(on: boolean): void {
-    const { vcpu } = this;
-    let exceptions = this.#tracing.has("exception") ? 0xffffffff : 0;
-    for (const vector of this.#breaks.exceptions) exceptions |= 1 << (vector & 31);
-    vcpu.setU32(CTRL_EXCEPTIONS, on ? exceptions : 0);
-    const breakpoints = on ? this.#breakpoints : [];
-    vcpu.setU32(DEBUG_BREAK_COUNT, breakpoints.length);
-    for (const [i, address] of breakpoints.entries()) vcpu.setU32(DEBUG_BREAK + i * 4, address);
-    const bitmap = vcpu.bytes(MSR_BITMAP, 4096).fill(0);
-    for (const msr of on ? this.#breaks.msrs : []) {
-      const half = msr >= 0xc0000000 ? 1024 : 0;
-      const index = (msr & 0x1fff) >> 3;
-      for (const area of [0, 2048]) bitmap[area + half + index] = (bitmap[area + half + index] ?? 0) | (1 << (msr & 7));
-    }
-    const flags = vcpu.getU32(CTRL_FLAGS) & ~(CTRLF_DEBUG | CTRLF_MSR_BITMAP);
-    const debug = breakpoints.length > 0 ? CTRLF_DEBUG : 0;
-    vcpu.setU32(CTRL_FLAGS, flags | debug | (on && this.#breaks.msrs.size > 0 ? CTRLF_MSR_BITMAP : 0));
+    this.debugControls.apply(on);
   }
 
   // ---- devices

@@ -24,11 +24,14 @@ export type ResetCause = "keyboard-controller" | "port-92" | "port-cf9" | "tripl
 
 /** Why a debugged VM stopped; it is then in state "paused". */
 export interface DebugStop {
-  readonly reason: "step" | "breakpoint" | "port" | "mmio" | "msr" | "exception";
+  readonly reason: "step" | "breakpoint" | "watch" | "port" | "mmio" | "msr" | "exception";
   /** Linear address of the next instruction. */
   readonly address: number;
-  /** Port, MSR number or exception vector. */
+  /** Port, MSR number, exception vector, or the linear address of an access to watched memory. */
   readonly number?: number;
+  /** Of an access to watched memory; one that reads and writes is a write. */
+  readonly access?: "read" | "write";
+  readonly sizeBytes?: number;
 }
 
 /** Where an interrupt comes from. `line`: the 8259s' IRQ, or the input of the I/O APIC (GSI). */

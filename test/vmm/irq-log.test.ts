@@ -25,7 +25,7 @@ async function traced(boot: VmConfig["boot"], config: Partial<VmConfig> = {}) {
   const status = await vm.exited;
   const { instructions } = vm.statistics();
   await vm.stop();
-  const short = seen.flatMap((event) => {
+  const short = seen.flatMap((event): object[] => {
     if (event.kind !== "irq") return [event];
     // The 8254's output rises when the machine is switched on.
     if (event.event === "line" && event.gsi === 0) return [];
@@ -61,7 +61,7 @@ describe("the interrupt trace", () => {
   it("tells of a line, the 8259 that passes it on, and its end", async () => {
     const { status, seen } = await traced(serialGuest());
     expect(status).toMatchObject({ kind: "guest-exit" });
-    const taken = seen.find((event) => "event" in event && event.event === "take") as { eip: number };
+    const taken = seen.find((event) => "eip" in event) as { eip: number };
     expect(seen).toEqual([
       { event: "line", gsi: 4, level: true },
       { event: "take", vector: 0x64, source: "8259", line: 4, eip: taken.eip },
@@ -131,7 +131,7 @@ describe("the interrupt trace", () => {
     const { status, seen, instructions } = await traced(boot);
     expect(status).toEqual({ kind: "guest-exit", code: 7 });
     expect(seen).toHaveLength(100_000);
-    expect(seen.filter((event) => "event" in event && event.event === "lost")).toEqual([]);
+    expect(seen.filter((event) => "count" in event)).toEqual([]);
     // The guest does not notice.
     expect((await traced(boot, { trace: [] })).instructions).toBe(instructions);
   });
