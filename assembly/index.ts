@@ -9,14 +9,18 @@ import { initTlbs } from "./mmu/tlb";
 import { nowNs } from "./time/clock";
 import { deliverMsi as sendMsi } from "./irq/lines";
 import { raiseNmi as sendNmi } from "./irq/pending";
+import { PVCLOCK_GUEST_STOPPED } from "../spec/paravirt";
+import { publishClock } from "./pv/clock";
 
 export { runVcpu } from "./cpu/run";
 export { syncVcpu, translateGva, guestWritten, setA20 } from "./cpu/sync";
 export { resetVcpu } from "./cpu/reset";
 export { flushTlbAll } from "./mmu/tlb";
 export { chipsetPortRead, chipsetPortWrite } from "./irq/ports";
+export { setDirtyLog } from "./mmu/dirty-log";
 export { nextDeadlineNs, advanceTimers } from "./time/deadline";
 export { advanceClock } from "./time/clock";
+export { addStealNs, setPreempted } from "./pv/steal";
 
 /** Chipset to its power-on state, derived state emptied. The host has filled the header and the slots. */
 export function initVm(): void {
@@ -49,4 +53,9 @@ export function raiseNmi(vcpu: i32): void {
 /** Guest nanoseconds since power-on. */
 export function clockNowNs(vcpu: i32): i64 {
   return nowNs(vcpu);
+}
+
+/** Tells a guest with kvm-clock that the host had stopped it, so that its watchdogs do not bark. 0 where it has no time page. */
+export function clockStopped(vcpu: i32): u32 {
+  return publishClock(vcpu, PVCLOCK_GUEST_STOPPED) ? 1 : 0;
 }

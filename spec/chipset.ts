@@ -159,4 +159,9 @@ export const APIC_TIMER_COUNT = 0x28; // u32
 /** Virtual clock, per vCPU: RETIRED at which its part of the clock began, and time it skipped, ns. */
 export const CLOCK_RETIRED_BASE = 0x30; // u64
 export const CLOCK_SKIPPED_NS = 0x38; // i64
-export const CHIPSET_PRIVATE_SIZE = 0x40;
+/** Paravirtual interface (assembly/pv): ns that the vCPU could have run and did not. */
+export const STEAL_NS = 0x40; // u64
+export const PV_FLAGS = 0x48; // u32 PVF_*
+export const PVF_OLD_CLOCK = 1; // the time page was lent through MSR 12h
+export const PVF_EOI_OFFERED = 2; // the bit of PV EOI is set, or the guest has cleared it
+export const CHIPSET_PRIVATE_SIZE = 0x50;

@@ -65,6 +65,28 @@ export const FEATURE_BITS: readonly FeatureBit[] = [
   f("nx", Feature.Nx, 0x80000001, "edx", 20, ["pae", "msr"]),
   f("rdtscp", Feature.Rdtscp, 0x80000001, "edx", 27, ["tsc", "msr"]),
   f("invtsc", Feature.InvariantTsc, 0x80000007, "edx", 8, ["tsc"]),
+  f("kvmclock-old", Feature.KvmClockOld, 0x40000001, "eax", 0, ["hypervisor", "msr", "tsc"]),
+  f("kvm-nopiodelay", Feature.KvmNoIoDelay, 0x40000001, "eax", 1, ["hypervisor"]),
+  f("kvmclock", Feature.KvmClock, 0x40000001, "eax", 3, ["hypervisor", "msr", "tsc"]),
+  f("kvm-steal-time", Feature.KvmStealTime, 0x40000001, "eax", 5, ["hypervisor", "msr"]),
+  f("kvm-pv-eoi", Feature.KvmPvEoi, 0x40000001, "eax", 6, ["hypervisor", "apic"]),
+  f("kvmclock-stable", Feature.KvmClockStable, 0x40000001, "eax", 24, ["kvmclock"]),
+];
+
+/** A switch of KVM's paravirtual interface (VmConfig.paravirt), and the features that it turns on. */
+export interface ParavirtSwitch {
+  readonly name: ParavirtName;
+  readonly features: readonly string[];
+}
+
+export type ParavirtName = "clock" | "no-io-delay" | "steal" | "eoi";
+
+/** Every switch; what is not here is not implemented and never advertised. */
+export const PARAVIRT_SWITCHES: readonly ParavirtSwitch[] = [
+  { name: "clock", features: ["kvmclock-old", "kvmclock", "kvmclock-stable"] },
+  { name: "no-io-delay", features: ["kvm-nopiodelay"] },
+  { name: "steal", features: ["kvm-steal-time"] },
+  { name: "eoi", features: ["kvm-pv-eoi"] },
 ];
 
 /** One cache of CPUID leaf 4. */
@@ -180,6 +202,7 @@ export const CPU_MODELS: readonly CpuModelSpec[] = [
       "tsc-deadline",
       "rdtscp",
       "smep",
+      "smap",
       "umip",
       "erms",
       "arat",

@@ -46,6 +46,13 @@ export const enum Feature {
   Cx16 = 40,
   Lahf64 = 41,
   Arat = 42,
+  /** KVM's interface, leaf 40000001h. */
+  KvmClockOld = 43,
+  KvmNoIoDelay = 44,
+  KvmClock = 45,
+  KvmStealTime = 46,
+  KvmPvEoi = 47,
+  KvmClockStable = 48,
   /** Without a CPUID bit: the two performance counters of the P6 family, which software knows by family and model. */
   P6Counters = 127,
 }

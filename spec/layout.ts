@@ -47,6 +47,7 @@ export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
 export const VM_IRQ_TRACE = 0x64; // u32 1 = the interrupt controllers keep their log, see spec/irq-trace.ts
 export const VM_IRQ_TRACE_COUNT = 0x68; // u32 records written since the host emptied it
+export const VM_WALL_NS = 0x100; // u64 ns since 1970 at guest time 0
 export const VM_SIZE = 0x400;
 
 export const CLOCK_REAL = 0;
@@ -311,6 +312,8 @@ export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 export const STRING_WORK = 0x95c; // u32
 /** 1 while a table of the system (GDT, LDT, IDT, TSS) is read: an implicit supervisor access (SDM 3A 4.6.1). */
 export const IMPLICIT_ACCESS = 0x964; // u32
+/** u32 Wasm address of the TLB that explicit accesses below CPL 3 look into while SMAP and EFLAGS.AC are on. */
+export const TLB_SUPER_AC = 0x97c;
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // DEBUG_BREAK_MAX u32
@@ -385,6 +388,8 @@ export const TLB_WRITE = 4;
 export const TLB_EXEC = 8;
 export const TLB_DELTA = 12; // u32 Wasm address minus linear address
 export const TLB_SIZE = 65536;
+/** TLBs of a vCPU: user, supervisor, and supervisor that SMAP lets into user pages (EFLAGS.AC). */
+export const TLB_TABLES = 3;
 
 // ---------------------------------------------------------------- decoded records (16 bytes an instruction)
 export const REC_STRIDE = 16;

@@ -3,8 +3,12 @@
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
+export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
+export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
+export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
+export type { SchedParameters } from "./host/sched/policy.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
-export type { BootSource, ClockKind, VmConfig } from "./vmm/config.ts";
+export type { BootSource, ClockKind, ParavirtName, VmConfig } from "./vmm/config.ts";
 export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";

@@ -3,13 +3,15 @@ import {
   APIC_BASE, BIOS_SIGN_ID, CPL, CR0, CR2, CR3, CR4, DEBUGCTL, DR0, DR6, DR7, EDX, EFER, EFLAGS_SYS, EIP, EVENT, FAULT, FLAG_AUX, FLAG_RES,
   FPU_FCW, FPU_R, FPU_TAG, GDTR_BASE, GDTR_LIMIT, GPR, GPR_ZERO, HALTED, IDTR_BASE, IDTR_LIMIT, INHIBIT, MISC_ENABLE, MTRR_DEF_TYPE, P6_EVNTSEL,
   MXCSR, NMI_BLOCKED, NMI_PENDING, PAT, PDPTE, PENDING_DB, SEG_ATTR, SEG_BASE, SEG_CS, SEG_ES, SEG_GS, SEG_LDTR, SEG_LIMIT,
-  SEG_SELECTOR, SEG_TR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, TSC_OFFSET, VCPU_ID, VECTORING, XMM, MTRR_FIX,
+  SEG_SELECTOR, SEG_TR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, TSC_OFFSET, VCPU_ID, VECTORING, XMM, MTRR_FIX, LAPIC_PRIVATE,
 } from "../../spec/layout";
+import { STEAL_NS } from "../../spec/chipset";
 import { Feature } from "../../spec/features";
 import { CR0_CD, CR0_ET, CR0_NW } from "../../spec/registers";
 import { signature } from "../isa/system/cpuid";
 import { MISC_ENABLE_FIXED } from "../isa/system/msr";
 import { flushTlbAll } from "../mmu/tlb";
+import { resetPv } from "../pv/reset";
 import { readTsc } from "../time/clock";
 import { hasFeature } from "./features";
 import { segAddress, updateMode, updateSegment } from "./segment";
@@ -67,6 +69,7 @@ function resetCore(vcpu: i32, cr0: u32): void {
   store<u32>(vcpu, 0, NMI_BLOCKED);
   store<u32>(vcpu, 0, PENDING_DB);
   store<u32>(vcpu, 0, VECTORING);
+  resetPv(vcpu);
   updateMode(vcpu);
   flushTlbAll(vcpu);
 }
@@ -93,6 +96,7 @@ export function resetVcpu(vcpu: i32): void {
   store<u64>(vcpu, 0, DEBUGCTL);
   memory.fill(vcpu + P6_EVNTSEL, 0, 2 * 4 + 2 * 8);
   store<u64>(vcpu, 0, MTRR_DEF_TYPE);
+  store<u64>(vcpu, 0, LAPIC_PRIVATE + STEAL_NS);
   memory.fill(vcpu + MTRR_FIX, 0, (11 + 16) * 8);
   // the TSC starts at 0
   store<u64>(vcpu, load<u64>(vcpu, TSC_OFFSET) - readTsc(vcpu), TSC_OFFSET);

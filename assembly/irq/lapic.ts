@@ -39,6 +39,7 @@ import { apicTimerReset } from "../time/apictimer";
 import { vectorClear, vectorHighest, vectorSet, vectorTest } from "./bits";
 import { deliverTo } from "./bus";
 import { ioapicEoi } from "./ioapic";
+import { offerPvEoi, settlePvEoi, withdrawPvEoi } from "../pv/eoi";
 import { lapicOn, setSummary, updateExtInt } from "./pending";
 import { traceIrq } from "./trace";
 
@@ -64,6 +65,7 @@ export function lapicUpdate(vcpu: i32): void {
 /** A fixed interrupt arrives. False when the APIC is disabled or the vector illegal. */
 export function lapicReceive(vcpu: i32, vector: u32, level: bool): bool {
   if (!lapicEnabled(vcpu)) return false;
+  settlePvEoi(vcpu);
   if (vector < 16) {
     lapicError(vcpu, ESR_RECEIVE_ILLEGAL_VECTOR);
     return false;
@@ -84,6 +86,7 @@ export function lapicAccept(vcpu: i32): i32 {
   vectorClear(vcpu + LAPIC + APIC_IRR, <u32>vector);
   vectorSet(vcpu + LAPIC + APIC_ISR, <u32>vector);
   lapicUpdate(vcpu);
+  offerPvEoi(vcpu, <u32>vector);
   return vector;
 }
 
@@ -180,6 +183,7 @@ export function lapicInit(vcpu: i32): void {
 export function lapicReset(vcpu: i32): void {
   const lint = load<u32>(vcpu, LAPIC_PRIVATE + APIC_LINT);
   memory.fill(vcpu + LAPIC, 0, 0x400);
+  withdrawPvEoi(vcpu);
   store<u32>(vcpu, load<u32>(vcpu, VCPU_ID) << 24, LAPIC + APIC_ID);
   store<u32>(vcpu, LAPIC_VERSION, LAPIC + APIC_VERSION);
   store<u32>(vcpu, 0xffffffff, LAPIC + APIC_DFR);

@@ -46,6 +46,7 @@ import { vectorHighest } from "./bits";
 import { deliver, deliverTo } from "./bus";
 import { ioapicRetry } from "./ioapic";
 import { lapicEoi, lapicError, lapicLint, lapicUpdate, lapicWriteEsr } from "./lapic";
+import { settlePvEoi } from "../pv/eoi";
 import { updateExtInt, vcpuAt, vcpuCount } from "./pending";
 import { traceIrq } from "./trace";
 
@@ -72,6 +73,7 @@ function exists(offset: i32): bool {
 /** Reads the register at `pageOffset` into the page. Undefined accesses read 0; reserved registers also log an error. */
 export function lapicMmioRead(vcpu: i32, pageOffset: u32, size: u32): u32 {
   if (!defined(pageOffset, size)) return 0;
+  settlePvEoi(vcpu);
   const offset = <i32>pageOffset;
   if (!exists(offset)) {
     lapicError(vcpu, ESR_ILLEGAL_REGISTER);
@@ -99,6 +101,7 @@ function arbitrationPriority(vcpu: i32): u32 {
 /** Writes the register at `pageOffset` into the page. Undefined accesses and read-only registers are ignored. */
 export function lapicMmioWrite(vcpu: i32, pageOffset: u32, size: u32, value: u32): void {
   if (!defined(pageOffset, size)) return;
+  settlePvEoi(vcpu);
   const offset = <i32>pageOffset;
   if (!exists(offset)) {
     lapicError(vcpu, ESR_ILLEGAL_REGISTER);

@@ -100,7 +100,12 @@ export function advanceVcpuClock(vcpu: i32, ns: i64): void {
 
 /** Time-stamp counter (SDM 3B 18.17): VM_TSC_KHZ times nowNs, plus the vCPU's TSC_OFFSET, modulo 2^64. */
 export function readTsc(vcpu: i32): u64 {
-  return scaleDown(<u64>nowNs(vcpu), <u64>load<u32>(VM_BASE, VM_TSC_KHZ), 1000000) + load<u64>(vcpu, TSC_OFFSET);
+  return tscAt(vcpu, nowNs(vcpu));
+}
+
+/** What readTsc returns at guest time `ns`. */
+export function tscAt(vcpu: i32, ns: i64): u64 {
+  return scaleDown(<u64>ns, <u64>load<u32>(VM_BASE, VM_TSC_KHZ), 1000000) + load<u64>(vcpu, TSC_OFFSET);
 }
 
 /** First nanosecond at which readTsc is at or past `tsc`: 0 when that is long ago, NEVER when it is out of reach. */

@@ -9,6 +9,7 @@ import { findPackage } from "./package-root.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
 import { didYouMean, UsageError } from "./values.ts";
+import { addVmVerbs } from "./vm-verbs.ts";
 
 /** Runs the command line and sets process.exitCode. Never throws. */
 export async function main(argv: readonly string[], io: CliIo = processIo()): Promise<void> {
@@ -119,6 +120,28 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .description("remove from the cache")
     .exitOverride()
     .action(async (names: string[]) => setCode(await (await import("./images.ts")).removeImagesVerb(names, io)));
+
+  verb("serve", "a host for many VMs, managed over HTTP on a socket or a loopback port")
+    .option("--listen <address>", "path of a socket, or a loopback port such as :8080")
+    .option("--token <text>", "token of the loopback port (default: a random one)")
+    .option("--pcpus <n>", "how many pCPUs (default: one a processor)")
+    .option("--policy <name>", "scheduling policy (credit)")
+    .option("--max-vms <n>", "most VMs at a time (1000)")
+    .option("--max-memory <MiB>", "most guest memory of all VMs together (65536)")
+    .action(async (options) => setCode(await (await import("./serve.ts")).serve(options, io)));
+
+  verb("up [file]", "run a whole fleet from one JSON file, with a live table")
+    .option("--json", "a line of JSON an interval in place of the table")
+    .option("--interval <time>", "how often to look (1s)")
+    .option("--duration <time>", "stop everything after this")
+    .option("--stop-timeout <time>", "what guests get to shut down at the end (10s)")
+    .option("--listen <socket>", "serve the management API meanwhile, for paravane ps, console and the like")
+    .option("--schema", "print the JSON schema of the file")
+    .action(async (file: string | undefined, options) =>
+      setCode(await (await import("./up.ts")).up(file, options, io)),
+    );
+
+  addVmVerbs(verb, io, setCode);
 
   verb("roms", "list our own guests")
     .option("--json", "the manifest as JSON")

@@ -1,4 +1,5 @@
 // The options of `paravane run` and `paravane debug`, from the parser's words to checked values.
+import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
 import type { ClockKind, VmConfig } from "../vmm/config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { parseDevices } from "./qemu.ts";
@@ -27,6 +28,7 @@ export interface RawRunOptions {
   entry?: string;
   memory?: string;
   cpu?: string;
+  pv?: string;
   clock?: string;
   nsPerInstruction?: string;
   wall?: string;
@@ -111,6 +113,7 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     given(raw.memory, (text) => parseMemory(text)),
   );
   set("cpu", given(raw.cpu, checkCpu));
+  set("paravirt", given(raw.pv, parseParavirt));
   set(
     "clock",
     given(raw.clock, (text) => parseChoice(text, "--clock", CLOCKS)),
@@ -201,6 +204,16 @@ function checkCpu(text: string): string {
       `--cpu: "${text}" is not MODEL or MODEL,+feature,-feature (for example max, core2, pentium3,-sse)`,
     );
   return text;
+}
+
+/** "all", "none", or switches of KVM's paravirtual interface: "clock,steal". */
+function parseParavirt(text: string): readonly ParavirtName[] | undefined {
+  if (text === "all") return undefined;
+  if (text === "none") return [];
+  const names = PARAVIRT_SWITCHES.map(({ name }) => name);
+  const words = text.split(",");
+  const accepted: readonly (ParavirtName | "all" | "none")[] = words.length > 1 ? names : ["all", "none", ...names];
+  return words.map((word) => parseChoice(word, "--pv", accepted) as ParavirtName);
 }
 
 function parseNsPerInstruction(text: string): number {

@@ -47,6 +47,7 @@ const VALUE_OF_OURS: ReadonlySet<string> = new Set([
   "--memory",
   "--bios",
   "--cpu",
+  "--pv",
   "--clock",
   "--timeout",
   "--until",

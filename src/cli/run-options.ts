@@ -17,6 +17,10 @@ export function addRunOptions(command: Command): Command {
     .optionsGroup("The machine:")
     .option("-m, --memory <size>", "RAM from 1M to 3G; a number alone is MiB (default: 128M)")
     .option("--cpu <model>", "max, core2 or pentium3, with ,+feature and ,-feature (default: max)")
+    .option(
+      "--pv <switches>",
+      "what of KVM's interface the guest gets: clock, no-io-delay, steal, eoi; all or none (default: all)",
+    )
     .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
     .option("--ns-per-instruction <ns>", "virtual clock: guest time that an instruction takes (default: 1)")
     .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")

@@ -275,7 +275,8 @@ export class AcpiPm implements Device {
   // ---- save and load
 
   save(): DeviceState {
-    this.#accountTimer();
+    // Not accountTimer alone: the line must agree with what is saved.
+    this.#updateSci();
     return {
       status: this.#status,
       enable: this.#enable,

@@ -34,6 +34,7 @@ const DMA_WRITE = 0x10;
 /** One transfer moves at most this much, so that a guest's length cannot occupy the host. */
 const DMA_MAX = 64 * 1024 * 1024;
 const FILES_MAX = 256;
+const FILE_MAX = 0xffffffff;
 const FILE_NAME_BYTES = 56;
 const DIRECTORY_ROW_BYTES = 64;
 
@@ -45,7 +46,7 @@ export interface FwCfgOptions {
 
 export class FwCfg implements Device {
   readonly name = "fw-cfg";
-  readonly stateVersion = 1;
+  readonly stateVersion = 2;
   readonly ports: readonly IoRange[];
 
   // ---- state
@@ -190,16 +191,28 @@ export class FwCfg implements Device {
     this.#items.set(FW_CFG_FILE_DIR, directory);
   }
 
-  // ---- save and load: the items come from the configuration
+  // ---- save and load: items follow from the configuration, files are what boot code put there
 
   save(): DeviceState {
-    return { selected: this.#selected, offset: this.#offset, dmaHigh: this.#dmaHigh };
+    return {
+      selected: this.#selected,
+      offset: this.#offset,
+      dmaHigh: this.#dmaHigh,
+      files: this.#files.map((name, i) => ({ name, data: this.#items.get(FW_CFG_FIRST_FILE + i)?.slice() })),
+    };
   }
   load(state: DeviceState, version: number): void {
     const saved = SavedState.open(this.name, state, version, this.stateVersion);
+    const files = saved.list("files", FILES_MAX).map((file) => {
+      return { name: file.text("name"), data: file.bytes("data", FILE_MAX, false) };
+    });
     this.#selected = saved.integer("selected", 0xffff);
-    this.#offset = saved.integer("offset");
+    this.#offset = saved.integer("offset", Number.MAX_SAFE_INTEGER);
     this.#dmaHigh = saved.integer("dmaHigh");
+    for (const i of this.#files.keys()) this.#items.delete(FW_CFG_FIRST_FILE + i);
+    this.#files.length = 0;
+    for (const { name, data } of files) this.addFile(name, data);
+    this.#writeDirectory();
   }
 
   metrics(): Readonly<Record<string, number>> {

@@ -143,8 +143,9 @@ export class Ps2Keyboard {
     this.#typematic = 0x2b;
   }
 
+  /** A guest that sends commands and never reads loses answers, not the host its memory. */
   #reply(bytes: readonly number[]): void {
-    this.#queue.push(...bytes);
+    if (this.#queue.length < BUFFER_BYTES * 2 - 8) this.#queue.push(...bytes);
     this.onData();
   }
 

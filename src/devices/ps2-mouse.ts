@@ -90,7 +90,7 @@ export class Ps2Mouse {
         this.#reply([ACK]);
         return;
       case 0xeb:
-        this.#queue.push(ACK);
+        this.#reply([ACK]);
         this.#packet();
         return;
       case 0xec:

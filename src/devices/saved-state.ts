@@ -20,6 +20,10 @@ export class SavedState {
     return new SavedState(device, state);
   }
 
+  fields(): string[] {
+    return Object.keys(this.state);
+  }
+
   /** An integer from 0 to `max`. */
   integer(field: string, max = 0xffffffff): number {
     const value = this.state[field];
@@ -53,6 +57,22 @@ export class SavedState {
       this.#refuse(field, `${exact ? "" : "at most "}${size} bytes`);
     }
     return (value as Uint8Array).slice();
+  }
+
+  text(field: string): string {
+    const value = this.state[field];
+    if (typeof value !== "string") this.#refuse(field, "text");
+    return value as string;
+  }
+
+  /** At most `max` objects, each to be read by name in its turn. */
+  list(field: string, max: number): SavedState[] {
+    const value = this.state[field];
+    if (!Array.isArray(value) || value.length > max) this.#refuse(field, `a list of at most ${max}`);
+    return (value as unknown[]).map((item, i) => {
+      if (typeof item !== "object" || item === null) this.#refuse(`${field}[${i}]`, "an object");
+      return new SavedState(this.device, item as DeviceState);
+    });
   }
 
   nested(field: string): DeviceState {

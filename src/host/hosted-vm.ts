@@ -26,6 +26,9 @@ export const LEGAL_STATES: Readonly<Record<HostedVmVerb, readonly VmState[]>> = 
   stop: ["created", "running", "paused"],
 };
 
+/** States in which there is a machine. */
+const ALIVE: readonly VmState[] = ["created", "running", "paused"];
+
 export interface StopOptions {
   /** Without asking the guest. Default false: ACPI first, where the machine has it. */
   readonly force?: boolean;
@@ -39,7 +42,20 @@ type VmMethod = {
 }[keyof PcpuCalls];
 type Rest<T extends unknown[]> = T extends [unknown, ...infer R] ? R : never;
 
+export interface HostedVmParts {
+  readonly name: string;
+  readonly number: VmNumber;
+  readonly config: PortableConfig;
+  readonly scheduling: SchedParameters;
+  /** The balancer leaves it where it is. */
+  readonly pinned: boolean;
+}
+
 export class HostedVm {
+  readonly name: string;
+  readonly number: VmNumber;
+  readonly config: PortableConfig;
+  readonly pinned: boolean;
   readonly #events = new Emitter<VmEvents>();
   readonly #consoles = new Map<number, { stream: StreamConsole; scrollback: Scrollback }>();
   #state: VmState = "created";
@@ -47,18 +63,21 @@ export class HostedVm {
   #lastExit: ExitStatus | undefined;
   /** Verbs wait for the one before them. */
   #busy: Promise<unknown> = Promise.resolve();
+  /** Between two pCPUs: calls wait until it has arrived. */
+  #moving: Promise<void> | undefined;
   #gone = false;
 
   constructor(
-    readonly name: string,
-    readonly number: VmNumber,
-    readonly config: PortableConfig,
-    scheduling: SchedParameters,
+    made: HostedVmParts,
     private link: PcpuLink,
     private readonly onDestroyed: (vm: HostedVm) => void,
   ) {
-    this.#scheduling = scheduling;
-    for (let port = 0; port < (config.serialPorts ?? 1); port++) {
+    this.name = made.name;
+    this.number = made.number;
+    this.config = made.config;
+    this.pinned = made.pinned;
+    this.#scheduling = made.scheduling;
+    for (let port = 0; port < (made.config.serialPorts ?? 1); port++) {
       const stream = new StreamConsole();
       stream.onInput((bytes) => this.#input(port, bytes));
       this.#consoles.set(port, { stream, scrollback: new Scrollback(SCROLLBACK_BYTES) });
@@ -211,6 +230,39 @@ export class HostedVm {
     this.#events.emit(name, event);
   }
 
+  /** Goes on running on another pCPU. False when it has ended meanwhile. @internal */
+  move(to: PcpuLink): Promise<boolean> {
+    return this.#exclusive(async () => {
+      if (this.#gone || to === this.link) return false;
+      const from = this.link;
+      let arrived = (): void => {};
+      this.#moving = new Promise((resolve) => {
+        arrived = resolve;
+      });
+      try {
+        if (!ALIVE.includes(this.#state)) {
+          // Nothing is left of it there but its number.
+          await from.call("destroy", this.number);
+          this.link = to;
+          return true;
+        }
+        const moved = await from.call("detach", this.number);
+        if (moved === undefined) return false;
+        try {
+          await to.call("attach", this.number, this.config, this.#scheduling, moved);
+        } catch (error) {
+          await from.call("attach", this.number, this.config, this.#scheduling, moved);
+          throw error;
+        }
+        this.link = to;
+        return true;
+      } finally {
+        this.#moving = undefined;
+        arrived();
+      }
+    });
+  }
+
   /** Its pCPU is gone. @internal */
   lose(link: PcpuLink, error: VmError): void {
     const ran = this.#state === "running" || this.#state === "paused";
@@ -226,6 +278,7 @@ export class HostedVm {
     method: K,
     ...args: Rest<Parameters<PcpuCalls[K]>>
   ): Promise<Awaited<ReturnType<PcpuCalls[K]>>> {
+    if (this.#moving !== undefined) return this.#moving.then(() => this.#call(method, ...args));
     return this.link.call(method, ...([this.number, ...args] as unknown as Parameters<PcpuCalls[K]>));
   }
 
@@ -251,7 +304,7 @@ export class HostedVm {
   }
 
   #input(port: number, bytes: Uint8Array): void {
-    if (this.#state !== "running" && this.#state !== "paused" && this.#state !== "created") return;
+    if (!ALIVE.includes(this.#state)) return;
     // Whoever types does not wait; a pCPU that is gone reports by itself.
     this.#call("input", port, bytes.slice()).catch(() => {});
   }

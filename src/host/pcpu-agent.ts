@@ -7,6 +7,7 @@ import { ConsoleBatch } from "./console-batch.ts";
 import { Pcpu, type PcpuAccount } from "./pcpu.ts";
 import {
   type CallMessage,
+  type MovedVm,
   type PcpuCalls,
   type PcpuMessage,
   type PcpuSetup,
@@ -72,16 +73,22 @@ export class PcpuAgent implements PcpuCalls {
 
   // ---- VMs
 
-  async create(number: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void> {
+  create(number: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void> {
     const executor = this.#pcpu.add(number, scheduling);
-    let vm: Vm;
-    try {
-      vm = await Vm.create(config, { executor, memory: this.memory });
-    } catch (error) {
-      this.#pcpu.remove(number);
-      throw error;
-    }
-    this.#settle(number, vm);
+    return this.#settle(number, Vm.create(config, { executor, memory: this.memory }));
+  }
+
+  async detach(number: VmNumber): Promise<MovedVm | undefined> {
+    const vm = await this.#vm(number).detach();
+    if (vm === undefined) return undefined;
+    this.#vms.get(number)?.consoles.flush();
+    this.#vms.delete(number);
+    return { vm, carry: this.#pcpu.remove(number) };
+  }
+
+  attach(number: VmNumber, config: PortableConfig, scheduling: SchedParameters, moved: MovedVm): Promise<void> {
+    const executor = this.#pcpu.add(number, scheduling, moved.carry);
+    return this.#settle(number, Vm.attach(config, moved.vm, { executor }));
   }
 
   async destroy(number: VmNumber): Promise<void> {
@@ -135,7 +142,14 @@ export class PcpuAgent implements PcpuCalls {
   }
 
   /** The VM lives here from now on: what it does is reported. */
-  #settle(number: VmNumber, vm: Vm): void {
+  async #settle(number: VmNumber, coming: Promise<Vm>): Promise<void> {
+    let vm: Vm;
+    try {
+      vm = await coming;
+    } catch (error) {
+      this.#pcpu.remove(number);
+      throw error;
+    }
     const report = <K extends ReportedEvent>(name: K, event: VmEvents[K]): void =>
       this.post({ kind: "event", vm: number, name, event: packEvent(name, event) });
     const consoles = new ConsoleBatch(this.platform, report);
@@ -153,6 +167,7 @@ export class PcpuAgent implements PcpuCalls {
     ordered("reset");
     ordered("exit");
     this.#vms.set(number, { vm, consoles });
-    this.#pcpu.reportSteal(number, vm);
+    // What follows a virtual clock must not depend on what else the host has to do.
+    if (vm.clock === "real") this.#pcpu.reportSteal(number, vm.vcpu());
   }
 }

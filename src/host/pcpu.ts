@@ -16,7 +16,7 @@ const SLEEP_MIN_NS = 1e6;
 /** Shortest turn worth the way into the core and back. */
 const TURN_MIN_NS = 50e3;
 
-/** What one vCPU got of its pCPU since it came here. */
+/** What one vCPU got of its pCPUs. */
 export interface VcpuAccount {
   readonly vcpu: VcpuId;
   readonly parameters: SchedParameters;
@@ -27,6 +27,18 @@ export interface VcpuAccount {
   readonly dispatches: number;
   /** From being woken to running. */
   readonly wakeLatency: LatencySummary;
+  /** Runnable while another one runs. */
+  readonly waiting: boolean;
+  /** The policy lets it go to another pCPU. */
+  readonly movable: boolean;
+}
+
+/** What a vCPU takes along to another pCPU. */
+export interface VcpuCarry {
+  readonly scheduling: SchedCarry;
+  readonly ranNs: number;
+  readonly stolenNs: number;
+  readonly dispatches: number;
 }
 
 export interface PcpuAccount {
@@ -43,6 +55,8 @@ export interface PcpuAccount {
 export interface StealSink {
   /** The vCPU was runnable for `ns` and others ran. */
   addStealNs(ns: number): void;
+  /** Others run from here on although it could, or it runs again. */
+  setPreempted(preempted: boolean): void;
 }
 
 class Task implements Executor {
@@ -53,8 +67,8 @@ class Task implements Executor {
   readonly wakeLatency = new LatencyHistogram();
   /** Since when it waits for the pCPU; undefined while it runs or is blocked. */
   waitingSinceNs: number | undefined;
-  /** The wait began by being woken, not by being preempted. */
-  woken = false;
+  /** Since when it wants to run after idling; undefined where it was preempted. */
+  wantedSinceNs: number | undefined;
   /** When its own timer wakes it; Infinity: only an interrupt or a request does. Undefined: not idle. */
   idleUntilNs: number | undefined;
   steal: StealSink | undefined;
@@ -103,6 +117,8 @@ export class Pcpu {
   #driving = false;
   #closed = false;
   #sleep: Sleep | undefined;
+  /** When the last rest ended. */
+  #restedNs: Ns = 0;
 
   constructor(
     private readonly platform: Platform,
@@ -119,10 +135,13 @@ export class Pcpu {
    * A vCPU that will run here; `carry` is what it brings from another pCPU. Throws VmError("admission") where the policy has
    * no room for its reservation.
    */
-  add(vcpu: VcpuId, parameters: SchedParameters, carry?: SchedCarry): Executor {
+  add(vcpu: VcpuId, parameters: SchedParameters, carry?: VcpuCarry): Executor {
     const now = this.platform.monotonicNs();
-    this.#policy.add(vcpu, parameters, now, carry);
+    this.#policy.add(vcpu, parameters, now, carry?.scheduling);
     const task = new Task(vcpu, parameters, this, this.#stepper);
+    task.ranNs = carry?.ranNs ?? 0;
+    task.stolenNs = carry?.stolenNs ?? 0;
+    task.dispatches = carry?.dispatches ?? 0;
     this.#tasks.set(vcpu, task);
     return task;
   }
@@ -134,9 +153,12 @@ export class Pcpu {
   }
 
   /** It must not be running (its `run` has resolved). Returns what it takes along. */
-  remove(vcpu: VcpuId): SchedCarry | undefined {
-    if (!this.#tasks.delete(vcpu)) return undefined;
-    return this.#policy.remove(vcpu, this.platform.monotonicNs());
+  remove(vcpu: VcpuId): VcpuCarry | undefined {
+    const task = this.#tasks.get(vcpu);
+    if (task === undefined) return undefined;
+    this.#tasks.delete(vcpu);
+    const { ranNs, stolenNs, dispatches } = task;
+    return { scheduling: this.#policy.remove(vcpu, this.platform.monotonicNs()), ranNs, stolenNs, dispatches };
   }
 
   set(vcpu: VcpuId, parameters: SchedParameters): void {
@@ -167,6 +189,8 @@ export class Pcpu {
         stolenNs: task.stolenNs,
         dispatches: task.dispatches,
         wakeLatency: task.wakeLatency.summary(),
+        waiting: task.waitingSinceNs !== undefined,
+        movable: this.#policy.migrates && task.parameters.realtime === undefined,
       })),
     };
   }
@@ -205,10 +229,12 @@ export class Pcpu {
     if (task.idleUntilNs !== undefined) this.#ready(task, this.platform.monotonicNs());
   }
 
-  #ready(task: Task, now: Ns): void {
+  /** `since`: when it wanted to run; its timer may have been due before anybody looked. */
+  #ready(task: Task, now: Ns, since = now): void {
     task.idleUntilNs = undefined;
-    task.waitingSinceNs = now;
-    task.woken = true;
+    task.wantedSinceNs = since;
+    // A timer of the host that fires late took the processor from nobody; another vCPU did.
+    task.waitingSinceNs = Math.max(since, Math.min(now, this.#restedNs));
     if (this.#policy.wake(task.id, now)) this.#reschedule = true;
     if (this.#running === undefined) this.#sleep?.wake();
   }
@@ -254,11 +280,12 @@ export class Pcpu {
       const waited = now - task.waitingSinceNs;
       task.stolenNs += waited;
       task.steal?.addStealNs(waited);
-      if (task.woken) task.wakeLatency.add(waited);
+      task.steal?.setPreempted(false);
+      if (task.wantedSinceNs !== undefined) task.wakeLatency.add(now - task.wantedSinceNs);
       task.dispatches++;
     }
     task.waitingSinceNs = undefined;
-    task.woken = false;
+    task.wantedSinceNs = undefined;
     if (task !== this.#last) this.#switches++;
     this.#last = task;
     this.#running = task;
@@ -296,6 +323,7 @@ export class Pcpu {
       }
       if (now >= endNs || this.#reschedule) {
         task.waitingSinceNs = now;
+        task.steal?.setPreempted(true);
         break;
       }
     }
@@ -319,7 +347,7 @@ export class Pcpu {
     let next = Number.POSITIVE_INFINITY;
     for (const task of this.#tasks.values()) {
       if (task.idleUntilNs === undefined) continue;
-      if (task.idleUntilNs <= now) this.#ready(task, now);
+      if (task.idleUntilNs <= now) this.#ready(task, now, task.idleUntilNs);
       else if (task.idleUntilNs < next) next = task.idleUntilNs;
     }
     return next;
@@ -347,7 +375,8 @@ export class Pcpu {
     } else {
       await platform.yieldToEventLoop();
     }
-    const slept = platform.monotonicNs() - start;
+    this.#restedNs = platform.monotonicNs();
+    const slept = this.#restedNs - start;
     for (const task of this.#tasks.values())
       if (task.idleUntilNs !== undefined && task.runnable) task.runnable.sleptNs += slept;
   }

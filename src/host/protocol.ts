@@ -1,9 +1,10 @@
 // What a host and its pCPUs say to each other. Messages are structured-cloneable; a pCPU without a worker of its own gets
 // the same messages by a function call.
 import type { VmConfig } from "../vmm/config.ts";
+import type { DetachedVm } from "../vmm/detached-vm.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
-import type { PcpuAccount } from "./pcpu.ts";
+import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 
 /** The number by which a host and its pCPUs know a VM (and its one vCPU). Never used twice. */
@@ -12,11 +13,21 @@ export type VmNumber = number;
 /** A VmConfig as it crosses threads: without what belongs to one thread only. */
 export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;
 
+/** A VM between two pCPUs. */
+export interface MovedVm {
+  readonly vm: DetachedVm;
+  readonly carry: VcpuCarry | undefined;
+}
+
 /** What a host asks of a pCPU. */
 export interface PcpuCalls {
   setPolicy(name: string, options: unknown): void;
   account(): PcpuAccount;
   create(vm: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void>;
+  /** Takes the VM off this pCPU; undefined when it has ended meanwhile. */
+  detach(vm: VmNumber): Promise<MovedVm | undefined>;
+  /** And goes on with it here. */
+  attach(vm: VmNumber, config: PortableConfig, scheduling: SchedParameters, moved: MovedVm): Promise<void>;
   /** Forgets a VM that has ended, or ends it. */
   destroy(vm: VmNumber): Promise<void>;
   schedule(vm: VmNumber, scheduling: SchedParameters): void;

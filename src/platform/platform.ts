@@ -25,6 +25,10 @@ export interface Platform {
   /** Fills with random bytes of cryptographic quality. */
   entropy(into: Uint8Array): void;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Raw DEFLATE (RFC 1951), off this thread where the platform can. */
+  deflate(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Rejects for a damaged stream and for one that gives more than `sizeBytes`. */
+  inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array>;
   /** Threads of the host's processor. */
   readonly processors: number;
   /** Starts a worker for a pCPU; undefined where there are none, or no memory that they could share. */

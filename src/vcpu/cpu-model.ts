@@ -7,6 +7,8 @@ import {
   FEATURE_BITS,
   type FeatureBit,
   LINEAR_BITS,
+  PARAVIRT_SWITCHES,
+  type ParavirtName,
   PHYSICAL_BITS,
 } from "../../spec/cpuid.ts";
 import { CPUID_COUNT, CPUID_MAX, CPUID_STRIDE, CPUID_TABLE, FEATURES } from "../../spec/layout.ts";
@@ -39,8 +41,8 @@ export interface CpuModelOptions {
   readonly tscKhz?: number;
   /** EBX ECX EDX of leaf 40000000h as twelve characters, with feature `hypervisor`. Default KVM's. */
   readonly hypervisorSignature?: string;
-  /** EAX of leaf 40000001h: paravirtual features. Default 0. */
-  readonly paravirtFeatures?: number;
+  /** Parts of KVM's paravirtual interface, with feature `hypervisor` for any of them. Default none. */
+  readonly paravirt?: readonly ParavirtName[];
 }
 
 const FEATURE_WORDS = 4;
@@ -88,6 +90,9 @@ function parse(config: string, options: CpuModelOptions): { spec: CpuModelSpec; 
   }
   const set = new Set<string>(spec.features);
   if (options.apic === false) removeFeature(set, "apic");
+  for (const { name, features } of PARAVIRT_SWITCHES) {
+    if (options.paravirt?.includes(name)) for (const feature of features) addFeature(set, featureOf(feature, config));
+  }
   for (const change of changes) {
     const sign = change[0];
     if (sign !== "+" && sign !== "-") {
@@ -188,7 +193,7 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
   if (set.has("hypervisor")) {
     const [b, c, d] = textWords(options.hypervisorSignature ?? "KVMKVMKVM", 3) as [number, number, number];
     add(0x40000000, 0x40000001, b, c, d);
-    add(0x40000001, options.paravirtFeatures ?? 0, 0, 0, 0);
+    add(0x40000001, bits(0x40000001, "eax"), 0, 0, 0);
   }
   return { name: spec.name, featureNames: chosen.map((b) => b.name), features, leaves };
 }

@@ -1,5 +1,6 @@
 // A typed view of one vCPU block: every architectural register by its SDM name, and guest memory by linear address.
 // Valid while the vCPU is not inside runVcpu (the VM is paused, or an exit is being handled).
+import { STEAL_NS } from "../../spec/chipset.ts";
 import {
   ATTR_CODE,
   ATTR_DPL_SHIFT,
@@ -27,6 +28,7 @@ import {
   HALTED,
   IDTR_BASE,
   IDTR_LIMIT,
+  LAPIC_PRIVATE,
   MXCSR,
   RETIRED,
   SEG,
@@ -151,6 +153,10 @@ export class Vcpu {
     writeEflags(this.#u32, this.address, value);
     this.sync();
   }
+  /** Sets EFLAGS alone; the caller calls the core's syncVcpu when it has set everything else. */
+  restoreEflags(value: number): void {
+    writeEflags(this.#u32, this.address, value);
+  }
   get cpl(): number {
     return this.getU32(CPL);
   }
@@ -164,6 +170,21 @@ export class Vcpu {
   /** Instructions retired since power-on. */
   get retired(): number {
     return this.getU32(RETIRED + 4) * 0x100000000 + this.getU32(RETIRED);
+  }
+  /** Nanoseconds that the vCPU could have run and did not: what a guest with steal time sees. */
+  get stealNs(): number {
+    return Number(this.getU64(LAPIC_PRIVATE + STEAL_NS));
+  }
+  /**
+   * Adds to it (whole nanoseconds, from 0), before the vCPU runs again. With a virtual clock no guest time passes while a
+   * vCPU waits, and there is nothing to add: a host that did would make two runs differ.
+   */
+  addStealNs(ns: number): void {
+    this.core.addStealNs(this.address, BigInt(Math.round(ns)));
+  }
+  /** The vCPU lost its pCPU while it could run, or has one again. */
+  setPreempted(preempted: boolean): void {
+    this.core.setPreempted(this.address, preempted ? 1 : 0);
   }
   get exitReason(): number {
     return this.getU32(EXIT_REASON);

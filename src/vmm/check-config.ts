@@ -1,4 +1,5 @@
 // Checks a configuration before anything starts: one error that names the field, what it is and what is accepted.
+import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
 import type { BootSource, VmConfig } from "./config.ts";
 import { VmError } from "./error.ts";
 import { RAM_MAX, RAM_MIN } from "./memory.ts";
@@ -19,6 +20,7 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "name",
   "memoryBytes",
   "cpu",
+  "paravirt",
   "clock",
   "nsPerInstruction",
   "boot",
@@ -42,6 +44,7 @@ export interface CheckedConfig {
   readonly name: string;
   readonly memoryBytes: number;
   readonly cpu: string;
+  readonly paravirt: readonly ParavirtName[];
   readonly clock: "real" | "virtual";
   readonly psPerInstruction: number;
   readonly boot: BootSource;
@@ -81,16 +84,18 @@ export function checkConfig(config: VmConfig): CheckedConfig {
   const trace = config.trace ?? [];
   if (!Array.isArray(trace)) refuse("trace", trace, `an array of: ${TRACE_KINDS.join(", ")}`);
   for (const kind of trace) oneOf("trace", kind, TRACE_KINDS);
+  const apic = flag("apic", config.apic ?? true);
   return {
     name: text("name", config.name ?? "vm"),
     memoryBytes,
     cpu: text("cpu", config.cpu ?? "max"),
+    paravirt: checkParavirt(config.paravirt, apic),
     clock,
     psPerInstruction: Math.round(nsPerInstruction * 1000),
     boot: checkBoot(config.boot),
     core: config.core,
     postPort: integer("postPort", config.postPort ?? 0x80, 0, 0xffff),
-    apic: flag("apic", config.apic ?? true),
+    apic,
     acpi: flag("acpi", config.acpi ?? true),
     wallSeconds: config.wallSeconds === undefined ? undefined : integer("wallSeconds", config.wallSeconds, 0, WALL_MAX),
     serialPorts: integer("serialPorts", config.serialPorts ?? 1, 0, 4),
@@ -103,6 +108,29 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     signal: config.signal,
     trace,
   };
+}
+
+/** A configuration that checkConfig makes `checked` of. */
+export function toConfig(checked: CheckedConfig): VmConfig {
+  const { psPerInstruction, debugExitPort, ...same } = checked;
+  const config = { ...same, nsPerInstruction: psPerInstruction / 1000, debugExitPort: debugExitPort ?? false };
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as unknown as VmConfig;
+}
+
+/** Switches that need the local APIC. */
+const NEED_APIC: ReadonlySet<ParavirtName> = new Set(["eoi"]);
+
+function checkParavirt(names: VmConfig["paravirt"], apic: boolean): readonly ParavirtName[] {
+  const all = PARAVIRT_SWITCHES.map(({ name }) => name);
+  const possible = apic ? all : all.filter((name) => !NEED_APIC.has(name));
+  if (names === undefined) return possible;
+  if (!Array.isArray(names)) refuse("paravirt", names, `an array of: ${all.join(", ")}`);
+  for (const name of names) {
+    oneOf("paravirt", name, all);
+    if (!possible.includes(name))
+      refuse("paravirt", name, possible.join(", "), `has ${name}, which needs a local APIC (apic is false)`);
+  }
+  return names;
 }
 
 function checkBoot(boot: BootSource): BootSource {

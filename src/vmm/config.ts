@@ -1,4 +1,5 @@
 // What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
+import type { ParavirtName } from "../../spec/cpuid.ts";
 import type { TraceKind } from "./status.ts";
 
 /** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
@@ -29,12 +30,16 @@ export type BootSource =
 
 export type ClockKind = "real" | "virtual";
 
+export type { ParavirtName };
+
 export interface VmConfig {
   readonly name?: string;
   /** 1 MiB to 3 GiB, a multiple of 4 KiB. Default 128 MiB. */
   readonly memoryBytes?: number;
   /** Model with feature changes: "max", "core2", "pentium3,+sse2,-pae". */
   readonly cpu?: string;
+  /** Parts of KVM's paravirtual interface that the guest is offered. Default all that the machine can have. */
+  readonly paravirt?: readonly ParavirtName[];
   readonly clock?: ClockKind;
   /** Virtual clock: guest nanoseconds one instruction stands for, 0.001 to 1000. Default 1. */
   readonly nsPerInstruction?: number;

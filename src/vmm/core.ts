@@ -21,6 +21,8 @@ export interface Core {
   /** Bytes of guest RAM changed behind the core's back. */
   guestWritten(gpa: number, size: number): void;
   flushTlbAll(vcpu: number): void;
+  /** Switches the dirty log on or off, and empties it; see src/vmm/dirty-log.ts. */
+  setDirtyLog(on: number): void;
   /** Registers were changed through the view: derives what follows from them. */
   syncVcpu(vcpu: number): void;
   /** Guest-physical address of a linear one without side effects, -1 if not mapped. */
@@ -33,6 +35,12 @@ export interface Core {
   chipsetPortRead(vcpu: number, port: number, size: number): bigint;
   /** Not 0 if the port is theirs. */
   chipsetPortWrite(vcpu: number, port: number, size: number, value: number): number;
+  /** Steal time: the vCPU could have run for `ns` and did not. */
+  addStealNs(vcpu: number, ns: bigint): void;
+  /** Steal time: 1 = it lost its pCPU while it could run, 0 = it has one again. */
+  setPreempted(vcpu: number, preempted: number): void;
+  /** kvm-clock: the host had stopped the guest. 0 where the guest has no time page. */
+  clockStopped(vcpu: number): number;
 }
 
 const REQUIRED = [
@@ -46,6 +54,7 @@ const REQUIRED = [
   "advanceClock",
   "guestWritten",
   "flushTlbAll",
+  "setDirtyLog",
   "syncVcpu",
   "translateGva",
   "setA20",
@@ -53,6 +62,9 @@ const REQUIRED = [
   "raiseNmi",
   "chipsetPortRead",
   "chipsetPortWrite",
+  "addStealNs",
+  "setPreempted",
+  "clockStopped",
 ] as const;
 
 /** Instantiates the core on the VM's memory. Throws VmError("host") when the module is not this version's core. */

@@ -13,6 +13,7 @@ import {
   PORT_BITMAP_SIZE,
   WATCH_ACCESS,
   WATCH_COUNT,
+  WATCH_HIT,
   WATCH_LENGTH,
   WATCH_MAX,
   WATCH_RANGES,
@@ -48,6 +49,7 @@ const FOUR_GIB = 2 ** 32;
 export class DebugControls {
   #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
   #breakpoints: readonly number[] = [];
+  #watches: readonly MemoryWatch[] = [];
   #traceExceptions = false;
   #tracePorts = false;
 
@@ -80,11 +82,11 @@ export class DebugControls {
 
   /** Replaces what was set before. Throws VmError("bad-config") for a watch that is none. */
   setBreaks(what: BreakConditions): void {
-    const memory = what.memory ?? [];
-    checkWatches(memory);
+    const watches = what.memory ?? [];
+    checkWatches(watches);
     this.#breaks = { ports: new Set(what.ports), msrs: new Set(what.msrs), exceptions: new Set(what.exceptions) };
-    this.apply(true);
-    this.#applyWatches(memory);
+    this.#watches = [...watches];
+    this.restore();
   }
 
   /** A trace sees every port access and every exception. */
@@ -94,7 +96,13 @@ export class DebugControls {
     this.apply(true);
   }
 
-  /** Writes the controls. With `on` false those are left out that stop the guest before an instruction. */
+  /** Writes everything: after a reset, or into memory that another host has left its controls in. */
+  restore(): void {
+    this.apply(true);
+    this.#applyWatches();
+  }
+
+  /** Writes the controls but for the watches. With `on` false those are left out that stop the guest before an instruction. */
   apply(on: boolean): void {
     const { vcpu } = this;
     let exceptions = this.#traceExceptions ? 0xffffffff : 0;
@@ -126,10 +134,11 @@ export class DebugControls {
     );
   }
 
-  #applyWatches(watches: readonly MemoryWatch[]): void {
+  #applyWatches(): void {
     const { vcpu } = this;
-    vcpu.setU32(WATCH_COUNT, watches.length);
-    for (const [i, { address, sizeBytes, access }] of watches.entries()) {
+    vcpu.setU32(WATCH_HIT, 0);
+    vcpu.setU32(WATCH_COUNT, this.#watches.length);
+    for (const [i, { address, sizeBytes, access }] of this.#watches.entries()) {
       const at = WATCH_RANGES + i * WATCH_STRIDE;
       vcpu.setU32(at + WATCH_START, address);
       vcpu.setU32(at + WATCH_LENGTH, sizeBytes);

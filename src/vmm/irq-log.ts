@@ -35,9 +35,9 @@ export class IrqLog {
     this.#set(VM_IRQ_TRACE, 1);
   }
 
-  /** Nobody traces interrupts any more. */
-  close(): void {
-    this.#set(VM_IRQ_TRACE, 0);
+  /** Nobody traces interrupts, or no longer. */
+  static stop(memory: WebAssembly.Memory): void {
+    new DataView(memory.buffer).setUint32(VM_BASE + VM_IRQ_TRACE, 0, true);
   }
 
   /** Emits and forgets what is in the log. */

@@ -17,13 +17,14 @@ import { type Core, instantiateCore } from "./core.ts";
 import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
+import { DirtyLog } from "./dirty-log.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
 import { IrqWiring } from "./irq.ts";
 import { IrqLog } from "./irq-log.ts";
-import { allocateMemory, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
+import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { leaveMtrrsAsFirmware } from "./mtrr.ts";
 import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, writeSlots } from "./slots.ts";
@@ -58,13 +59,14 @@ export class Machine implements ExitContext {
   readonly guest: SlotMemory;
   readonly board: Board;
   readonly debugControls: DebugControls;
+  readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
   traceExits = false;
   /** Interrupts are being traced. */
   irqLog: IrqLog | undefined;
-  readonly #irqs: IrqWiring;
+  readonly irqs: IrqWiring;
   readonly #cpu: CpuModel;
   #tracing: ReadonlySet<TraceKind> = new Set();
   /** The last stop was behind an instruction, so that nothing is known of the next. */
@@ -79,13 +81,16 @@ export class Machine implements ExitContext {
     readonly core: Core,
     platform: Platform,
     private readonly events: MachineEvents,
+    /** The memory has a machine in it already: nothing in it is initialised. */
+    adopted: boolean,
   ) {
     const slots = machineSlots(map, map.romBytes);
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
-    this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ });
-    installCpuModel(new DataView(memory.buffer), this.vcpu.address, this.#cpu);
+    this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
+    if (!adopted) installCpuModel(new DataView(memory.buffer), this.vcpu.address, this.#cpu);
     this.clock = new VmClock(
       memory,
       core,
@@ -94,8 +99,8 @@ export class Machine implements ExitContext {
       platform.monotonicNs,
       wallOrigin(config, platform),
     );
-    core.initVm();
-    this.#irqs = new IrqWiring((gsi, level) => {
+    if (!adopted) core.initVm();
+    this.irqs = new IrqWiring((gsi, level) => {
       core.setIrqLine(gsi, level);
       if (level) events.wake();
     });
@@ -104,7 +109,7 @@ export class Machine implements ExitContext {
     for (const range of corePortRanges(core, this.vcpu.address)) this.ports.add(range);
     this.board = buildBoard(
       config,
-      { ports: this.ports, mmio: this.mmio, irqs: this.#irqs, clock: this.clock, memory: this.guest },
+      { ports: this.ports, mmio: this.mmio, irqs: this.irqs, clock: this.clock, memory: this.guest },
       {
         ...events,
         reset: (cause) => this.requestReset(cause),
@@ -126,9 +131,7 @@ export class Machine implements ExitContext {
     events: MachineEvents,
     kind: MemoryKind = "plain",
   ): Promise<Machine> {
-    const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
-    if (romBytes > 0) checkFirmwareSize(romBytes);
-    const map = layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+    const map = mapOf(config);
     const memory = allocateMemory(map, kind);
     const module = config.core ?? (await platform.loadCore(kind));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
@@ -138,7 +141,26 @@ export class Machine implements ExitContext {
       tscKhz: TSC_KHZ,
       apic: config.apic,
     });
-    return new Machine(config, memory, map, core, platform, events);
+    return new Machine(config, memory, map, core, platform, events, false);
+  }
+
+  /**
+   * A machine around memory in which one already is, of the same configuration; its former objects must not be used any
+   * more. What follows is `loadMachine(machine, state, "adopted")`. Throws VmError("bad-snapshot") when the memory has
+   * another format or size.
+   */
+  static async adopt(
+    config: CheckedConfig,
+    platform: Platform,
+    events: MachineEvents,
+    memory: WebAssembly.Memory,
+  ): Promise<Machine> {
+    const map = mapOf(config);
+    checkHeader(memory, map);
+    const shared = memory.buffer instanceof SharedArrayBuffer;
+    const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
+    const core = await instantiateCore(module, memory, platform.monotonicNs);
+    return new Machine(config, memory, map, core, platform, events, true);
   }
 
   // ---- power-on and reset
@@ -151,11 +173,10 @@ export class Machine implements ExitContext {
     const { core, board, vcpu } = this;
     core.initVm();
     for (const device of board.devices) device.reset();
-    this.#irqs.reset();
+    this.irqs.reset();
     board.a20.reset();
     core.resetVcpu(vcpu.address);
-    vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
-    this.debugControls.apply(true);
+    this.restoreControls();
     board.fwCfg.addFile("etc/e820", e820File([{ base: 0, size: this.config.memoryBytes, type: E820_RAM }]));
     let acpiRsdp = 0;
     if (this.config.boot.kind !== "firmware") {
@@ -264,7 +285,7 @@ export class Machine implements ExitContext {
   setTrace(kinds: readonly TraceKind[]): void {
     this.#tracing = new Set(kinds);
     this.traceExits = this.#tracing.has("exit");
-    this.irqLog?.close();
+    IrqLog.stop(this.memory);
     this.irqLog = this.#tracing.has("irq") ? new IrqLog(this.memory, this.events.trace) : undefined;
     const observe = (kind: "port" | "mmio") => {
       if (!this.#tracing.has(kind)) return undefined;
@@ -289,6 +310,12 @@ export class Machine implements ExitContext {
     this.debugControls.apply(on);
   }
 
+  /** Execution controls as this host wants them; they are no part of the guest's state. */
+  restoreControls(): void {
+    this.vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
+    this.debugControls.restore();
+  }
+
   // ---- devices
 
   saveDevices(): Record<string, DeviceState> {
@@ -298,6 +325,12 @@ export class Machine implements ExitContext {
   dispose(): void {
     for (const device of this.board.devices) device.dispose?.();
   }
+}
+
+function mapOf(config: CheckedConfig): MemoryMap {
+  const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
+  if (romBytes > 0) checkFirmwareSize(romBytes);
+  return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
 }
 
 function wallOrigin(config: CheckedConfig, platform: Platform): number {

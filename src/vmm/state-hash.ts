@@ -1,34 +1,13 @@
 // SHA-256 over everything the guest could see of the machine: vCPU and chipset state, devices, RAM; derived state (TLBs,
 // decoded code, counters of the core) and exit records are left out. Two runs that end equal did the same.
-import {
-  CHIPSET_BASE,
-  CHIPSET_SIZE,
-  CR0,
-  DR7,
-  EIP,
-  FPU_R,
-  GDTR_BASE,
-  GPR,
-  HALTED,
-  INHIBIT,
-  LAPIC,
-  LAPIC_PRIVATE,
-  MSR_STATE,
-  MXCSR,
-  NMI_BLOCKED,
-  NMI_PENDING,
-  RETIRED,
-  SEG,
-  SEG_ACCESS,
-  SEG_STRIDE,
-  XMM,
-} from "../../spec/layout.ts";
+import { CHIPSET_BASE, VM_BASE } from "../../spec/layout.ts";
+import { CHIPSET_STATE, type StateRange, VCPU_STATE, VM_STATE } from "../../spec/state.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { DeviceState } from "./device.ts";
 import type { MemoryMap } from "./memory.ts";
+import { readRange } from "./state-ranges.ts";
 
 const PIECE = 1024 * 1024;
-const LAPIC_BYTES = LAPIC_PRIVATE + 0x200 - LAPIC;
 
 export async function hashState(
   memory: WebAssembly.Memory,
@@ -38,9 +17,13 @@ export async function hashState(
   sha256: (bytes: Uint8Array) => Promise<Uint8Array>,
 ): Promise<string> {
   const parts: Uint8Array[] = [];
-  for (const vcpu of vcpus) parts.push(await sha256(architecturalState(vcpu)));
   const bytes = new Uint8Array(memory.buffer);
-  parts.push(await sha256(bytes.subarray(CHIPSET_BASE, CHIPSET_BASE + CHIPSET_SIZE)));
+  // Lazily kept flags are resolved, so that equal machines give equal bytes.
+  for (const vcpu of vcpus) {
+    parts.push(await sha256(concatenate([u32(vcpu.eflags), hashed(bytes, vcpu.address, VCPU_STATE)])));
+  }
+  parts.push(await sha256(hashed(bytes, CHIPSET_BASE, CHIPSET_STATE)));
+  parts.push(await sha256(hashed(bytes, VM_BASE, VM_STATE)));
   parts.push(await sha256(new TextEncoder().encode(canonical(devices))));
   let zeroDigest: Uint8Array | undefined;
   for (let at = 0; at < map.ramBytes; at += PIECE) {
@@ -54,33 +37,12 @@ export async function hashState(
   return hex(await sha256(concatenate(parts)));
 }
 
-/** Registers by name; lazily kept flags are resolved, so that equal machines give equal bytes. */
-function architecturalState(vcpu: Vcpu): Uint8Array {
-  const parts = [
-    vcpu.bytes(GPR, 16 * 8),
-    vcpu.bytes(EIP, 8),
-    u32s([
-      vcpu.eflags,
-      vcpu.cpl,
-      vcpu.getU32(HALTED),
-      vcpu.getU32(INHIBIT),
-      vcpu.getU32(NMI_PENDING),
-      vcpu.getU32(NMI_BLOCKED),
-    ]),
-    vcpu.bytes(RETIRED, 8),
-    vcpu.bytes(GDTR_BASE, 16),
-    vcpu.bytes(CR0, DR7 + 4 - CR0),
-    vcpu.bytes(MSR_STATE, FPU_R - MSR_STATE),
-    vcpu.bytes(FPU_R, MXCSR + 4 - FPU_R),
-    vcpu.bytes(XMM, 256),
-    vcpu.bytes(LAPIC, LAPIC_BYTES),
-  ];
-  for (let seg = 0; seg < 8; seg++) parts.push(vcpu.bytes(SEG + seg * SEG_STRIDE, SEG_ACCESS));
-  return concatenate(parts);
+function hashed(memory: Uint8Array, base: number, table: readonly StateRange[]): Uint8Array {
+  return concatenate(table.filter((range) => range.hashed !== false).map((range) => readRange(memory, base, range)));
 }
 
-function u32s(values: readonly number[]): Uint8Array {
-  return new Uint8Array(Uint32Array.from(values).buffer);
+function u32(value: number): Uint8Array {
+  return new Uint8Array(Uint32Array.of(value).buffer);
 }
 
 function concatenate(parts: readonly Uint8Array[]): Uint8Array {

@@ -24,6 +24,40 @@ const CORE_COUNTERS: readonly (readonly [string, number])[] = [
   ["exceptions", COUNT_EXCEPTION],
 ];
 
+/** Counters that are not in the VM's memory, as they go along when it moves. */
+export interface ResourceUse {
+  readonly hostNs: number;
+  readonly vcpuNs: number;
+  readonly sleptNs: number;
+  readonly resets: number;
+  readonly exits: Float64Array;
+  readonly unknownPorts: ReadonlyMap<number, number>;
+  readonly unknownMmio: number;
+  readonly unknownMsrs: ReadonlyMap<number, number>;
+}
+
+export function saveUse(machine: Machine, loop: RunLoop, hostNs: number, resets: number): ResourceUse {
+  return {
+    hostNs,
+    resets,
+    vcpuNs: loop.vcpuNs,
+    sleptNs: loop.sleptNs,
+    exits: loop.exitCounts.slice(),
+    unknownPorts: new Map(machine.ports.unknown),
+    unknownMmio: machine.mmio.unknownCount,
+    unknownMsrs: new Map(machine.msrs.counts),
+  };
+}
+
+export function loadUse(machine: Machine, loop: RunLoop, use: ResourceUse): void {
+  loop.vcpuNs = use.vcpuNs;
+  loop.sleptNs = use.sleptNs;
+  loop.exitCounts.set(use.exits);
+  for (const [port, count] of use.unknownPorts) machine.ports.unknown.set(port, count);
+  machine.mmio.unknownCount = use.unknownMmio;
+  for (const [msr, count] of use.unknownMsrs) machine.msrs.counts.set(msr, count);
+}
+
 export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: number, resets: number): VmStatistics {
   const exits: Record<string, number> = {};
   let exitTotal = 0;

@@ -1,22 +1,24 @@
 // The VM as users hold it: its life cycle, its consoles, its events and its end.
-import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
+import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { VmConfig } from "./config.ts";
+import type { ClockKind, VmConfig } from "./config.ts";
 import type { BreakConditions } from "./debug-controls.ts";
+import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
 import { Machine, type MachineEvents } from "./machine.ts";
-import { OutputBuffer } from "./output-buffer.ts";
+import { loadMachine, saveMachine } from "./machine-state.ts";
+import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
 import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
-import { collectStatistics } from "./statistics.ts";
+import { collectStatistics, loadUse, saveUse } from "./statistics.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
 
 /** Where a VM runs; by default alone, in memory of this thread. */
@@ -42,6 +44,8 @@ export class Vm implements AsyncDisposable {
   /** The loop is to park: pause() waits for it. */
   #pauseRequested = false;
   #driving: Promise<void> | undefined;
+  /** Another thread takes over: the loop parks, and nobody hears of it. */
+  #detaching = false;
   #resets = 0;
   #hostNs = 0;
   #runningSince = 0;
@@ -92,11 +96,47 @@ export class Vm implements AsyncDisposable {
   static async create(config: VmConfig, placement: VmPlacement = {}): Promise<Vm> {
     const checked = checkConfig(config);
     checked.signal?.throwIfAborted();
+    const vm = await Vm.#build(checked, placement, (platform, events) =>
+      Machine.create(checked, platform, events, placement.memory),
+    );
+    await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+    return vm;
+  }
+
+  /**
+   * Goes on with a VM that another thread detached, of the same configuration.
+   * Throws VmError("bad-snapshot") where the two do not fit.
+   * @internal
+   */
+  static async attach(config: VmConfig, detached: DetachedVm, placement: VmPlacement): Promise<Vm> {
+    const checked = checkConfig(config);
+    const vm = await Vm.#build(checked, placement, (platform, events) =>
+      Machine.adopt(checked, platform, events, detached.memory),
+    );
+    const machine = vm.#machine;
+    loadMachine(machine, detached.machine, "adopted");
+    loadUse(machine, vm.#loop, detached.use);
+    vm.#hostNs = detached.use.hostNs;
+    vm.#resets = detached.use.resets;
+    vm.#state = detached.state;
+    if (detached.state === "running") {
+      // A real clock went on meanwhile; a virtual one only moves with its vCPU.
+      if (machine.clock.kind === "real") machine.clock.skip(vm.platform.monotonicNs() - detached.stoppedAtNs);
+      vm.#run();
+    }
+    return vm;
+  }
+
+  static async #build(
+    config: CheckedConfig,
+    placement: VmPlacement,
+    build: (platform: Platform, events: MachineEvents) => Promise<Machine>,
+  ): Promise<Vm> {
     const platform = await loadPlatform();
     const events = new Emitter<VmEvents>();
-    const outputs = makeOutputs(checked, events);
+    const outputs = makeOutputs(config, events);
     const hooks = { wake: (): void => {} };
-    const parts: MachineEvents = {
+    const machine = await build(platform, {
       serial: (port, byte) => outputs.serial[port]?.put(byte),
       debugcon: (byte) => outputs.debugcon.put(byte),
       firmwareLog: (byte) => outputs.debugcon.put(byte),
@@ -104,15 +144,17 @@ export class Vm implements AsyncDisposable {
       post: (code) => events.emit("post", { code }),
       wake: () => hooks.wake(),
       trace: (event) => events.emit("trace", event),
-    };
-    const machine = await Machine.create(checked, platform, parts, placement.memory);
+    });
     const executor = placement.executor ?? new SoloExecutor(platform);
-    const vm = new Vm(checked, platform, machine, events, outputs, hooks, executor);
-    await machine.powerOn((board) => prepareBoot(checked.boot, board));
-    return vm;
+    return new Vm(config, platform, machine, events, outputs, hooks, executor);
   }
 
   // ---- life cycle
+
+  /** What its clock follows. */
+  get clock(): ClockKind {
+    return this.config.clock;
+  }
 
   get state(): VmState {
     return this.#state;
@@ -173,6 +215,28 @@ export class Vm implements AsyncDisposable {
     await this.stop("disposed");
   }
 
+  /**
+   * Takes the VM off this thread between two instructions; this object is of no more use. Undefined when it has ended
+   * meanwhile. Its memory must be shared.
+   * @internal
+   */
+  async detach(): Promise<DetachedVm | undefined> {
+    this.#detaching = true;
+    if (this.#state === "running") {
+      this.#pauseRequested = true;
+      this.#loop.wake();
+      await this.#driving;
+    }
+    const state = this.#state;
+    if (state !== "running" && state !== "paused" && state !== "created") return undefined;
+    const stoppedAtNs = this.platform.monotonicNs();
+    this.#outputs.flush();
+    const machine = saveMachine(this.#machine);
+    this.#machine.dispose();
+    const use = saveUse(this.#machine, this.#loop, this.#hostNs, this.#resets);
+    return { memory: this.#machine.memory, machine, state, stoppedAtNs, use };
+  }
+
   // ---- what it says
 
   on<K extends keyof VmEvents>(event: K, listener: (event: VmEvents[K]) => void): Disposable {
@@ -192,7 +256,7 @@ export class Vm implements AsyncDisposable {
   }
 
   statistics(): VmStatistics {
-    const running = this.#state === "running" ? this.platform.monotonicNs() - this.#runningSince : 0;
+    const running = this.#driving !== undefined ? this.platform.monotonicNs() - this.#runningSince : 0;
     return collectStatistics(this.#machine, this.#loop, this.#hostNs + running, this.#resets);
   }
 
@@ -269,8 +333,10 @@ export class Vm implements AsyncDisposable {
     };
   }
 
-  /** The host ran others for `ns` while this vCPU was runnable. */
-  addStealNs(_ns: number): void {}
+  /** The host ran others for `ns` while this vCPU was runnable. On a virtual clock no guest time passed meanwhile. */
+  addStealNs(ns: number): void {
+    if (this.config.clock === "real") this.#machine.vcpu.addStealNs(ns);
+  }
 
   /** Asserts the NMI pin once, as a "dump" button does; the RTC's index port may mask it. */
   sendNmi(): void {
@@ -321,6 +387,7 @@ export class Vm implements AsyncDisposable {
       this.#end(end);
       return;
     }
+    if (this.#detaching) return;
     this.#setState("paused");
     const stop = this.#machine.requests.debug;
     this.#machine.requests.debug = undefined;
@@ -365,36 +432,6 @@ export class Vm implements AsyncDisposable {
       state: this.#state,
     });
   }
-}
-
-/** Where bytes from the guest go: an event and a stream for each console. */
-interface Outputs {
-  readonly serial: readonly OutputBuffer[];
-  readonly debugcon: OutputBuffer;
-  readonly parallel: OutputBuffer;
-  flush(): void;
-  close(): void;
-}
-
-function makeOutputs(config: CheckedConfig, events: Emitter<VmEvents>): Outputs {
-  const serial = Array.from(
-    { length: config.serialPorts },
-    (_, port) => new OutputBuffer(new StreamConsole(), (bytes) => events.emit("serial", { port, bytes })),
-  );
-  const debugcon = new OutputBuffer(new StreamConsole(), (bytes) => events.emit("debugcon", { bytes }));
-  const parallel = new OutputBuffer(new StreamConsole(), (bytes) => events.emit("parallel", { bytes }));
-  const all = [...serial, debugcon, parallel];
-  return {
-    serial,
-    debugcon,
-    parallel,
-    flush: () => {
-      for (const output of all) output.flush();
-    },
-    close: () => {
-      for (const output of all) output.console.close();
-    },
-  };
 }
 
 function asVmError(error: unknown): VmError {

@@ -101,6 +101,16 @@ describe("paravane run", () => {
     expect(Object.keys(io.machine?.config ?? {}).sort()).toEqual(["boot", "name", "serialPorts"]);
   });
 
+  it.each([
+    ["all", undefined],
+    ["none", []],
+    ["clock,steal", ["clock", "steal"]],
+  ])("--pv %s", async (words, expected) => {
+    const io = fakeIo();
+    await paravane(io, "run", kernel, "--pv", words);
+    expect(io.machine?.config.paravirt).toEqual(expected);
+  });
+
   it("boots the default ROM without a name", async () => {
     const io = fakeIo();
     expect(await paravane(io, "run")).toBe(0);

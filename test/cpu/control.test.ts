@@ -549,10 +549,12 @@ describe("hypercalls", () => {
     none.code([0x0f, 0x01, 0xc1]);
     expect(none.runToHandler()).toBe(6);
     const m = (await Machine.create("max,+hypervisor")).protect(0);
-    ["eax", "ebx", "ecx", "edx", "esi"].forEach((r, i) => m.setReg(r as "eax", i + 1));
+    ["eax", "ebx", "ecx", "edx", "esi"].forEach((r, i) => m.setReg(r as "eax", i + 101));
     m.code([0x0f, 0x01, 0xc1, 0x90]);
     expect(m.run()).toBe(Exit.Hypercall);
-    expect([m.field(L.EXIT_NR), ...[0, 8, 16, 24].map((o) => m.field(L.EXIT_ARGS + o))]).toEqual([1, 2, 3, 4, 5]);
+    expect([m.field(L.EXIT_NR), ...[0, 8, 16, 24].map((o) => m.field(L.EXIT_ARGS + o))]).toEqual([
+      101, 102, 103, 104, 105,
+    ]);
     m.view.setBigUint64(m.vcpu + L.EXIT_DATA, 99n, true);
     m.run(1);
     expect([m.reg("eax"), m.eip]).toEqual([99, CODE + 3]);

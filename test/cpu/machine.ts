@@ -59,7 +59,7 @@ export class Machine {
     this.view = new DataView(memory.buffer);
   }
 
-  static async create(cpu = "max,+smap", ramBytes = 1 << 20): Promise<Machine> {
+  static async create(cpu = "max", ramBytes = 1 << 20): Promise<Machine> {
     compiled ??= new WebAssembly.Module(readFileSync(new URL("../../build/paravane.wasm", import.meta.url)));
     const map = layOut({ ramBytes, romBytes: 0, vcpuCount: 1 });
     const memory = allocateMemory(map);

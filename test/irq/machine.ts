@@ -10,13 +10,21 @@ import * as L from "../../spec/layout.ts";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..", "..");
 const FLAGS =
-  "--config none -O3 --noAssert --runtime stub --importMemory --exportTable --memoryBase 1024 --enable simd";
+  "--config none -O3 --noAssert --runtime stub --importMemory --exportTable --memoryBase 1024 --enable simd --enable threads";
 const COMPILE_LIMIT_MS = 120_000;
 
 /** The module for the sources as they are; test files that run side by side share one compilation. */
 function compile(): WebAssembly.Module {
   const hash = createHash("sha256").update(FLAGS);
-  for (const folder of ["spec", "assembly", "assembly/irq", "assembly/time"]) {
+  for (const folder of [
+    "spec",
+    "assembly",
+    "assembly/irq",
+    "assembly/time",
+    "assembly/pv",
+    "assembly/mmu",
+    "assembly/cpu",
+  ]) {
     for (const name of readdirSync(join(root, folder)).sort()) {
       if (name.endsWith(".ts")) hash.update(readFileSync(join(root, folder, name)));
     }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { CPU_MODELS, FEATURE_BITS } from "../../spec/cpuid.ts";
+import { CPU_MODELS, FEATURE_BITS, PARAVIRT_SWITCHES } from "../../spec/cpuid.ts";
 import { Feature } from "../../spec/features.ts";
 import { buildCpuid, type CpuidLeaf, type CpuModel } from "../../src/vcpu/cpu-model.ts";
 import { VmError } from "../../src/vmm/error.ts";
@@ -52,6 +52,20 @@ describe("CPU models", () => {
     expect(has(buildCpuid("max"), Feature.Hypervisor)).toBe(false);
     expect(leaf(buildCpuid("max,+hypervisor"), 0x40000000).ebx).toBe(0x4b4d564b);
     expect(has(buildCpuid("max", { apic: false }), Feature.TscDeadline)).toBe(false);
+  });
+
+  it("offer the parts of KVM's interface that are switched on, and no hypervisor without one", () => {
+    const kvm = (m: CpuModel) => leaf(m, 0x40000001).eax;
+    const all = PARAVIRT_SWITCHES.map(({ name }) => name);
+    expect(kvm(buildCpuid("pentium3", { paravirt: all }))).toBe(0x0100006b);
+    expect(kvm(buildCpuid("max", { paravirt: ["clock"] }))).toBe(0x01000009);
+    expect(kvm(buildCpuid("max", { paravirt: ["no-io-delay"] }))).toBe(2);
+    expect(kvm(buildCpuid("max", { paravirt: ["steal"] }))).toBe(0x20);
+    expect(kvm(buildCpuid("max,-apic", { paravirt: all }))).toBe(0x0100002b);
+    for (const m of [buildCpuid("max", { paravirt: [] }), buildCpuid("max,-hypervisor", { paravirt: all })]) {
+      expect(m.leaves.some((l) => l.leaf >= 0x40000000 && l.leaf < 0x50000000)).toBe(false);
+      expect(m.featureNames.filter((name) => name.startsWith("kvm"))).toEqual([]);
+    }
   });
 
   it("gives leaf 15h the ratio of the TSC to the 1 GHz crystal", () => {

@@ -14,6 +14,8 @@ import { PHYSICAL_ADDRESS_BITS } from "../../cpu/paging";
 import { replayTake, replayValue } from "../../cpu/replay";
 import { lapicBaseChanged, lapicGetTscDeadline, lapicSetTscDeadline } from "../../irq/lapic";
 import { flushTlbAll } from "../../mmu/tlb";
+import { publishClock } from "../../pv/clock";
+import { pvMsrStorage, writePvMsr } from "../../pv/msr";
 import { readTsc } from "../../time/clock";
 
 /** Outcome of an access: performed, #GP(0), or an MSR that the core does not have. */
@@ -79,10 +81,9 @@ function result(vcpu: i32, value: u64): void {
 /** The host asked for this MSR (CTRLF_MSR_BITMAP); `half` is the offset of the read or write bitmaps. */
 function intercepted(vcpu: i32, nr: u32, half: i32): bool {
   if (!(load<u32>(vcpu, CTRL_FLAGS) & CTRLF_MSR_BITMAP)) return false;
+  // The paravirtual MSRs, which VMX has no bits for, share those of numbers that nobody uses.
   const low = nr & 0x1fff;
-  const high = nr - low;
-  if (high != 0 && high != 0xc0000000) return true;
-  const at = vcpu + MSR_BITMAP + half + (high == 0 ? 0 : 0x400) + <i32>(low >> 3);
+  const at = vcpu + MSR_BITMAP + half + (nr < 0xc0000000 ? 0 : 0x400) + <i32>(low >> 3);
   return ((<u32>load<u8>(at) >> (low & 7)) & 1) != 0;
 }
 
@@ -100,7 +101,10 @@ function storage(vcpu: i32, nr: u32): i32 {
     case M.MSR_BIOS_SIGN_ID: return BIOS_SIGN_ID;
     case M.MSR_P6_PERFCTR0: return hasFeature(vcpu, Feature.P6Counters) ? P6_PERFCTR : 0;
     case M.MSR_P6_PERFCTR1: return hasFeature(vcpu, Feature.P6Counters) ? P6_PERFCTR + 8 : 0;
-    default: return hasFeature(vcpu, Feature.Mtrr) ? mtrrStorage(nr) : 0;
+    default: {
+      const mtrr = hasFeature(vcpu, Feature.Mtrr) ? mtrrStorage(nr) : 0;
+      return mtrr != 0 ? mtrr : pvMsrStorage(vcpu, nr);
+    }
   }
 }
 
@@ -172,6 +176,7 @@ function write(vcpu: i32, nr: u32, value: u64): i32 {
     case M.MSR_TSC:
       if (!hasFeature(vcpu, Feature.Tsc)) return UNKNOWN;
       store<u64>(vcpu, load<u64>(vcpu, TSC_OFFSET) + value - readTsc(vcpu), TSC_OFFSET);
+      publishClock(vcpu, 0);
       return DONE;
     case M.MSR_TSC_DEADLINE:
       if (!hasFeature(vcpu, Feature.TscDeadline)) return UNKNOWN;
@@ -206,6 +211,7 @@ function write(vcpu: i32, nr: u32, value: u64): i32 {
   }
   const at = storage(vcpu, nr);
   if (at == 0) return UNKNOWN;
+  if (pvMsrStorage(vcpu, nr) != 0) return writePvMsr(vcpu, nr, value) ? DONE : BAD;
   return writeStored(vcpu, nr, at, value);
 }
 

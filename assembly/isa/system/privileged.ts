@@ -6,6 +6,7 @@ import {
 } from "../../../spec/layout";
 import { Exit } from "../../../spec/exits";
 import { Feature } from "../../../spec/features";
+import { KVM_EPERM, KVM_HC_VAPIC_POLL_IRQ } from "../../../spec/paravirt";
 import { CR0_PE, CR4_PCE, CR4_TSD, FLAG_IF, FLAG_VM } from "../../../spec/registers";
 import { Vector } from "../../../spec/vectors";
 import { exitBefore, faulted, raise, raiseGP, raiseUD, recheck } from "../../cpu/fault";
@@ -122,15 +123,19 @@ export function bound(vcpu: i32, rec: i32): void {
   if (index < lower || index > upper) raise(vcpu, Vector.BR, 0);
 }
 
-const HYPERCALL_NOT_PERMITTED: u32 = 0xffffffff; // -EPERM
-
 /** VMCALL, VMMCALL in KVM's convention: number in EAX, arguments in EBX ECX EDX ESI, result in EAX. */
 export function hypercall(vcpu: i32): void {
   if (load<u32>(vcpu, CPL) != 0) {
-    store<u32>(vcpu, HYPERCALL_NOT_PERMITTED, EAX);
+    store<u32>(vcpu, <u32>-KVM_EPERM, EAX);
     return;
   }
   const nr = load<u32>(vcpu, EAX);
+  if (nr == KVM_HC_VAPIC_POLL_IRQ) {
+    // A chance to take an interrupt that waits for one: the next boundary is.
+    store<u32>(vcpu, 0, EAX);
+    recheck(vcpu);
+    return;
+  }
   if (replayTake(vcpu, Exit.Hypercall, nr)) {
     store<u32>(vcpu, <u32>replayValue(vcpu), EAX);
     recheck(vcpu);

@@ -1,5 +1,6 @@
 // The PCI host bridge: configuration mechanism 1 (PCI Local Bus 3.0, 3.2.2.3.2), bus 0, and a 440FX at 00:00.0.
 import type { Device, DeviceState, IoHandler, IoRange } from "../../vmm/device.ts";
+import { VmError } from "../../vmm/error.ts";
 import { SavedState } from "../saved-state.ts";
 import { PCI_STATUS, PciFunction, type PciSlot } from "./function.ts";
 
@@ -109,7 +110,12 @@ export class PciHost implements Device {
     const saved = SavedState.open(this.name, state, version, this.stateVersion);
     this.#address = saved.integer("address");
     const functions = new SavedState(this.name, saved.nested("functions"));
-    for (const { func } of this.functions()) func.loadConfig(functions.nested(func.name));
+    const present = this.functions().map(({ func }) => func);
+    for (const name of functions.fields()) {
+      if (present.some((func) => func.name === name)) continue;
+      throw new VmError("bad-snapshot", `${this.name}: this machine has no PCI function "${name}".`, { device: name });
+    }
+    for (const func of present) func.loadConfig(functions.nested(func.name));
   }
 
   metrics(): Readonly<Record<string, number>> {

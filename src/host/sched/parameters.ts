@@ -4,6 +4,8 @@ import { checkFields, type FieldTable } from "../fields.ts";
 import type { SchedParameters } from "./policy.ts";
 
 export const MAX_WEIGHT = 65_535;
+/** A smaller cap would be less than a microsecond in the shortest period. */
+const MIN_CAP_PERCENT = 0.1;
 const SLICE = { min: 100_000, max: 1_000_000_000 } as const;
 
 /** A slice shorter than a turn of the core would be all overhead; the core returns about every millisecond by itself. */
@@ -39,6 +41,12 @@ export const PARAMETER_FIELDS = {
 export function checkSchedParameters(input: unknown = {}, where = ""): SchedParameters {
   const parameters: SchedParameters = checkFields(PARAMETER_FIELDS, input, where);
   const { realtime, capPercent } = parameters;
+  if (capPercent > 0 && capPercent < MIN_CAP_PERCENT)
+    throw new VmError(
+      "bad-config",
+      `${where}capPercent is ${capPercent}; it takes 0 for no cap, or ${MIN_CAP_PERCENT} to 100`,
+      { field: `${where}capPercent` },
+    );
   if (!realtime) return parameters;
   const { periodNs, budgetNs } = realtime;
   if (budgetNs > periodNs)

@@ -56,6 +56,8 @@ export interface SchedPolicy {
   readonly migrates: boolean;
   /** A vCPU joins, blocked. Throws VmError("admission") when its reservation does not fit, changing nothing. */
   add(vcpu: VcpuId, parameters: SchedParameters, now: Ns, carry?: SchedCarry): void;
+  /** What it would take along if it left now. */
+  carry(vcpu: VcpuId, now: Ns): SchedCarry;
   /** It leaves, whatever its state; a running one is accounted for first. */
   remove(vcpu: VcpuId, now: Ns): SchedCarry;
   /** New parameters for a vCPU that is here, whatever its state. Throws as add does, changing nothing. */
@@ -75,6 +77,12 @@ export interface SchedPolicy {
   nextEventNs(now: Ns): Ns;
   /** Runnable vCPUs, the running one and parked ones included. */
   readonly runnable: number;
+  /** Runnable vCPUs that could run now if this pCPU were free: neither running nor parked. What an idle pCPU may take. */
+  readonly waiting: number;
+  /** Whether this one is among the waiting. */
+  waits(vcpu: VcpuId): boolean;
+  /** Whether the balancer may move it to another queue. */
+  movable(vcpu: VcpuId): boolean;
   /** Who is here. See exchangePolicy for replacing a policy while it runs. */
   members(): Iterable<SchedMember>;
 }

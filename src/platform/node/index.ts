@@ -5,10 +5,12 @@ import { availableParallelism } from "node:os";
 import { isMainThread } from "node:worker_threads";
 import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 import { loadCoreFile } from "./core-file.ts";
+import { deflate, inflate } from "./deflate.ts";
 import { startNodeWorker } from "./pcpu-thread.ts";
 
 export { readWholeFile } from "./file.ts";
 export { fileSink, fileSource, pipeBackend } from "./file-backend.ts";
+export { snapshotFolder } from "./snapshot-folder.ts";
 
 /** performance.now() counts from the start of each thread, hrtime does not. */
 const monotonicOriginNs = Number(process.hrtime.bigint()) - performance.now() * 1e6;
@@ -26,6 +28,8 @@ export function nodePlatform(): Platform {
     startPcpuWorker: startNodeWorker,
     entropy: fillEntropy,
     sha256: webCryptoSha256,
+    deflate,
+    inflate,
     loadCore: (memory) => loadCoreFile(memory, readFile),
   };
 }

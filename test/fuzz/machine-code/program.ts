@@ -156,7 +156,7 @@ function idiom(r: Random, space: ProgramSpace): number[] {
   const c = new Code();
   const imm = (v: number): Code => (space.use32 ? c.u32(v) : c.u16(v));
   const imm32 = (reg: number, v: number): Code => (space.use32 ? c : c.u8(0x66)).u8(0xb8 + reg).u32(v);
-  switch (r.below(15)) {
+  switch (r.below(16)) {
     case 0: {
       // PIC: ICW1..4 with random values, then masks
       const base = r.pick([0x20, 0xa0]);
@@ -235,6 +235,14 @@ function idiom(r: Random, space: ProgramSpace): number[] {
       return c
         .u8(0x0f, r.pick([0, 1]), (r.below(8) << 3) | (space.use32 ? 5 : 6))
         .u8(...(space.use32 ? [0, 0, 0, 0] : [0, 0]).map((_, i) => r.pick(space.addresses) >>> (8 * i))).out;
+    case 14: // user pages under SMAP: accesses by one register with AC set, cleared, and as it was
+      c.u8(0xbb);
+      imm(r.pick(space.addresses));
+      for (const open of [r.chance(50), true, false, r.chance(50)]) {
+        if (r.chance(80)) c.u8(0x0f, 0x01, open ? 0xcb : 0xca);
+        c.u8(r.pick([0x8a, 0x88, 0x8b, 0x89, 0x01]), space.use32 ? 0x03 : 0x07);
+      }
+      return c.out;
     default:
       return c.u8(r.pick([0xcd, 0xcc, 0xce, 0xf4, 0xfb, 0xfa, 0x9b, 0xf1]), ...(r.chance(50) ? [r.below(256)] : []))
         .out;

@@ -1,0 +1,90 @@
+// Requests to handlers: finds the route, checks the limits, turns errors into answers.
+import type { Host } from "../host/host.ts";
+import { VmError } from "../vmm/error.ts";
+import { EventFeed } from "./event-feed.ts";
+import { type ApiRequest, type ApiResponse, errorResponse } from "./request.ts";
+import { type ApiContext, type ApiLimits, ROUTES, type Route } from "./routes.ts";
+import type { VmSpecResolver } from "./vm-spec.ts";
+
+export const DEFAULT_LIMITS: ApiLimits = { bodyBytes: 1024 * 1024, vms: 1000, memoryMib: 64 * 1024 };
+
+export class Api {
+  readonly #context: ApiContext;
+
+  constructor(parts: {
+    readonly host: Host;
+    readonly resolve: VmSpecResolver;
+    readonly version: string;
+    readonly wallMs: () => number;
+    readonly limits?: Partial<ApiLimits>;
+  }) {
+    const { host, resolve, version, wallMs, limits } = parts;
+    this.#context = {
+      host,
+      version,
+      limits: { ...DEFAULT_LIMITS, ...limits },
+      events: new EventFeed(host, wallMs),
+      resolve: async (spec) => {
+        const config = await resolve(spec);
+        this.#admit(config.memoryBytes ?? 0);
+        return config;
+      },
+    };
+  }
+
+  get limits(): ApiLimits {
+    return this.#context.limits;
+  }
+
+  /** Never rejects: what is wrong is an answer. */
+  async handle(request: ApiRequest): Promise<ApiResponse> {
+    try {
+      const { route, name } = findRoute(request);
+      const vm = name === undefined ? (undefined as never) : this.#context.host.vm(name);
+      return await route.handle(request, this.#context, vm);
+    } catch (error) {
+      return errorResponse(error);
+    }
+  }
+
+  #admit(memoryBytes: number): void {
+    const { host, limits } = this.#context;
+    if (host.vms.length >= limits.vms) {
+      throw new VmError("admission", `This host takes ${limits.vms} VMs, and has them.`, { limit: limits.vms });
+    }
+    const used = host.vms.reduce((sum, vm) => sum + (vm.config.memoryBytes ?? 0), 0) / 2 ** 20;
+    const wanted = memoryBytes / 2 ** 20;
+    if (used + wanted > limits.memoryMib) {
+      throw new VmError(
+        "admission",
+        `${wanted} MiB of guest memory are asked for, ${limits.memoryMib - used} of ${limits.memoryMib} MiB are left.`,
+        { wanted, left: limits.memoryMib - used, limit: limits.memoryMib },
+      );
+    }
+  }
+}
+
+function findRoute(request: ApiRequest): { route: Route; name: string | undefined } {
+  const given = request.path.split("/");
+  const matching = ROUTES.filter(({ path }) => {
+    const wanted = path.split("/");
+    return wanted.length === given.length && wanted.every((part, i) => part === "{name}" || part === given[i]);
+  });
+  if (matching.length === 0) {
+    throw new VmError("not-found", `There is no ${request.path} here; GET /v1/openapi.json lists what there is.`, {
+      path: request.path,
+    });
+  }
+  const route = matching.find(({ method }) => method === request.method);
+  if (route === undefined) {
+    const methods = matching.map(({ method }) => method);
+    throw new VmError("bad-config", `${request.path} takes ${methods.join(", ")}, not ${request.method}.`, { methods });
+  }
+  const at = route.path.split("/").indexOf("{name}");
+  if (at < 0) return { route, name: undefined };
+  try {
+    return { route, name: decodeURIComponent(given[at] ?? "") };
+  } catch (cause) {
+    throw new VmError("bad-config", `${given[at]} in the path is not percent-encoded UTF-8.`, {}, { cause });
+  }
+}

@@ -1,0 +1,310 @@
+// The management API: one row a route. The router, the OpenAPI document and its test read this table.
+import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import type { Host } from "../host/host.ts";
+import type { HostedVm } from "../host/hosted-vm.ts";
+import { PARAMETER_FIELDS } from "../host/sched/parameters.ts";
+import { followConsole } from "./console-feed.ts";
+import type { EventFeed } from "./event-feed.ts";
+import { prometheusText } from "./metrics.ts";
+import { openApiDocument } from "./openapi.ts";
+import {
+  type ApiRequest,
+  type ApiResponse,
+  BYTES_TYPE,
+  jsonResponse,
+  LINES_TYPE,
+  NO_CONTENT,
+  queryFlag,
+  queryInteger,
+  readJson,
+  TEXT_TYPE,
+} from "./request.ts";
+import { hostView, vmStatsView, vmView } from "./views.ts";
+import { checkVmSpec, type VmSpecResolver, vmSpecSchema } from "./vm-spec.ts";
+
+/** What handlers work with. */
+export interface ApiContext {
+  readonly host: Host;
+  readonly resolve: VmSpecResolver;
+  readonly events: EventFeed;
+  readonly version: string;
+  readonly limits: ApiLimits;
+}
+
+export interface ApiLimits {
+  /** Bytes of a request's body. */
+  readonly bodyBytes: number;
+  readonly vms: number;
+  /** Guest memory of all VMs together, MiB. */
+  readonly memoryMib: number;
+}
+
+export interface QueryParameter {
+  readonly name: string;
+  readonly description: string;
+  readonly schema: Readonly<Record<string, unknown>>;
+}
+
+export interface Route {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** "{name}" stands for the name of a VM. */
+  readonly path: string;
+  /** OpenAPI's operationId. */
+  readonly id: string;
+  readonly summary: string;
+  readonly query?: readonly QueryParameter[];
+  /** JSON schema of the body, or its media type. Undefined: no body. */
+  readonly body?: Readonly<Record<string, unknown>> | typeof BYTES_TYPE;
+  /** Status and media type where all is well. */
+  readonly answer: { readonly status: number; readonly contentType?: string; readonly description: string };
+  handle(request: ApiRequest, context: ApiContext, vm: HostedVm): Promise<ApiResponse> | ApiResponse;
+}
+
+const STOP_FIELDS = {
+  force: { kind: "boolean", title: "without asking the guest", default: false },
+  timeoutMs: {
+    kind: "number",
+    title: "what the guest gets to shut down after its power button was pressed, ms",
+    min: 0,
+    max: 600_000,
+    default: 10_000,
+  },
+} as const satisfies FieldTable;
+
+const TYPE_FIELDS = {
+  text: { kind: "text", title: "typed on the guest's PS/2 keyboard, US layout", maxLength: 4096, required: true },
+} as const satisfies FieldTable;
+
+const POLICY_FIELDS = {
+  policy: { kind: "text", title: "scheduling policy of every pCPU", maxLength: 64, required: true },
+} as const satisfies FieldTable;
+
+const VM_PATCH_FIELDS = {
+  scheduling: { kind: "object", title: "what changes; the rest stays", fields: withoutDefaults(PARAMETER_FIELDS) },
+} as const satisfies FieldTable;
+
+const PORT_QUERY: QueryParameter = {
+  name: "port",
+  description: "serial port",
+  schema: { type: "integer", minimum: 0, maximum: 3, default: 0 },
+};
+
+/** A verb without a body that answers with the VM as it is afterwards. */
+function verb(id: string, summary: string, act: (vm: HostedVm) => Promise<unknown>): Route {
+  return {
+    method: "POST",
+    path: `/v1/vms/{name}/${id}`,
+    id,
+    summary,
+    answer: { status: 200, description: "The VM." },
+    handle: async (_request, _context, vm) => {
+      await act(vm);
+      return jsonResponse(200, vmView(vm));
+    },
+  };
+}
+
+export const ROUTES: readonly Route[] = [
+  {
+    method: "GET",
+    path: "/v1/host",
+    id: "host",
+    summary: "The host: version, policy, pCPUs",
+    answer: { status: 200, description: "The host." },
+    handle: async (_request, { host, version }) => jsonResponse(200, await hostView(host, version)),
+  },
+  {
+    method: "PATCH",
+    path: "/v1/host",
+    id: "setHost",
+    summary: "Change the scheduling policy while everybody runs",
+    body: schemaOf(POLICY_FIELDS),
+    answer: { status: 200, description: "The host." },
+    handle: async (request, { host, version }) => {
+      await host.setPolicy(checkFields(POLICY_FIELDS, readJson(request)).policy);
+      return jsonResponse(200, await hostView(host, version));
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/vms",
+    id: "list",
+    summary: "All VMs",
+    answer: { status: 200, description: "A list of VMs." },
+    handle: (_request, { host }) => jsonResponse(200, host.vms.map(vmView)),
+  },
+  {
+    method: "POST",
+    path: "/v1/vms",
+    id: "create",
+    summary: "Make a VM; it does not run yet",
+    body: vmSpecSchema(),
+    answer: { status: 201, description: "The VM." },
+    handle: async (request, context) => {
+      const spec = checkVmSpec(readJson(request));
+      const config = await context.resolve(spec);
+      return jsonResponse(201, vmView(await context.host.createVm(config)));
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/vms/{name}",
+    id: "info",
+    summary: "One VM",
+    answer: { status: 200, description: "The VM." },
+    handle: (_request, _context, vm) => jsonResponse(200, vmView(vm)),
+  },
+  {
+    method: "PATCH",
+    path: "/v1/vms/{name}",
+    id: "set",
+    summary: "Change weight, cap, priority, slice or reservation while it runs",
+    body: schemaOf(VM_PATCH_FIELDS),
+    answer: { status: 200, description: "The VM." },
+    handle: async (request, _context, vm) => {
+      const { scheduling } = checkFields(VM_PATCH_FIELDS, readJson(request));
+      const changed = Object.entries(scheduling ?? {}).filter(([, value]) => value !== undefined);
+      await vm.schedule(Object.fromEntries(changed));
+      return jsonResponse(200, vmView(vm));
+    },
+  },
+  {
+    method: "DELETE",
+    path: "/v1/vms/{name}",
+    id: "destroy",
+    summary: "End it at once, whatever its state, and forget it",
+    answer: { status: 204, description: "It is gone." },
+    handle: async (_request, _context, vm) => {
+      await vm.destroy();
+      return NO_CONTENT;
+    },
+  },
+  verb("start", "Cold start", (vm) => vm.start()),
+  verb("pause", "Stop it between two instructions", (vm) => vm.pause()),
+  verb("resume", "Go on", (vm) => vm.resume()),
+  verb("reset", "The reset button: warm start", (vm) => vm.reset()),
+  {
+    method: "POST",
+    path: "/v1/vms/{name}/stop",
+    id: "stop",
+    summary: "Ask the guest to shut down by ACPI, then switch it off",
+    body: schemaOf(STOP_FIELDS),
+    answer: { status: 200, description: "The VM." },
+    handle: async (request, _context, vm) => {
+      await vm.stop(checkFields(STOP_FIELDS, readJson(request)));
+      return jsonResponse(200, vmView(vm));
+    },
+  },
+  verb("nmi", "Assert the NMI pin", (vm) => vm.sendNmi()),
+  verb("power-button", "Press the power button and do not wait", (vm) => vm.pressPowerButton()),
+  {
+    method: "POST",
+    path: "/v1/vms/{name}/keys",
+    id: "keys",
+    summary: "Type on its PS/2 keyboard",
+    body: schemaOf(TYPE_FIELDS),
+    answer: { status: 204, description: "Typed." },
+    handle: async (request, _context, vm) => {
+      await vm.type(checkFields(TYPE_FIELDS, readJson(request)).text);
+      return NO_CONTENT;
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/vms/{name}/console",
+    id: "console",
+    summary: "What a serial port printed lately; with follow also what comes",
+    query: [
+      PORT_QUERY,
+      { name: "follow", description: "stay", schema: { type: "boolean", default: false } },
+      { name: "skip", description: "nothing of what was printed before", schema: { type: "boolean", default: false } },
+    ],
+    answer: { status: 200, contentType: BYTES_TYPE, description: "Bytes as the guest sent them." },
+    handle: (request, _context, vm) => {
+      const port = queryInteger(request, "port", 0, 3);
+      const scrollback = vm.scrollback(port);
+      const skip = queryFlag(request, "skip");
+      const body = queryFlag(request, "follow")
+        ? followConsole(vm, port, !skip, request.signal)
+        : skip
+          ? new Uint8Array(0)
+          : scrollback;
+      return { status: 200, contentType: BYTES_TYPE, body };
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/vms/{name}/console",
+    id: "input",
+    summary: "Input to a serial port",
+    query: [PORT_QUERY],
+    body: BYTES_TYPE,
+    answer: { status: 204, description: "Sent." },
+    handle: (request, _context, vm) => {
+      vm.serial(queryInteger(request, "port", 0, 3)).write(request.body);
+      return NO_CONTENT;
+    },
+  },
+  {
+    method: "GET",
+    path: "/v1/vms/{name}/stats",
+    id: "stats",
+    summary: "Its counters",
+    answer: { status: 200, description: "Counters." },
+    handle: async (_request, _context, vm) => jsonResponse(200, await vmStatsView(vm)),
+  },
+  {
+    method: "GET",
+    path: "/v1/events",
+    id: "events",
+    summary: "What happened lately; with follow also what happens",
+    query: [{ name: "follow", description: "stay", schema: { type: "boolean", default: false } }],
+    answer: { status: 200, contentType: LINES_TYPE, description: "One JSON object a line." },
+    handle: (request, { events }) => ({
+      status: 200,
+      contentType: LINES_TYPE,
+      body: eventLines(events, queryFlag(request, "follow"), request.signal),
+    }),
+  },
+  {
+    method: "GET",
+    path: "/metrics",
+    id: "metrics",
+    summary: "Every counter in Prometheus' text format",
+    answer: { status: 200, contentType: TEXT_TYPE, description: "Prometheus text." },
+    handle: async (_request, { host }) => ({
+      status: 200,
+      contentType: TEXT_TYPE,
+      body: new TextEncoder().encode(await prometheusText(host)),
+    }),
+  },
+  {
+    method: "GET",
+    path: "/v1/openapi.json",
+    id: "openapi",
+    summary: "This API as an OpenAPI 3.1 document",
+    answer: { status: 200, description: "The document." },
+    handle: (_request, { version }) => jsonResponse(200, openApiDocument(ROUTES, version)),
+  },
+];
+
+async function* eventLines(events: EventFeed, follow: boolean, signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const encoder = new TextEncoder();
+  const line = (event: unknown): Uint8Array => encoder.encode(`${JSON.stringify(event)}\n`);
+  // From here on nothing is lost between what was and what comes.
+  const coming = follow ? events.follow(signal)[Symbol.asyncIterator]() : undefined;
+  const next = coming?.next();
+  for (const event of events.recent()) yield line(event);
+  if (coming === undefined || next === undefined) return;
+  for (let result = await next; !result.done; result = await coming.next()) yield line(result.value);
+}
+
+/** For changes: what is left out stays as it is. */
+function withoutDefaults<T extends FieldTable>(table: T): T {
+  return Object.fromEntries(
+    Object.entries(table).map(([name, field]) => {
+      const { default: _default, ...rest } = field as { default?: unknown };
+      return [name, rest];
+    }),
+  ) as unknown as T;
+}

@@ -1,0 +1,47 @@
+// A VM as a person writes it down: the body of a create request, an entry of a fleet file. Names of guests and paths of
+// files stand for images; whoever serves the API reads them (VmSpecResolver).
+import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import type { HostedVmConfig } from "../host/host.ts";
+import { checkSchedParameters, PARAMETER_FIELDS } from "../host/sched/parameters.ts";
+
+const PATH_LENGTH = 4096;
+
+export const VM_SPEC_FIELDS = {
+  name: { kind: "text", title: "unique on its host; chosen by the host when left out", maxLength: 64 },
+  guest: {
+    kind: "text",
+    title: "a ROM, an image or a file: hello, linux, a path; the default ROM when nothing says what to boot",
+    maxLength: PATH_LENGTH,
+  },
+  kernel: { kind: "text", title: "path of a kernel, in place of guest", maxLength: PATH_LENGTH },
+  initrd: { kind: "text", title: "path of an initrd", maxLength: PATH_LENGTH },
+  append: { kind: "text", title: "kernel command line", maxLength: PATH_LENGTH },
+  bios: { kind: "text", title: "path of a firmware image, in place of guest", maxLength: PATH_LENGTH },
+  memoryMib: { kind: "number", title: "guest memory, MiB", min: 1, max: 3072 },
+  cpu: { kind: "text", title: 'CPU model with changes: "max", "core2", "pentium3,+sse2"', maxLength: 256 },
+  clock: { kind: "choice", title: "what the guest's clock follows", of: ["real", "virtual"] },
+  serialPorts: { kind: "number", title: "16550s", min: 0, max: 4, integer: true },
+  acpi: { kind: "boolean", title: "ACPI tables, PM timer and power button", default: true },
+  apic: { kind: "boolean", title: "local APIC and I/O APIC", default: true },
+  onReset: { kind: "choice", title: "what a guest's reset does", of: ["reboot", "exit"] },
+  onTripleFault: { kind: "choice", title: "what a triple fault does", of: ["exit", "reboot"] },
+  scheduling: { kind: "object", title: "its share of the pCPUs", fields: PARAMETER_FIELDS },
+  pcpu: { kind: "number", title: "pCPU to run on first", min: 0, max: 255, integer: true },
+  pinned: { kind: "boolean", title: "it stays on its pCPU", default: false },
+} as const satisfies FieldTable;
+
+export type VmSpec = ReturnType<typeof checkVmSpec>;
+
+/** Throws VmError("bad-config") naming the field, after `where` ("vms[2]."), and what is accepted. */
+export function checkVmSpec(input: unknown, where = "") {
+  const spec = checkFields(VM_SPEC_FIELDS, input, where);
+  if (spec.scheduling !== undefined) checkSchedParameters(spec.scheduling, `${where}scheduling.`);
+  return spec;
+}
+
+export function vmSpecSchema(): Record<string, unknown> {
+  return schemaOf(VM_SPEC_FIELDS);
+}
+
+/** Reads what a spec names. Throws VmError("not-found" | "bad-image" | "bad-config"). */
+export type VmSpecResolver = (spec: VmSpec) => Promise<HostedVmConfig>;

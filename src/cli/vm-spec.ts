@@ -1,0 +1,52 @@
+// Reads what a VM specification names: ROMs, images and files of this machine.
+import type { VmSpec } from "../api/vm-spec.ts";
+import type { HostedVmConfig } from "../host/host.ts";
+import { VmError } from "../vmm/error.ts";
+import { resolveGuest } from "./guest.ts";
+import type { Progress } from "./progress.ts";
+import { UsageError } from "./values.ts";
+
+/** Throws VmError("bad-config" | "not-found" | "bad-image"). */
+export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<HostedVmConfig> {
+  const { name, guest, kernel, initrd, append, bios, memoryMib, scheduling, pcpu, ...machine } = spec;
+  const given = Object.entries({ guest, kernel, bios }).filter(([, value]) => value !== undefined);
+  if (given.length > 1) {
+    const fields = given.map(([field]) => field).join(" and ");
+    throw new VmError("bad-config", `${fields} both say what to boot; give one of them`, { field: given[1]?.[0] });
+  }
+  let resolved: Awaited<ReturnType<typeof resolveGuest>>;
+  try {
+    resolved = await resolveGuest(
+      {
+        guest,
+        kernel,
+        initrd,
+        append,
+        bios,
+        modules: [],
+        as: undefined,
+        loadAddress: undefined,
+        entry: undefined,
+        guestDecompress: false,
+      },
+      progress,
+    );
+  } catch (error) {
+    if (error instanceof UsageError) throw new VmError("bad-config", error.message, {}, { cause: error });
+    throw error;
+  }
+  return {
+    ...resolved.defaults,
+    ...defined(machine),
+    ...(memoryMib === undefined ? {} : { memoryBytes: memoryMib * 2 ** 20 }),
+    ...(name === undefined ? {} : { name }),
+    ...(scheduling === undefined ? {} : { scheduling: defined(scheduling) }),
+    ...(pcpu === undefined ? {} : { pcpu }),
+    boot: resolved.boot,
+  };
+}
+
+/** Fields that were given: what is left out takes the machine's own default. */
+function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
