@@ -1,5 +1,6 @@
-// The two performance counters of the P6 family (SDM 4, table for the P6 family; 3B 20.6.9): registers that a Pentium III
-// has and later models announce in CPUID instead. No event ever occurs here, so what is written stays.
+// The two performance counters of the P6 family (SDM 4, table for the P6 family; 3B, Performance Monitoring (P6 Family
+// Processor)): registers that a Pentium III has and later models announce in CPUID instead. No event ever occurs here, so
+// what is written stays.
 import { describe, expect, it } from "vitest";
 import { Exit } from "../../spec/exits.ts";
 import { CR4 } from "../../spec/layout.ts";

@@ -1,4 +1,4 @@
-// RDMSR and WRMSR. SDM volume 4 for the registers, 3A 11.11 (MTRRs), 11.12 (PAT), 3B 20.6.9 (P6 performance counters). An MSR that the core does not have is
+// RDMSR and WRMSR. SDM volume 4 for the registers, 3A 11.11 (MTRRs), 11.12 (PAT), 3B, Performance Monitoring (P6 Family Processor). An MSR that the core does not have is
 // the host's: the instruction exits (Exit.MsrRead, Exit.MsrWrite) and takes the answer when it is executed again.
 import {
   APIC_BASE, BIOS_SIGN_ID, CPL, CTRL_FLAGS, CTRLF_MSR_BITMAP, EAX, ECX, EDX, EFER, EXIT_DATA, EXIT_NR, EXIT_QUAL, MISC_ENABLE, MSR_BITMAP,
