@@ -137,6 +137,7 @@ export class DebugControls {
   #applyWatches(): void {
     const { vcpu } = this;
     vcpu.setU32(WATCH_HIT, 0);
+    if (this.#watches.length === 0 && vcpu.getU32(WATCH_COUNT) === 0) return;
     vcpu.setU32(WATCH_COUNT, this.#watches.length);
     for (const [i, { address, sizeBytes, access }] of this.#watches.entries()) {
       const at = WATCH_RANGES + i * WATCH_STRIDE;

@@ -122,6 +122,8 @@ export class Machine implements ExitContext {
       },
     );
     this.setTrace(config.trace);
+    // Another host's watches are none of this one's.
+    if (adopted) this.debugControls.restore();
   }
 
   /** `kind`: plain memory, or shared, which other threads can take over. */
