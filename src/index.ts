@@ -40,10 +40,10 @@ export type {
   ResumeTime,
   VmConfig,
 } from "./vmm/config.ts";
+export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
-export type { BreakConditions } from "./vmm/machine.ts";
 export type {
   DebugStop,
   ExitStatus,
