@@ -36,8 +36,8 @@ export interface SnapshotFile {
   readonly source: SnapshotSource;
 }
 
-/** Opens one file and checks its frame and manifest. Throws VmError("bad-snapshot"), whose message begins with the name. */
-async function openFile(store: SnapshotStore, name: string, tools: Tools): Promise<SnapshotFile> {
+/** Opens one file, without its parents, and checks its frame and manifest. Throws VmError("bad-snapshot"), whose message begins with the name. */
+export async function openFile(store: SnapshotStore, name: string, tools: Tools): Promise<SnapshotFile> {
   const source = await store.open(name);
   try {
     const frame = await readFrame(source.sizeBytes, (offset, length) => source.read(offset, length), tools.sha256);

@@ -18,8 +18,6 @@ export interface ImageBlob extends Blob {
 }
 
 export interface Manifest extends SavedConfig {
-  /** Version that wrote it, for people. */
-  readonly createdBy: string;
   /** ISO 8601, from the host's clock; also what "now" is measured against. */
   readonly createdAt: string;
   readonly parent: ParentReference | null;
@@ -46,7 +44,6 @@ export function decodeManifest(bytes: Uint8Array, indexOffset: number): Manifest
   const raw = object(fromJson(text, "manifest"), "manifest");
   const parent = raw["parent"] === null ? null : object(raw["parent"], "parent");
   const manifest: Manifest = {
-    createdBy: string(raw, "createdBy"),
     createdAt: string(raw, "createdAt"),
     parent: parent === null ? null : { id: digest(parent, "id"), name: string(parent, "name") },
     ramBytes: pages(raw, "ramBytes"),

@@ -1,5 +1,6 @@
 // Where snapshots are kept. The format needs little of a file: whole at once or not at all, and reads at offsets; so a
 // folder, a page's private files and memory do alike.
+import { loadPlatform } from "../platform/platform.ts";
 import { VmError } from "../vmm/error.ts";
 
 /** A snapshot being read. */
@@ -24,6 +25,18 @@ export interface SnapshotStore {
   /** Throws VmError("not-found") when there is none of that name. */
   open(name: string): Promise<SnapshotSource>;
   create(name: string): Promise<SnapshotSink>;
+}
+
+/**
+ * The files of a folder that exists. A snapshot is written under another name first, so a crash at any moment leaves the
+ * old one. Throws VmError("host") where there are no folders.
+ */
+export async function snapshotFolder(folder: string): Promise<SnapshotStore> {
+  const platform = await loadPlatform();
+  if (platform.snapshotFolder === undefined) {
+    throw new VmError("host", "A page has no folders; keep snapshots in a MemorySnapshots or a store of your own.");
+  }
+  return platform.snapshotFolder(folder);
 }
 
 /** Snapshots in this process's memory. */

@@ -1,5 +1,7 @@
 // A small assembler of ACPI Machine Language (ACPI 6.5, chapter 20): functions that give the bytes of one term each.
 
+import { u16, u32 } from "../table-bytes.ts";
+
 export type Aml = readonly number[];
 
 const enum AmlOp {
@@ -16,8 +18,10 @@ const enum AmlOp {
   Method = 0x14,
   Ext = 0x5b,
   RootChar = 0x5c,
+  DualName = 0x2e,
   Arg0 = 0x68,
   Store = 0x70,
+  Notify = 0x86,
   ExtDevice = 0x82,
   If = 0xa0,
   Return = 0xa4,
@@ -36,12 +40,13 @@ function withLength(body: Aml): number[] {
   throw new RangeError("An AML package is longer than 256 MiB.");
 }
 
-/** One name segment of up to four characters, padded; a leading backslash means the root. */
+/** One or two name segments of up to four characters, padded; a leading backslash means the root. */
 export function name(path: string): number[] {
   const root = path.startsWith("\\");
-  const segment = (root ? path.slice(1) : path).padEnd(4, "_");
-  const bytes = Array.from(segment, (c) => c.charCodeAt(0));
-  return root ? [AmlOp.RootChar, ...bytes] : bytes;
+  const segments = (root ? path.slice(1) : path).split(".");
+  if (segments.length > 2) throw new RangeError(`The AML name ${path} has more than two segments.`);
+  const bytes = segments.flatMap((segment) => Array.from(segment.padEnd(4, "_"), (c) => c.charCodeAt(0)));
+  return [...(root ? [AmlOp.RootChar] : []), ...(segments.length === 2 ? [AmlOp.DualName] : []), ...bytes];
 }
 
 export function integer(value: number): number[] {
@@ -91,6 +96,10 @@ export function giveBack(value: Aml): number[] {
 
 export function store(value: Aml, target: Aml): number[] {
   return [AmlOp.Store, ...value, ...target];
+}
+
+export function notify(object: Aml, value: Aml): number[] {
+  return [AmlOp.Notify, ...object, ...value];
 }
 
 export const arg0: Aml = [AmlOp.Arg0];
@@ -147,11 +156,4 @@ function wordSpace(type: number, flags: number, first: number, last: number): nu
     ...u16(0),
     ...u16(last - first + 1),
   ];
-}
-
-export function u16(value: number): number[] {
-  return [value & 0xff, (value >> 8) & 0xff];
-}
-export function u32(value: number): number[] {
-  return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
 }
