@@ -94,8 +94,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     });
 
   addPlanOptions(
-    verb("plan <fleet>", "where the VMs of a fleet file go and how large they get, at the optimum"),
-  ).action(async (fleet: string, options) => setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)));
+    verb("plan [fleet]", "where the VMs of a fleet file go and how large they get, at the optimum"),
+  ).action(async (fleet: string | undefined, options) =>
+    setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)),
+  );
 
   const images = verb("images", "the guests that are fetched or built once: list, pull, rm");
   images.allowExcessArguments().action(async () => {
