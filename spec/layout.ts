@@ -46,6 +46,12 @@ export const VM_ARENA_NEXT = 0x54; // u32 next free byte
 export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
 export const VM_WALL_NS = 0x100; // u64 ns since 1970 at guest time 0
+/** Real clock: from VM_SLEW_START_NS (host ns) for VM_SLEW_LENGTH_NS it runs by VM_SLEW_PPM faster (negative: slower). */
+export const VM_SLEW_START_NS = 0x108; // i64
+export const VM_SLEW_LENGTH_NS = 0x110; // i64, at most SLEW_LENGTH_MAX_NS
+export const VM_SLEW_PPM = 0x118; // i32 millionths, above -1,000,000; 0 = no slew
+/** A quarter of an hour: the product with any rate fits into 64 bits. */
+export const SLEW_LENGTH_MAX_NS = 1e12;
 export const VM_SIZE = 0x400;
 
 export const CLOCK_REAL = 0;
@@ -308,6 +314,8 @@ export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 export const STRING_WORK = 0x95c; // u32
 /** 1 while a table of the system (GDT, LDT, IDT, TSS) is read: an implicit supervisor access (SDM 3A 4.6.1). */
 export const IMPLICIT_ACCESS = 0x964; // u32
+/** u32 Wasm address of the TLB that explicit accesses below CPL 3 look into while SMAP and EFLAGS.AC are on. */
+export const TLB_SUPER_AC = 0x97c;
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
@@ -367,6 +375,8 @@ export const TLB_WRITE = 4;
 export const TLB_EXEC = 8;
 export const TLB_DELTA = 12; // u32 Wasm address minus linear address
 export const TLB_SIZE = 65536;
+/** TLBs of a vCPU: user, supervisor, and supervisor that SMAP lets into user pages (EFLAGS.AC). */
+export const TLB_TABLES = 3;
 
 // ---------------------------------------------------------------- decoded records (16 bytes an instruction)
 export const REC_STRIDE = 16;

@@ -13,6 +13,8 @@ export function addRunOptions(command: Command): Command {
     .option("--as <kind>", "do not guess: linux, multiboot, elf, firmware or flat")
     .option("--load <address>", "flat binary: where it goes")
     .option("--entry <address>", "flat binary: where it starts (default: its first byte)")
+    .option("--restore <file>", "no boot: go on from a snapshot (its parents are looked for beside it)")
+    .option("--restore-clock <what>", "resume: guest time goes on from the snapshot; now: it jumps to the present")
     .option("--guest-decompress", "let the kernel unpack itself instead of unpacking it here")
     .optionsGroup("The machine:")
     .option("-m, --memory <size>", "RAM from 1M to 3G; a number alone is MiB (default: 128M)")
@@ -22,6 +24,10 @@ export function addRunOptions(command: Command): Command {
       "what of KVM's interface the guest gets: clock, no-io-delay, steal, eoi; all or none (default: all)",
     )
     .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
+    .option(
+      "--clock-sync <mode>",
+      "real clock after pauses: hide-pauses, follow, slew, ticks, auto (default: hide-pauses)",
+    )
     .option("--ns-per-instruction <ns>", "virtual clock: guest time that an instruction takes (default: 1)")
     .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")
     .option("--no-apic", "leave out the local APIC and the I/O APIC")
@@ -39,6 +45,7 @@ export function addRunOptions(command: Command): Command {
     .option("--timeout <time>", "end after so much host time (30, 1.5m, 500ms) with code 124")
     .option("--until <regex>", "end with code 0 when a console line matches")
     .option("--no-reboot", "a reset ends the machine with code 8")
+    .option("--snapshot-on-exit <file>", "where you end it (Ctrl-A x, a signal, --until): save it there first")
     .option("--reboot-on-triple-fault", "a triple fault resets the machine, as on a PC")
     .optionsGroup("What to report:")
     .option("--stats [format]", "statistics at the end, on stderr: text or json (one object, one line)")

@@ -1,4 +1,5 @@
 // What the hypervisor needs from the JavaScript runtime it runs in. The only place where runtimes differ.
+import type { SnapshotStore } from "../snapshot/store.ts";
 import { VmError } from "../vmm/error.ts";
 
 /** Wakes a sleeper early. */
@@ -15,7 +16,7 @@ export interface Platform {
   readonly name: "node" | "web";
   /** Monotonic host time in nanoseconds from an origin that all threads of the host share. */
   monotonicNs(): number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, with a fraction where the host has it. */
   wallMs(): number;
   /** Lets timers, input and promises of others run; resumes as soon as they have. */
   yieldToEventLoop(): Promise<void>;
@@ -25,6 +26,12 @@ export interface Platform {
   /** Fills with random bytes of cryptographic quality. */
   entropy(into: Uint8Array): void;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Raw DEFLATE (RFC 1951), off this thread where the platform can. */
+  deflate(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Rejects for a damaged stream and for one that gives more than `sizeBytes`. */
+  inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array>;
+  /** Undefined where there are no folders. */
+  readonly snapshotFolder?: (folder: string) => SnapshotStore;
   /** Threads of the host's processor. */
   readonly processors: number;
   /** Starts a worker for a pCPU; undefined where there are none, or no memory that they could share. */

@@ -268,6 +268,7 @@ function checkClock(clock: ClockState): void {
   if (clock.kind !== "real" && clock.kind !== "virtual") refuse("clock.kind", "is neither real nor virtual");
   if (!Number.isFinite(clock.nowNs) || clock.nowNs < 0) refuse("clock.nowNs", "is not a time since power-on");
   if (!Number.isFinite(clock.wallOriginMs)) refuse("clock.wallOriginMs", "is not a time");
+  if (!Number.isFinite(clock.hostOriginMs ?? 0)) refuse("clock.hostOriginMs", "is not a time");
   for (const [name, deadline] of Object.entries(object(clock.timers, "clock.timers"))) {
     if (deadline !== null && !Number.isFinite(deadline)) refuse(`clock.timers.${name}`, "is neither a time nor null");
   }

@@ -23,8 +23,10 @@ import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
+import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
+import { DirtyLog } from "./dirty-log.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
@@ -69,8 +71,10 @@ export class Machine implements ExitContext {
   readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined };
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
+  readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
@@ -93,6 +97,7 @@ export class Machine implements ExitContext {
     const slots = machineSlots(map, map.romBytes);
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
     if (!adopted) {
       installCpuModel(
@@ -101,14 +106,8 @@ export class Machine implements ExitContext {
         buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt }),
       );
     }
-    this.clock = new VmClock(
-      memory,
-      core,
-      this.vcpu.address,
-      config.clock,
-      platform.monotonicNs,
-      wallOrigin(config, platform),
-    );
+    this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config));
+    this.clockSync = new ClockSync(this.clock, core, this.vcpu, config.clockSync);
     if (!adopted) core.initVm();
     this.irqs = new IrqWiring((gsi, level) => {
       core.setIrqLine(gsi, level);
@@ -117,7 +116,14 @@ export class Machine implements ExitContext {
     this.onTripleFault = config.onTripleFault;
     this.board = buildBoard(
       config,
-      { ports: this.ports, mmio: this.mmio, irqs: this.irqs, clock: this.clock, memory: this.guest },
+      {
+        ports: this.ports,
+        mmio: this.mmio,
+        irqs: this.irqs,
+        clock: this.clock,
+        memory: this.guest,
+        generationId: generationId(config, platform),
+      },
       {
         ...events,
         reset: (cause) => this.requestReset(cause),
@@ -200,6 +206,7 @@ export class Machine implements ExitContext {
           serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
         this.guest.write(tables.base, tables.image);
+        board.generation?.publish();
         acpiRsdp = tables.rsdp;
       }
     }
@@ -354,7 +361,15 @@ function mapOf(config: CheckedConfig): MemoryMap {
   return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
 }
 
-function wallOrigin(config: CheckedConfig, platform: Platform): number {
+/** With a virtual clock the same run twice is the same run. */
+function generationId(config: CheckedConfig, platform: Platform): Uint8Array {
+  const id = new TextEncoder().encode("paravane virtual");
+  if (config.clock === "real") platform.entropy(id);
+  return id;
+}
+
+/** Undefined: the host's date of the moment. */
+function wallOrigin(config: CheckedConfig): number | undefined {
   if (config.wallSeconds !== undefined) return config.wallSeconds * 1000;
-  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : platform.wallMs();
+  return config.clock === "virtual" ? VIRTUAL_EPOCH_SECONDS * 1000 : undefined;
 }

@@ -7,6 +7,7 @@ import { EXIT_REASONS, Exit } from "../../spec/exits.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { VmClock } from "./clock.ts";
+import type { ClockSync } from "./clock-sync.ts";
 import type { Core } from "./core.ts";
 import { VmError } from "./error.ts";
 import { type Executor, type Runnable, Turn } from "./executor.ts";
@@ -49,6 +50,7 @@ export class RunLoop implements Runnable {
     private readonly core: Core,
     private readonly vcpu: Vcpu,
     private readonly clock: VmClock,
+    private readonly clockSync: ClockSync,
     private readonly machine: ExitContext & LoopControl,
     private readonly platform: Platform,
     private readonly executor: Executor,
@@ -81,6 +83,7 @@ export class RunLoop implements Runnable {
   turn(limitNs: number): Turn {
     const start = this.platform.monotonicNs();
     let now = start;
+    this.clockSync.turnBegins();
     while (!this.requested) {
       const next = this.#slice(limitNs - (now - start));
       now = this.platform.monotonicNs();
@@ -90,6 +93,7 @@ export class RunLoop implements Runnable {
       }
       if (now - start >= limitNs) {
         this.vcpuNs += now - start;
+        this.clockSync.turnEnds();
         return Turn.Runnable;
       }
     }
@@ -107,7 +111,7 @@ export class RunLoop implements Runnable {
       return 0;
     }
     const waitNs = this.#nsToDeadline();
-    if (this.clock.kind !== "virtual" || waitNs === Number.POSITIVE_INFINITY) return waitNs;
+    if (this.clock.kind !== "virtual" || waitNs === Number.POSITIVE_INFINITY) return this.clock.toHostNs(waitNs);
     // Nothing happens until then: be there at once.
     this.core.advanceClock(this.vcpu.address, BigInt(Math.ceil(waitNs)));
     return 0;

@@ -28,6 +28,19 @@ describe("a wrong command line is one clear line and its exit code, before anyth
     [["run", "hello", "--memory", "4G"], 2, /^paravane: --memory: 4G is outside/],
     [["run", "hello", "-m", "lots"], 2, /^paravane: --memory: "lots" is not a size/],
     [["run", "hello", "--clock", "fast"], 2, /^paravane: --clock: "fast" is not one of real, virtual$/],
+    [
+      ["run", "hello", "--clock-sync", "slow"],
+      2,
+      /^paravane: --clock-sync: "slow" is not one of .* \(did you mean slew\?\)$/,
+    ],
+    [
+      ["run", "hello", "--clock-sync", "slew", "--clock", "virtual"],
+      2,
+      /^paravane: --clock-sync has a meaning only with --clock real$/,
+    ],
+    [["bench"], 2, /^paravane: bench: what is to be measured\? There is clock$/],
+    [["bench", "clok"], 2, /^paravane: bench: no benchmark "clok" \(did you mean clock\?\); there is clock$/],
+    [["bench", "clock", "--sync", "auto,fast"], 2, /^paravane: --sync: "fast" is not one of/],
     [["run", "hello", "--pv", "clock,stael"], 2, /^paravane: --pv: "stael" is not one of .* \(did you mean steal\?\)$/],
     [["run", "hello", "--pv", "clock,all"], 2, /^paravane: --pv: "all" is not one of clock/],
     [["run", "hello", "--until", "("], 2, /^paravane: --until: not a regular expression/],
@@ -62,6 +75,13 @@ describe("a wrong command line is one clear line and its exit code, before anyth
     [["images", "pull", "linus"], 2, /no image is called "linus" \(did you mean linux\?\)/],
     [["images", "rm", "nothing"], 2, /no image is called "nothing"/],
     [["images", "lst"], 2, /^paravane: images: no verb "lst" \(did you mean list\?\); there are list, pull, rm$/],
+    [["run", "hello", "--restore", "x.pvs"], 2, /--restore boots nothing: leave out guest$/],
+    [["run", "--restore-clock", "now"], 2, /--restore-clock needs --restore FILE$/],
+    [["run", "--restore", "x.pvs", "--restore-clock", "then"], 2, /"then" is not one of resume, now$/],
+    [["snapshot"], 2, /^paravane: snapshot: say what to do: inspect, verify, flatten$/],
+    [["snapshot", "verfy"], 2, /no verb "verfy" \(did you mean verify\?\)/],
+    [["snapshot", "inspect", "/no/such.pvs"], 4, /^paravane: \/no\/such.pvs: there is no such file\.$/],
+    [["snapshot", "verify", text], 4, /^paravane: text.txt: magic is not that of a Paravane snapshot\.$/],
     [["help", "rum"], 2, /no help on "rum" \(did you mean run\?\)/],
   ])("%j", async (argv, code, message) => {
     const io = fakeIo();

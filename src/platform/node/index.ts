@@ -3,9 +3,12 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { isMainThread } from "node:worker_threads";
+import { preciseWallMs } from "../date.ts";
 import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 import { loadCoreFile } from "./core-file.ts";
+import { deflate, inflate } from "./deflate.ts";
 import { startNodeWorker } from "./pcpu-thread.ts";
+import { snapshotFolder } from "./snapshot-folder.ts";
 
 export { readWholeFile } from "./file.ts";
 export { fileSink, fileSource, pipeBackend } from "./file-backend.ts";
@@ -17,7 +20,7 @@ export function nodePlatform(): Platform {
   return {
     name: "node",
     monotonicNs: () => performance.now() * 1e6 + monotonicOriginNs,
-    wallMs: () => Date.now(),
+    wallMs: preciseWallMs,
     // setImmediate runs after pending I/O events: input reaches the guest at each yield.
     yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: timeoutSleep,
@@ -26,6 +29,9 @@ export function nodePlatform(): Platform {
     startPcpuWorker: startNodeWorker,
     entropy: fillEntropy,
     sha256: webCryptoSha256,
+    deflate,
+    inflate,
+    snapshotFolder,
     loadCore: (memory) => loadCoreFile(memory, readFile),
   };
 }
