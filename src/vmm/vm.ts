@@ -150,16 +150,9 @@ export class Vm implements AsyncDisposable {
     options.config?.signal?.throwIfAborted();
     const opened = await openSnapshot(from, options, await loadPlatform());
     try {
-      const vm = await Vm.#build(opened.config, placement, async (platform, events) => {
-        const machine = await Machine.create(opened.config, platform, events, placement.memory);
-        try {
-          await opened.fill(machine);
-        } catch (error) {
-          machine.dispose();
-          throw error;
-        }
-        return machine;
-      });
+      const vm = await Vm.#build(opened.config, placement, (platform, events) =>
+        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory)),
+      );
       if (options.track) vm.#snapshots.trackFrom(opened.id);
       return vm;
     } finally {
