@@ -121,3 +121,6 @@ export interface VmConfig {
   /** Virtio keyboard, mouse and tablet, at most one of each. Default none. */
   readonly inputs?: readonly InputKind[];
 }
+
+/** A VmConfig as it crosses threads: without what belongs to one thread only. */
+export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;

@@ -7,8 +7,9 @@ import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snaps
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { BlockBackend } from "./block.ts";
 import type { VirtioSet } from "./board-virtio.ts";
-import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
+import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
+import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
+import type { BreakConditions } from "./debug-controls.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import type { DiskSource } from "./device-config.ts";
@@ -16,7 +17,7 @@ import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
-import { type BreakConditions, Machine, type MachineEvents } from "./machine.ts";
+import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine, saveMachine } from "./machine-state.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
@@ -156,16 +157,9 @@ export class Vm implements AsyncDisposable {
     options.config?.signal?.throwIfAborted();
     const opened = await openSnapshot(from, options, await loadPlatform());
     try {
-      const vm = await Vm.#build(opened.config, placement, async (platform, events) => {
-        const machine = await Machine.create(opened.config, platform, events, placement.memory);
-        try {
-          await opened.fill(machine);
-        } catch (error) {
-          await machine.dispose();
-          throw error;
-        }
-        return machine;
-      });
+      const vm = await Vm.#build(opened.config, placement, (platform, events) =>
+        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory)),
+      );
       if (options.track) vm.#snapshots.trackFrom(opened.id);
       return vm;
     } finally {
@@ -214,6 +208,12 @@ export class Vm implements AsyncDisposable {
 
   // ---- life cycle
 
+  /** The configuration that another thread, or a cold start, makes the same machine of. */
+  get portableConfig(): PortableConfig {
+    const { signal: _signal, core: _core, timeoutMs: _timeoutMs, ...portable } = toConfig(this.config);
+    return portable;
+  }
+
   /** What its clock follows. */
   get clock(): ClockKind {
     return this.config.clock;
@@ -243,8 +243,7 @@ export class Vm implements AsyncDisposable {
   /** Goes on. `time` says where guest time goes on, whatever clockSync says; the clock never goes back. */
   resume(options: { readonly time?: ResumeTime } = {}): void {
     if (this.#state !== "paused") this.#refuse("resume", "paused");
-    // Not at once into the breakpoint that we stand on.
-    this.#machine.stepOver();
+    this.#machine.leaveStop();
     this.#run(options.time);
   }
 
@@ -410,12 +409,12 @@ export class Vm implements AsyncDisposable {
 
   /** Breakpoints on linear addresses, at most 32; replaces those set before. */
   setBreakpoints(addresses: readonly number[]): void {
-    this.#machine.setBreakpoints(addresses);
+    this.#machine.debugControls.setBreakpoints(addresses);
   }
 
-  /** What else stops the guest; replaces what was set before. Ports of devices inside the core (8259, 8254) do not. */
+  /** What else stops the guest; replaces what was set before. */
   breakOn(what: BreakConditions): void {
-    this.#machine.setBreaks(what);
+    this.#machine.debugControls.setBreaks(what);
   }
 
   setTrace(kinds: readonly TraceKind[]): void {
