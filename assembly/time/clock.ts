@@ -15,6 +15,9 @@ import {
   VM_CLOCK_NS,
   VM_CLOCK_OFFSET_NS,
   VM_PS_PER_INSTRUCTION,
+  VM_SLEW_LENGTH_NS,
+  VM_SLEW_PPM,
+  VM_SLEW_START_NS,
   VM_TSC_KHZ,
 } from "../../spec/layout";
 import { CLOCK_LAST_NS, CLOCK_RETIRED_BASE, CLOCK_SKIPPED_NS } from "../../spec/chipset";
@@ -55,11 +58,20 @@ export function nowNs(vcpu: i32): i64 {
 
 function realNs(): i64 {
   // The host may resynchronise VM_CLOCK_OFFSET_NS backwards: then time stands still until it has caught up.
-  const now = <i64>hostNowNs() + load<i64>(VM_BASE, VM_CLOCK_OFFSET_NS);
+  const host = <i64>hostNowNs();
+  const now = host + load<i64>(VM_BASE, VM_CLOCK_OFFSET_NS) + slewedNs(host);
   const last = load<i64>(CHIPSET_BASE, CLOCK_LAST_NS);
   if (now <= last) return last;
   store<i64>(CHIPSET_BASE, now, CLOCK_LAST_NS);
   return now;
+}
+
+/** What the slew has gained (or lost) by host time `host`. */
+function slewedNs(host: i64): i64 {
+  const ppm = <i64>load<i32>(VM_BASE, VM_SLEW_PPM);
+  if (ppm == 0) return 0;
+  const passed = max<i64>(0, min<i64>(host - load<i64>(VM_BASE, VM_SLEW_START_NS), load<i64>(VM_BASE, VM_SLEW_LENGTH_NS)));
+  return (passed * ppm) / 1000000;
 }
 
 function virtualNs(vcpu: i32): i64 {

@@ -1,18 +1,23 @@
 // The command line: verbs, options, help; what goes wrong becomes one sentence and an exit code.
 import { Command, CommanderError, Help } from "commander";
 import { VmError } from "../vmm/error.ts";
+import { errorText } from "./chardev.ts";
 import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
 import { processIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
+import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
+import { addSchedVerbs } from "./sched.ts";
 import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
 import { addVmVerbs } from "./vm-verbs.ts";
 
 /** Runs the command line and sets process.exitCode. Never throws. */
 export async function main(argv: readonly string[], io: CliIo = processIo()): Promise<void> {
+  // For the life of the process: a pipe is found closed after the verb that wrote to it has returned.
+  for (const stream of [io.stdout, io.stderr]) stream.on("error", (error) => outputFailed(error, io));
   process.exitCode = await runCommandLine(argv, io);
 }
 
@@ -40,6 +45,14 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
     process.off("unhandledRejection", onDefect);
   }
   return code;
+}
+
+/** A reader that has seen enough (`| head -1`) is no error; where a verb must end because of it, it looks itself. */
+function outputFailed(error: NodeJS.ErrnoException, io: CliIo): void {
+  if (error.code === "EPIPE") return;
+  process.exit(
+    reportError(new VmError("host", `cannot write the output: ${errorText(error)}`, {}, { cause: error }), io),
+  );
 }
 
 /** One sentence on stderr; the stack only where PARAVANE_DEBUG asks for it. Returns the exit code. */
@@ -79,6 +92,12 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .action(async (guest: string | undefined, options) => {
       setCode(await (await import("./debug.ts")).debug(guest, options, io));
     });
+
+  addPlanOptions(
+    verb("plan [fleet]", "where the VMs of a fleet file go and how large they get, at the optimum"),
+  ).action(async (fleet: string | undefined, options) =>
+    setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)),
+  );
 
   const images = verb("images", "the guests that are fetched or built once: list, pull, rm");
   images.allowExcessArguments().action(async () => {
@@ -132,8 +151,31 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     );
 
   addVmVerbs(verb, io, setCode);
+  addSchedVerbs(verb, io, setCode);
 
   addSnapshotVerbs(verb("snapshot", "snapshot files: inspect, verify, flatten"), io, setCode);
+
+  const bench = verb("bench", "measure: clock");
+  bench.allowExcessArguments().action(() => {
+    const names = bench.commands.map((command) => command.name());
+    const [given] = bench.args;
+    throw new UsageError(
+      given === undefined
+        ? `bench: what is to be measured? There is ${names.join(", ")}`
+        : `bench: no benchmark "${given}"${didYouMean(given, names)}; there is ${names.join(", ")}`,
+    );
+  });
+  bench
+    .command("clock")
+    .description(
+      "how well a guest's clocks follow the host's: idle, loaded, overcommitted, after a pause, after a restore",
+    )
+    .option("--sync <modes>", "ways of following: hide-pauses, follow, slew, ticks, auto (default: auto,slew)")
+    .option("--duration <time>", "of each phase (default: 3s)")
+    .option("--policy <name>", "scheduling policy (default: credit)")
+    .option("--json", "every figure as JSON")
+    .exitOverride()
+    .action(async (options) => setCode(await (await import("./bench-clock.ts")).benchClock(options, io)));
 
   verb("roms", "list our own guests")
     .option("--json", "the manifest as JSON")

@@ -1,6 +1,6 @@
 // The options of `paravane run` and `paravane debug`, from the parser's words to checked values.
 import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
-import type { ClockKind, VmConfig } from "../vmm/config.ts";
+import type { ClockKind, ClockSyncMode, VmConfig } from "../vmm/config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { parseDevices } from "./qemu.ts";
 import type { StatsFormat } from "./report.ts";
@@ -30,6 +30,7 @@ export interface RawRunOptions {
   cpu?: string;
   pv?: string;
   clock?: string;
+  clockSync?: string;
   nsPerInstruction?: string;
   wall?: string;
   timeout?: string;
@@ -62,6 +63,7 @@ export type BootKind = (typeof BOOT_KINDS)[number];
 const RESTORE_CLOCKS = ["resume", "now"] as const;
 type RestoreClock = (typeof RESTORE_CLOCKS)[number];
 const CLOCKS: readonly ClockKind[] = ["real", "virtual"];
+export const CLOCK_SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
 const STATS: readonly StatsFormat[] = ["text", "json"];
 export const DEFAULT_GDB_PORT = 1234;
 const SERIAL_PORTS_MAX = 4;
@@ -128,6 +130,10 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     "clock",
     given(raw.clock, (text) => parseChoice(text, "--clock", CLOCKS)),
   );
+  set(
+    "clockSync",
+    given(raw.clockSync, (text) => parseChoice(text, "--clock-sync", CLOCK_SYNC_MODES)),
+  );
   set("nsPerInstruction", given(raw.nsPerInstruction, parseNsPerInstruction));
   set("wallSeconds", given(raw.wall, parseWall));
   set(
@@ -149,6 +155,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (raw.rebootOnTripleFault) set("onTripleFault", "reboot");
   if (raw.apic === false) set("apic", false);
   if (raw.acpi === false) set("acpi", false);
+  if (raw.clockSync !== undefined && raw.clock === "virtual")
+    throw new UsageError("--clock-sync has a meaning only with --clock real");
   if (raw.nsPerInstruction !== undefined && raw.clock !== "virtual")
     throw new UsageError("--ns-per-instruction has a meaning only with --clock virtual");
 

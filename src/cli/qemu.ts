@@ -49,6 +49,7 @@ const VALUE_OF_OURS: ReadonlySet<string> = new Set([
   "--cpu",
   "--pv",
   "--clock",
+  "--clock-sync",
   "--timeout",
   "--until",
   "--trace",

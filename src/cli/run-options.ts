@@ -24,6 +24,10 @@ export function addRunOptions(command: Command): Command {
       "what of KVM's interface the guest gets: clock, no-io-delay, steal, eoi; all or none (default: all)",
     )
     .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
+    .option(
+      "--clock-sync <mode>",
+      "real clock after pauses: hide-pauses, follow, slew, ticks, auto (default: hide-pauses)",
+    )
     .option("--ns-per-instruction <ns>", "virtual clock: guest time that an instruction takes (default: 1)")
     .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")
     .option("--no-apic", "leave out the local APIC and the I/O APIC")

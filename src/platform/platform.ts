@@ -16,7 +16,7 @@ export interface Platform {
   readonly name: "node" | "web";
   /** Monotonic host time in nanoseconds from an origin that all threads of the host share. */
   monotonicNs(): number;
-  /** Milliseconds since 1970. */
+  /** Milliseconds since 1970, with a fraction where the host has it. */
   wallMs(): number;
   /** Lets timers, input and promises of others run; resumes as soon as they have. */
   yieldToEventLoop(): Promise<void>;

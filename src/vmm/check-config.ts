@@ -1,6 +1,7 @@
 // Checks a configuration before anything starts: one error that names the field, what it is and what is accepted.
 import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
-import type { BootSource, VmConfig } from "./config.ts";
+import { DEFAULT_MAX_SLEW_PPM, DEFAULT_STEP_THRESHOLD_NS, MAX_SLEW_PPM_LIMIT } from "../host/clock/discipline.ts";
+import type { BootSource, ClockSyncConfig, ClockSyncMode, VmConfig } from "./config.ts";
 import { VmError } from "./error.ts";
 import { RAM_MAX, RAM_MIN } from "./memory.ts";
 import type { TraceKind } from "./status.ts";
@@ -15,13 +16,14 @@ const WALL_MAX = 253_402_300_799;
 export const FIRMWARE_MAX = 8 * 1024 * KIB;
 export const FIRMWARE_UNIT = 64 * KIB;
 
-const TRACE_KINDS: readonly TraceKind[] = ["port", "mmio", "msr", "exit", "exception", "hypercall"];
+const TRACE_KINDS: readonly TraceKind[] = ["port", "mmio", "msr", "exit", "exception", "hypercall", "irq"];
 const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "name",
   "memoryBytes",
   "cpu",
   "paravirt",
   "clock",
+  "clockSync",
   "nsPerInstruction",
   "boot",
   "core",
@@ -39,6 +41,12 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "trace",
 ]);
 
+export interface CheckedClockSync {
+  readonly mode: ClockSyncMode;
+  readonly maxSlewPpm: number;
+  readonly stepThresholdNs: number;
+}
+
 /** The configuration with every default filled in. */
 export interface CheckedConfig {
   readonly name: string;
@@ -46,6 +54,7 @@ export interface CheckedConfig {
   readonly cpu: string;
   readonly paravirt: readonly ParavirtName[];
   readonly clock: "real" | "virtual";
+  readonly clockSync: CheckedClockSync;
   readonly psPerInstruction: number;
   readonly boot: BootSource;
   readonly core: WebAssembly.Module | undefined;
@@ -91,6 +100,7 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     cpu: text("cpu", config.cpu ?? "max"),
     paravirt: checkParavirt(config.paravirt, apic),
     clock,
+    clockSync: checkClockSync(config.clockSync, clock),
     psPerInstruction: Math.round(nsPerInstruction * 1000),
     boot: checkBoot(config.boot),
     core: config.core,
@@ -112,9 +122,38 @@ export function checkConfig(config: VmConfig): CheckedConfig {
 
 /** A configuration that checkConfig makes `checked` of. */
 export function toConfig(checked: CheckedConfig): VmConfig {
-  const { psPerInstruction, debugExitPort, ...same } = checked;
-  const config = { ...same, nsPerInstruction: psPerInstruction / 1000, debugExitPort: debugExitPort ?? false };
+  const { psPerInstruction, debugExitPort, clockSync, ...same } = checked;
+  const { mode, maxSlewPpm, stepThresholdNs } = clockSync;
+  const config = {
+    ...same,
+    nsPerInstruction: psPerInstruction / 1000,
+    debugExitPort: debugExitPort ?? false,
+    // It has no meaning with a virtual clock.
+    clockSync: checked.clock === "real" ? { mode, maxSlewPpm, stepThresholdMs: stepThresholdNs / 1e6 } : undefined,
+  };
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as unknown as VmConfig;
+}
+
+const SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
+const SYNC_FIELDS: readonly (keyof ClockSyncConfig)[] = ["mode", "maxSlewPpm", "stepThresholdMs"];
+/** An hour. */
+const STEP_THRESHOLD_MAX_MS = 3_600_000;
+
+function checkClockSync(given: VmConfig["clockSync"], clock: "real" | "virtual"): CheckedClockSync {
+  if (given !== undefined && clock !== "real")
+    refuse("clockSync", given, "nothing", "has a meaning only with clock: real");
+  const sync: ClockSyncConfig =
+    typeof given === "object" && given !== null ? given : { mode: given === undefined ? "hide-pauses" : given };
+  for (const field of Object.keys(sync)) {
+    if (!SYNC_FIELDS.includes(field as keyof ClockSyncConfig))
+      refuse(`clockSync.${field}`, undefined, SYNC_FIELDS.join(", "), "is not a field of clockSync");
+  }
+  const { maxSlewPpm = DEFAULT_MAX_SLEW_PPM, stepThresholdMs = DEFAULT_STEP_THRESHOLD_NS / 1e6 } = sync;
+  return {
+    mode: oneOf(typeof given === "object" ? "clockSync.mode" : "clockSync", sync.mode, SYNC_MODES),
+    maxSlewPpm: integer("clockSync.maxSlewPpm", maxSlewPpm, 1, MAX_SLEW_PPM_LIMIT),
+    stepThresholdNs: integer("clockSync.stepThresholdMs", stepThresholdMs, 1, STEP_THRESHOLD_MAX_MS) * 1e6,
+  };
 }
 
 /** Switches that need the local APIC. */
@@ -185,7 +224,8 @@ export function checkFirmwareSize(length: number): void {
   );
 }
 
-function refuse(field: string, value: unknown, accepted: string, what = `is ${show(value)}`): never {
+/** The one form of a refusal: what the field is and what is accepted. */
+export function refuse(field: string, value: unknown, accepted: string, what = `is ${show(value)}`): never {
   throw new VmError("bad-config", `${field} ${what}; accepted: ${accepted}.`, { field, accepted });
 }
 
@@ -202,15 +242,15 @@ function integer(field: string, value: unknown, least: number, most: number): nu
   }
   return value;
 }
-function flag(field: string, value: unknown): boolean {
+export function flag(field: string, value: unknown): boolean {
   if (typeof value !== "boolean") refuse(field, value, "true or false");
   return value;
 }
-function text(field: string, value: unknown): string {
+export function text(field: string, value: unknown): string {
   if (typeof value !== "string") refuse(field, value, "a string");
   return value;
 }
-function oneOf<T extends string>(field: string, value: unknown, accepted: readonly T[]): T {
+export function oneOf<T extends string>(field: string, value: unknown, accepted: readonly T[]): T {
   if (!accepted.includes(value as T)) refuse(field, value, accepted.join(", "));
   return value as T;
 }

@@ -1,17 +1,30 @@
 // The VM's clock and the timers of devices in the host. Guest time is nanoseconds since power-on; a JavaScript number
 // holds 104 days of it exactly, and nanoseconds rounded to 2 after that.
-import { VM_BASE, VM_CLOCK_OFFSET_NS, VM_HOST_DEADLINE_NS, VM_WALL_NS } from "../../spec/layout.ts";
+import {
+  SLEW_LENGTH_MAX_NS,
+  VM_BASE,
+  VM_CLOCK_OFFSET_NS,
+  VM_HOST_DEADLINE_NS,
+  VM_SLEW_LENGTH_NS,
+  VM_SLEW_PPM,
+  VM_SLEW_START_NS,
+  VM_WALL_NS,
+} from "../../spec/layout.ts";
+import type { Platform } from "../platform/platform.ts";
 import type { Core } from "./core.ts";
 import type { DeviceClock, DeviceTimer } from "./device.ts";
 import { VmError } from "./error.ts";
 
 const NEVER = 0x7fffffffffffffffn;
+const DATE_TRIES = 5;
 
 /** A stopped clock. The virtual clock's time itself is in the VM's memory. */
 export interface ClockState {
   readonly kind: "real" | "virtual";
   readonly nowNs: number;
   readonly wallOriginMs: number;
+  /** The host's date at guest time 0, had the clock never stood still; missing in older states: wallOriginMs. */
+  readonly hostOriginMs?: number;
   /** Guest ns of every timer of a device, null while disarmed. */
   readonly timers: Readonly<Record<string, number | null>>;
 }
@@ -40,6 +53,10 @@ export class VmClock implements DeviceClock {
   #pausedAtNs: number | undefined = 0;
   #firing = false;
   #next = Number.POSITIVE_INFINITY;
+  /** The host's monotonic time and date at guest time 0, had the clock never stood still. */
+  #originNs: number;
+  #hostOriginMs: number;
+  #wallOriginMs: number;
   /** Counts changes of the earliest deadline. */
   changes = 0;
 
@@ -48,12 +65,16 @@ export class VmClock implements DeviceClock {
     private readonly core: Core,
     private readonly vcpu: number,
     readonly kind: "real" | "virtual",
-    private readonly monotonicNs: () => number,
-    /** Milliseconds since 1970 at guest time 0. */
-    private wallOriginMs: number,
+    private readonly host: Pick<Platform, "monotonicNs" | "wallMs">,
+    /** Milliseconds since 1970 at guest time 0; undefined: the host's date. */
+    wallOriginMs: number | undefined,
   ) {
     this.#view = new DataView(memory.buffer);
-    this.#setOffset(-Math.trunc(monotonicNs()));
+    const { ns, dateMs } = this.#hostDate();
+    this.#originNs = ns;
+    this.#hostOriginMs = dateMs;
+    this.#wallOriginMs = wallOriginMs ?? this.#hostOriginMs;
+    this.#setNow(0);
     this.#publishWall();
   }
 
@@ -64,7 +85,7 @@ export class VmClock implements DeviceClock {
   }
 
   wallMs(): number {
-    return this.wallOriginMs + this.nowNs() / 1e6;
+    return this.#wallOriginMs + this.nowNs() / 1e6;
   }
 
   timer(name: string, fire: (nowNs: number) => void): DeviceTimer {
@@ -121,15 +142,90 @@ export class VmClock implements DeviceClock {
   /** And moves on from where it stood. */
   start(): void {
     if (this.kind !== "real" || this.#pausedAtNs === undefined) return;
-    this.#setOffset(Math.trunc(this.#pausedAtNs) - Math.trunc(this.monotonicNs()));
+    this.#setNow(this.#pausedAtNs);
     this.#pausedAtNs = undefined;
   }
+
+  // ---- the host's time
+
+  /** Whole nanoseconds of the host's monotonic clock. */
+  hostNs(): number {
+    return Math.trunc(this.host.monotonicNs());
+  }
+
+  /** The host's monotonic time and date of one moment: of a few tries, the one that was disturbed least. */
+  #hostDate(): { readonly ns: number; readonly dateMs: number } {
+    let best = { ns: 0, dateMs: 0, apart: Number.POSITIVE_INFINITY };
+    for (let i = 0; i < DATE_TRIES; i++) {
+      const before = this.hostNs();
+      const dateMs = this.host.wallMs();
+      const apart = this.hostNs() - before;
+      if (apart < best.apart) best = { ns: before + Math.round(apart / 2), dateMs, apart };
+    }
+    return best;
+  }
+
+  /** By how much the clock is behind where it would be had it never stood still; a virtual clock is never behind. */
+  get lagNs(): number {
+    if (this.kind !== "real") return 0;
+    const host = this.hostNs();
+    return host - this.#originNs - (this.#pausedAtNs ?? this.#peekNs(host));
+  }
+
+  /** The lag there is now is meant to be: the VM was resumed at the time of its snapshot. */
+  forgiveLag(): void {
+    const { lagNs } = this;
+    this.#originNs += lagNs;
+    this.#hostOriginMs += lagNs / 1e6;
+  }
+
+  /**
+   * Moves a real clock forward by `ns`; timers that fall due meanwhile fire late, once. Returns by how much it moved: 0
+   * where `ns` is not positive, since a clock never goes back, and for a virtual clock, which the host's time does not
+   * concern.
+   */
+  skip(ns: number): number {
+    if (!(ns > 0) || this.kind !== "real") return 0;
+    const whole = Math.trunc(ns);
+    if (this.#pausedAtNs !== undefined) this.#pausedAtNs += whole;
+    else this.#setOffset(this.#offset + whole);
+    return whole;
+  }
+
+  /** From now and for `forNs` of the host's time a running real clock runs by `ppm` millionths faster; above -1,000,000. */
+  slew(ppm: number, forNs: number): void {
+    if (this.kind !== "real" || this.#pausedAtNs !== undefined) return;
+    const host = this.hostNs();
+    this.#setNow(this.#peekNs(host), host);
+    this.#view.setBigInt64(VM_BASE + VM_SLEW_START_NS, BigInt(host), true);
+    this.#view.setBigInt64(VM_BASE + VM_SLEW_LENGTH_NS, BigInt(Math.min(Math.round(forNs), SLEW_LENGTH_MAX_NS)), true);
+    this.#view.setInt32(VM_BASE + VM_SLEW_PPM, Math.round(ppm), true);
+  }
+
+  /** A running real clock that is past `deadlineNs` goes on from there, as far as nobody has read a later time yet. */
+  holdBack(deadlineNs: number): void {
+    if (this.kind === "real" && this.#pausedAtNs === undefined && deadlineNs < this.#peekNs(this.hostNs()))
+      this.#setNow(deadlineNs);
+  }
+
+  /** Host nanoseconds until the clock has moved by `ns`. */
+  toHostNs(ns: number): number {
+    const ppm = this.#view.getInt32(VM_BASE + VM_SLEW_PPM, true);
+    if (ppm === 0 || ns === Number.POSITIVE_INFINITY) return ns;
+    const { start, length } = this.#slew();
+    const left = Math.max(0, start + length - this.hostNs());
+    const rate = 1 + ppm / 1e6;
+    return ns <= left * rate ? ns / rate : left + (ns - left * rate);
+  }
+
+  // ---- snapshots
 
   save(): ClockState {
     return {
       kind: this.kind,
       nowNs: this.nowNs(),
-      wallOriginMs: this.wallOriginMs,
+      wallOriginMs: this.#wallOriginMs,
+      hostOriginMs: this.#hostOriginMs,
       timers: Object.fromEntries(this.#timers.map((timer) => [timer.name, timer.deadlineNs ?? null])),
     };
   }
@@ -145,9 +241,12 @@ export class VmClock implements DeviceClock {
         },
       );
     }
-    this.wallOriginMs = state.wallOriginMs;
+    this.#wallOriginMs = state.wallOriginMs;
     this.#publishWall();
     if (this.kind === "real") this.#pausedAtNs = state.nowNs;
+    this.#hostOriginMs = state.hostOriginMs ?? state.wallOriginMs;
+    const { ns, dateMs } = this.#hostDate();
+    this.#originNs = ns - Math.round((dateMs - this.#hostOriginMs) * 1e6);
   }
 
   /** Arms the devices' timers exactly as they were: what a device computes anew may differ by a rounding. */
@@ -164,17 +263,36 @@ export class VmClock implements DeviceClock {
     this.timersChanged();
   }
 
-  /** Moves a stopped clock forward: timers that fall due meanwhile fire late, once. */
-  skip(ns: number): void {
-    if (!(ns > 0)) return;
-    if (this.kind === "virtual") this.core.advanceClock(this.vcpu, BigInt(Math.trunc(ns)));
-    else if (this.#pausedAtNs !== undefined) this.#pausedAtNs += Math.trunc(ns);
-  }
-
   /** For kvm-clock's wall clock. */
   #publishWall(): void {
     // In microseconds a number holds every date.
-    this.#view.setBigInt64(VM_BASE + VM_WALL_NS, BigInt(Math.round(this.wallOriginMs * 1e3)) * 1000n, true);
+    this.#view.setBigInt64(VM_BASE + VM_WALL_NS, BigInt(Math.round(this.#wallOriginMs * 1e3)) * 1000n, true);
+  }
+
+  #slew(): { readonly start: number; readonly length: number } {
+    const field = (offset: number): number => Number(this.#view.getBigInt64(VM_BASE + offset, true));
+    return { start: field(VM_SLEW_START_NS), length: field(VM_SLEW_LENGTH_NS) };
+  }
+
+  /**
+   * What a running real clock shows at the host's time `host`. The core does not hear of this look, and so may yet be told
+   * of an earlier time.
+   */
+  #peekNs(host: number): number {
+    const ppm = this.#view.getInt32(VM_BASE + VM_SLEW_PPM, true);
+    const { start, length } = this.#slew();
+    const slewed = ppm === 0 ? 0 : (Math.max(0, Math.min(host - start, length)) * ppm) / 1e6;
+    return host + this.#offset + slewed;
+  }
+
+  /** The clock shows `ns` at the host's time `host` and runs as the host's does. */
+  #setNow(ns: number, host = this.hostNs()): void {
+    this.#view.setInt32(VM_BASE + VM_SLEW_PPM, 0, true);
+    this.#setOffset(Math.trunc(ns) - host);
+  }
+
+  get #offset(): number {
+    return Number(this.#view.getBigInt64(VM_BASE + VM_CLOCK_OFFSET_NS, true));
   }
 
   #setOffset(ns: number): void {

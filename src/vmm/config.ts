@@ -30,6 +30,25 @@ export type BootSource =
 
 export type ClockKind = "real" | "virtual";
 
+/**
+ * How a real clock follows the host's (docs/CLOCKS.md). "hide-pauses": it stands still while the VM is paused, and stays
+ * behind by that. "follow": it shows the host's time whenever the guest runs. "slew": after a pause it runs faster until it
+ * has caught up. "ticks": it also stands still while the vCPU waits for a processor, so that no tick of a timer is lost.
+ * "auto": "follow" for a guest that uses kvm-clock, "slew" for any other.
+ */
+export type ClockSyncMode = "hide-pauses" | "follow" | "slew" | "ticks" | "auto";
+
+export interface ClockSyncConfig {
+  readonly mode: ClockSyncMode;
+  /** Largest change of the clock's rate, in millionths, 1 to 900,000. Default 500,000. */
+  readonly maxSlewPpm?: number;
+  /** A clock that is further behind is set forward at once, in milliseconds. Default 128. */
+  readonly stepThresholdMs?: number;
+}
+
+/** Where guest time goes on: "snapshot" where it stood, "now" where the host's has come to meanwhile. */
+export type ResumeTime = "snapshot" | "now";
+
 export type { ParavirtName };
 
 export interface VmConfig {
@@ -41,6 +60,8 @@ export interface VmConfig {
   /** Parts of KVM's paravirtual interface that the guest is offered. Default all that the machine can have. */
   readonly paravirt?: readonly ParavirtName[];
   readonly clock?: ClockKind;
+  /** Real clock: how it follows the host's. Default "hide-pauses". */
+  readonly clockSync?: ClockSyncMode | ClockSyncConfig;
   /** Virtual clock: guest nanoseconds one instruction stands for, 0.001 to 1000. Default 1. */
   readonly nsPerInstruction?: number;
   readonly boot: BootSource;
@@ -71,3 +92,6 @@ export interface VmConfig {
   /** Categories of "trace" events to emit. Default none. */
   readonly trace?: readonly TraceKind[];
 }
+
+/** A VmConfig as it crosses threads: without what belongs to one thread only. */
+export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;

@@ -7,6 +7,7 @@ import { EXIT_REASONS, Exit } from "../../spec/exits.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { VmClock } from "./clock.ts";
+import type { ClockSync } from "./clock-sync.ts";
 import type { Core } from "./core.ts";
 import { VmError } from "./error.ts";
 import { type Executor, type Runnable, Turn } from "./executor.ts";
@@ -32,6 +33,8 @@ export interface LoopControl {
   stepOverNext: boolean;
   /** Exits are being traced. */
   readonly traceExits: boolean;
+  /** Interrupts are being traced: what happened to them before an exit is told before it. */
+  readonly irqLog: { drain(): void } | undefined;
   setDebugControls(on: boolean): void;
 }
 
@@ -49,6 +52,7 @@ export class RunLoop implements Runnable {
     private readonly core: Core,
     private readonly vcpu: Vcpu,
     private readonly clock: VmClock,
+    private readonly clockSync: ClockSync,
     private readonly machine: ExitContext & LoopControl,
     private readonly platform: Platform,
     private readonly executor: Executor,
@@ -81,6 +85,7 @@ export class RunLoop implements Runnable {
   turn(limitNs: number): Turn {
     const start = this.platform.monotonicNs();
     let now = start;
+    this.clockSync.turnBegins();
     while (!this.requested) {
       const next = this.#slice(limitNs - (now - start));
       now = this.platform.monotonicNs();
@@ -90,6 +95,7 @@ export class RunLoop implements Runnable {
       }
       if (now - start >= limitNs) {
         this.vcpuNs += now - start;
+        this.clockSync.turnEnds();
         return Turn.Runnable;
       }
     }
@@ -107,7 +113,7 @@ export class RunLoop implements Runnable {
       return 0;
     }
     const waitNs = this.#nsToDeadline();
-    if (this.clock.kind !== "virtual" || waitNs === Number.POSITIVE_INFINITY) return waitNs;
+    if (this.clock.kind !== "virtual" || waitNs === Number.POSITIVE_INFINITY) return this.clock.toHostNs(waitNs);
     // Nothing happens until then: be there at once.
     this.core.advanceClock(this.vcpu.address, BigInt(Math.ceil(waitNs)));
     return 0;
@@ -158,6 +164,7 @@ export class RunLoop implements Runnable {
   #enter(budget: number): { readonly reason: Exit; readonly next: Next } {
     const { core, vcpu, machine } = this;
     const reason = machine.stepOverNext ? this.#enterStepOver() : core.runVcpu(vcpu.address, BigInt(budget));
+    machine.irqLog?.drain();
     const handler = exitHandlers[reason];
     if (handler === undefined)
       throw new VmError("internal", `The core returned exit reason ${reason}, which does not exist.`, { reason });

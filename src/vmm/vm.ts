@@ -5,15 +5,18 @@ import { loadPlatform, type MemoryKind, type Platform } from "../platform/platfo
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
-import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { ClockKind, VmConfig } from "./config.ts";
+import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
+
+import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
+import type { BreakConditions } from "./debug-controls.ts";
+
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
-import { type BreakConditions, Machine, type MachineEvents } from "./machine.ts";
+import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine, saveMachine } from "./machine-state.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
@@ -85,6 +88,7 @@ export class Vm implements AsyncDisposable {
       machine.core,
       machine.vcpu,
       machine.clock,
+      machine.clockSync,
       machine,
       platform,
       executor,
@@ -197,6 +201,12 @@ export class Vm implements AsyncDisposable {
 
   // ---- life cycle
 
+  /** The configuration that another thread, or a cold start, makes the same machine of. */
+  get portableConfig(): PortableConfig {
+    const { signal: _signal, core: _core, timeoutMs: _timeoutMs, ...portable } = toConfig(this.config);
+    return portable;
+  }
+
   /** What its clock follows. */
   get clock(): ClockKind {
     return this.config.clock;
@@ -223,11 +233,11 @@ export class Vm implements AsyncDisposable {
     await this.#driving;
   }
 
-  resume(): void {
+  /** Goes on. `time` says where guest time goes on, whatever clockSync says; the clock never goes back. */
+  resume(options: { readonly time?: ResumeTime } = {}): void {
     if (this.#state !== "paused") this.#refuse("resume", "paused");
-    // Not at once into the breakpoint that we stand on.
-    this.#machine.stepOver();
-    this.#run();
+    this.#machine.leaveStop();
+    this.#run(options.time);
   }
 
   /** Presses the reset button; the VM keeps running, or stays paused. */
@@ -362,12 +372,12 @@ export class Vm implements AsyncDisposable {
 
   /** Breakpoints on linear addresses, at most 32; replaces those set before. */
   setBreakpoints(addresses: readonly number[]): void {
-    this.#machine.setBreakpoints(addresses);
+    this.#machine.debugControls.setBreakpoints(addresses);
   }
 
-  /** What else stops the guest; replaces what was set before. Ports of devices inside the core (8259, 8254) do not. */
+  /** What else stops the guest; replaces what was set before. */
   breakOn(what: BreakConditions): void {
-    this.#machine.setBreaks(what);
+    this.#machine.debugControls.setBreaks(what);
   }
 
   setTrace(kinds: readonly TraceKind[]): void {
@@ -408,11 +418,11 @@ export class Vm implements AsyncDisposable {
     else this.#end({ kind: "timeout" });
   }
 
-  #run(): void {
+  #run(time?: ResumeTime): void {
     this.#pauseRequested = false;
     this.#setState("running");
     this.#runningSince = this.platform.monotonicNs();
-    this.#machine.clock.start();
+    this.#machine.clockSync.start(time);
     this.#driving = this.#drive();
   }
 

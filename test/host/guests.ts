@@ -34,8 +34,12 @@ export async function hello(): Promise<BootSource> {
 }
 
 /** Resolves when `vm` has printed `text`. */
-export async function untilPrinted(vm: { scrollback(port?: number): Uint8Array }, text: string): Promise<void> {
-  for (let i = 0; i < 1000; i++) {
+export async function untilPrinted(
+  vm: { scrollback(port?: number): Uint8Array },
+  text: string,
+  timeoutMs = 10_000,
+): Promise<void> {
+  for (let i = 0; i < timeoutMs / 10; i++) {
     if (new TextDecoder().decode(vm.scrollback()).includes(text)) return;
     await new Promise((resolve) => setTimeout(resolve, 10));
   }

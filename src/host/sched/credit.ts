@@ -1,6 +1,6 @@
 // Credit: CPU time as money. Running costs a nanosecond of credit a nanosecond, exactly, whenever it runs. When nobody
 // runnable has credit left, `refillNs` of it are shared out by weight. The runnable vCPU with most credit for its weight
-// runs next. One that wakes with credit left is boosted: it runs at once, for `boostNs`, still paying.
+// runs next. One that wakes with credit left is boosted: it runs at once, for at most `boostNs` and while it has credit, still paying.
 //
 // From Xen's credit scheduler: weights, caps, boost. From credit2: nanoseconds instead of sampled ticks, refill on
 // exhaustion. Sampled ticks let a guest that sleeps over each tick run for nothing; here there is no tick to sleep over.
@@ -19,7 +19,7 @@ export const CREDIT_OPTIONS = {
     max: 1e9,
     default: 30_000_000,
   },
-  boostNs: { kind: "number", title: "longest run of a boost, ns; 0 for none", min: 0, max: 1e9, default: 1_000_000 },
+  boostNs: { kind: "number", title: "longest run of a boost, ns; 0 for none", min: 0, max: 1e9, default: 10_000_000 },
 } as const;
 
 class Account extends KeyedContender {

@@ -3,6 +3,7 @@
 import { readFile } from "node:fs/promises";
 import { availableParallelism } from "node:os";
 import { isMainThread } from "node:worker_threads";
+import { preciseWallMs } from "../date.ts";
 import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 import { loadCoreFile } from "./core-file.ts";
 import { deflate, inflate } from "./deflate.ts";
@@ -19,7 +20,7 @@ export function nodePlatform(): Platform {
   return {
     name: "node",
     monotonicNs: () => performance.now() * 1e6 + monotonicOriginNs,
-    wallMs: () => Date.now(),
+    wallMs: preciseWallMs,
     // setImmediate runs after pending I/O events: input reaches the guest at each yield.
     yieldToEventLoop: () => new Promise((resolve) => setImmediate(resolve)),
     sleep: timeoutSleep,

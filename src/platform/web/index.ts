@@ -1,6 +1,7 @@
 // The browser platform (pages and workers).
 
 import { VmError } from "../../vmm/error.ts";
+import { preciseWallMs } from "../date.ts";
 import { type MemoryKind, type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 import { deflate, inflate } from "./deflate.ts";
 
@@ -14,7 +15,7 @@ export function webPlatform(coreFolder: URL = new URL("../../../build/", import.
   return {
     name: "web",
     monotonicNs: () => performance.now() * 1e6 + monotonicOriginNs,
-    wallMs: () => Date.now(),
+    wallMs: preciseWallMs,
     yieldToEventLoop: yields,
     sleep: timeoutSleep,
     entropy: (into) => {
