@@ -1,5 +1,5 @@
 // A fleet file: hosts, VMs and what to plan for, as a user writes them (docs/fleet.schema.json, docs/RESOURCES.md).
-import { flag, oneOf, refuse, text } from "../../vmm/check-config.ts";
+import { flag, oneOf, refuse, text } from "../../vmm/check-values.ts";
 import { VmError } from "../../vmm/error.ts";
 import { checkFields, type FieldTable } from "../fields.ts";
 import {
