@@ -5,6 +5,55 @@ import { VmError } from "../../vmm/error.ts";
 import type { FileAttributes, FilePath, FileStat, FileTree, OpenFile, OpenMode } from "../../vmm/file-tree.ts";
 import { SavedState } from "../saved-state.ts";
 import { ERRNO, errnoOf, P9Error } from "./errno.ts";
+import {
+  AT_REMOVE_DIRECTORY,
+  ENTRY_TYPES,
+  FILE_SYSTEM_9P,
+  GETATTR_BASIC,
+  MODE_FILE,
+  MODE_TYPE,
+  MODES,
+  NS,
+  O_ACCESS,
+  O_APPEND,
+  O_READ_WRITE,
+  O_TRUNCATE,
+  O_WRITE_ONLY,
+  QID_TYPES,
+  SET_ACCESS,
+  SET_ACCESS_TO,
+  SET_MODIFY,
+  SET_MODIFY_TO,
+  SET_PERMISSIONS,
+  SET_SIZE,
+  TATTACH,
+  TCLUNK,
+  TFLUSH,
+  TFSYNC,
+  TGETATTR,
+  TGETLOCK,
+  TLCREATE,
+  TLERROR,
+  TLINK,
+  TLOCK,
+  TLOPEN,
+  TMKDIR,
+  TMKNOD,
+  TREAD,
+  TREADDIR,
+  TREADLINK,
+  TREMOVE,
+  TRENAME,
+  TRENAMEAT,
+  TSETATTR,
+  TSTATFS,
+  TSYMLINK,
+  TUNLINKAT,
+  TVERSION,
+  TWALK,
+  TWRITE,
+  UNLOCKED,
+} from "./numbers.ts";
 import { HEADER_BYTES, MessageReader, MessageWriter } from "./wire.ts";
 
 const VERSION = "9P2000.L";
@@ -16,59 +65,8 @@ const NAME_BYTES_MAX = 255;
 const WALK_MAX = 16;
 const DEPTH_MAX = 256;
 
-// ---- requests; the reply is one more
-const TLERROR = 6;
-const TSTATFS = 8;
-const TLOPEN = 12;
-const TLCREATE = 14;
-const TSYMLINK = 16;
-const TMKNOD = 18;
-const TRENAME = 20;
-const TREADLINK = 22;
-const TGETATTR = 24;
-const TSETATTR = 26;
-const TREADDIR = 40;
-const TFSYNC = 50;
-const TLOCK = 52;
-const TGETLOCK = 54;
-const TLINK = 70;
-const TMKDIR = 72;
-const TRENAMEAT = 74;
-const TUNLINKAT = 76;
-const TVERSION = 100;
-const TATTACH = 104;
-const TFLUSH = 108;
-const TWALK = 110;
-const TREAD = 116;
-const TWRITE = 118;
-const TCLUNK = 120;
-const TREMOVE = 122;
-
 const NO_FID = 0xffffffff;
 const READ_HEADER = HEADER_BYTES + 4;
-
-// ---- numbers of Linux's
-const O_ACCESS = 0o3;
-const O_WRITE_ONLY = 1;
-const O_READ_WRITE = 2;
-const O_TRUNCATE = 0o1000;
-const O_APPEND = 0o2000;
-const AT_REMOVE_DIRECTORY = 0x200;
-const MODE_TYPE = 0o170000;
-const MODE_FILE = 0o100000;
-const MODES = { file: MODE_FILE, directory: 0o040000, symlink: 0o120000, other: 0o060000 } as const;
-const ENTRY_TYPES = { file: 8, directory: 4, symlink: 10, other: 0 } as const;
-const QID_TYPES = { file: 0, directory: 0x80, symlink: 0x02, other: 0 } as const;
-const FILE_SYSTEM_9P = 0x01021997;
-const UNLOCKED = 2;
-const SET_PERMISSIONS = 0x001;
-const SET_SIZE = 0x008;
-const SET_ACCESS = 0x010;
-const SET_MODIFY = 0x020;
-const SET_ACCESS_TO = 0x080;
-const SET_MODIFY_TO = 0x100;
-const GETATTR_BASIC = 0x7ffn;
-const NS = 1_000_000_000n;
 
 interface Fid {
   path: FilePath;
