@@ -1,6 +1,7 @@
 // Numbers of the protocol 9P2000.L: types of messages, and what Linux's open, mode and attribute bits are in it.
 
 // ---- requests; the reply is one more
+export const NO_FID = 0xffffffff;
 export const TLERROR = 6;
 export const TSTATFS = 8;
 export const TLOPEN = 12;
