@@ -14,6 +14,7 @@ import { VirtioVsock } from "../devices/virtio/vsock.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import { macBytes } from "./check-devices.ts";
 import type { Device, DeviceClock, DmaMemory, MsiSink } from "./device.ts";
+import type { OpenDrive } from "./drives.ts";
 
 /** Slots of bus 0. 1 is the south bridge; 2 to 4 are for graphics and cards of the full set. */
 export const VIRTIO_SLOTS = {
@@ -47,6 +48,7 @@ export interface VirtioParts {
   readonly clock: DeviceClock;
   readonly msi: MsiSink;
   readonly entropy: (into: Uint8Array) => void;
+  readonly drives: readonly OpenDrive[];
 }
 
 /** The devices themselves, for who controls them from the host. */
@@ -99,9 +101,10 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     plug(VIRTIO_SLOTS.shares + i, CLASSES.other, new VirtioP9(`virtio-9p${i}`, memory, options));
   }
   const drives = new Map<string, VirtioBlk>();
-  for (const [i, drive] of config.drives.entries()) {
-    const blk = new VirtioBlk(`virtio-blk${i}`, memory, { ...drive, clock, serial: drive.id });
-    drives.set(drive.id, plug(VIRTIO_SLOTS.drives + i, CLASSES.storage, blk));
+  for (const { id, bus, unit = 0, backend, readOnly = false, limits = {} } of parts.drives) {
+    if (bus !== "virtio" || backend === undefined) continue;
+    const blk = new VirtioBlk(`virtio-blk${unit}`, memory, { backend, clock, serial: id, readOnly, limits });
+    drives.set(id, plug(VIRTIO_SLOTS.drives + unit, CLASSES.storage, blk));
   }
   const nics = new Map<string, VirtioNet>();
   for (const [i, nic] of config.nics.entries()) {

@@ -1,7 +1,7 @@
 // Checks the part of a configuration that says which devices there are. Throws VmError("bad-config") that names the field.
 import type { RateLimitOptions, TokenBucketOptions } from "../devices/token-bucket.ts";
 import { flag, integer, oneOf, refuse, text } from "./check-values.ts";
-import type { VmConfig } from "./config.ts";
+import type { BootDevice, VmConfig } from "./config.ts";
 import type {
   BalloonConfig,
   ConsoleConfig,
@@ -11,9 +11,14 @@ import type {
   ShareConfig,
   VsockConfig,
 } from "./device-config.ts";
+import { isSource } from "./drives.ts";
 
-/** One PCI slot each. */
-export const VIRTIO_DRIVES_MAX = 8;
+/** How many a bus has room for: virtio one PCI slot each, IDE two channels of two, one floppy controller. */
+export const DRIVES_MAX = { virtio: 8, ide: 4, floppy: 2 } as const;
+const BUSES = ["ide", "floppy", "virtio"] as const;
+/** In the order of the default. */
+const BOOT_DEVICES: readonly BootDevice[] = ["disk", "floppy", "cdrom", "network"];
+const BOOT_INDEX_MAX = 1_000_000;
 export const VIRTIO_NICS_MAX = 8;
 export const SHARES_MAX = 4;
 export const CONSOLES_MAX = 16;
@@ -26,6 +31,7 @@ const TOKENS_MAX = Number.MAX_SAFE_INTEGER;
 
 export interface CheckedDevices {
   readonly drives: readonly DriveConfig[];
+  readonly bootOrder: readonly BootDevice[];
   readonly rng: boolean;
   readonly balloon: BalloonConfig | undefined;
   readonly nics: readonly CheckedNic[];
@@ -42,6 +48,7 @@ export interface CheckedNic extends NicConfig {
 export function checkDevices(config: VmConfig): CheckedDevices {
   return {
     drives: checkDrives(config.drives ?? []),
+    bootOrder: checkBootOrder(config.bootOrder ?? BOOT_DEVICES),
     rng: flag("rng", config.rng ?? false),
     balloon: checkBalloon(config.balloon ?? false),
     nics: checkNics(config.nics ?? []),
@@ -81,16 +88,77 @@ function methods(field: string, value: unknown, names: readonly string[]): void 
 
 function checkDrives(drives: readonly DriveConfig[]): readonly DriveConfig[] {
   const seen = new Set<string>();
-  for (const [i, drive] of list("drives", drives, VIRTIO_DRIVES_MAX).entries()) {
+  const bootIndexes = new Set<number>();
+  const total = Object.values(DRIVES_MAX).reduce((sum, most) => sum + most, 0);
+  for (const [i, drive] of list("drives", drives, total).entries()) {
     const field = `drives[${i}]`;
     object(field, drive, "an object { id, backend, bus }");
     identifier(`${field}.id`, drive.id, seen);
-    methods(`${field}.backend`, drive.backend, ["read", "write", "flush", "close"]);
-    oneOf(`${field}.bus`, drive.bus, ["virtio"]);
+    oneOf(`${field}.bus`, drive.bus, BUSES);
+    const media = oneOf(`${field}.media`, drive.media ?? "disk", ["disk", "cdrom"]);
+    if (media === "cdrom" && drive.bus !== "ide")
+      refuse(`${field}.media`, media, "disk", `of bus ${drive.bus} is cdrom`);
     if (drive.readOnly !== undefined) flag(`${field}.readOnly`, drive.readOnly);
+    checkBackend(`${field}.backend`, drive, media === "cdrom" || drive.bus === "floppy");
+    if (drive.bootIndex !== undefined) {
+      integer(`${field}.bootIndex`, drive.bootIndex, 0, BOOT_INDEX_MAX);
+      if (bootIndexes.has(drive.bootIndex))
+        refuse(`${field}.bootIndex`, drive.bootIndex, "one that no other drive has");
+      bootIndexes.add(drive.bootIndex);
+    }
     checkLimits(`${field}.limits`, drive.limits);
+    if (drive.limits !== undefined && drive.bus !== "virtio")
+      refuse(`${field}.limits`, undefined, "none", `is for bus virtio, not ${drive.bus}`);
   }
-  return drives;
+  return BUSES.flatMap((bus) => placeDrives(bus, drives));
+}
+
+function checkBackend(field: string, { backend, readOnly }: DriveConfig, removable: boolean): void {
+  if (backend === undefined) {
+    if (!removable) refuse(field, undefined, "a disk; only CD and floppy drives can be empty", "is missing");
+    return;
+  }
+  object(field, backend, "a BlockBackend or an object { path }");
+  if (!isSource(backend)) {
+    methods(field, backend, ["read", "write", "flush", "close"]);
+    return;
+  }
+  text(`${field}.path`, backend.path);
+  if (backend.format !== undefined) oneOf(`${field}.format`, backend.format, ["raw", "qcow2", "dir"]);
+  if (backend.snapshot !== undefined) flag(`${field}.snapshot`, backend.snapshot);
+  if (backend.overlay === undefined) return;
+  text(`${field}.overlay`, backend.overlay);
+  if (backend.snapshot || readOnly)
+    refuse(`${field}.overlay`, backend.overlay, "neither snapshot nor readOnly with it", "keeps what is written");
+}
+
+/** The drives of one bus, each with its place. */
+function placeDrives(bus: DriveConfig["bus"], drives: readonly DriveConfig[]): DriveConfig[] {
+  const most = DRIVES_MAX[bus];
+  const taken = new Set<number>();
+  const ours = drives.filter((drive) => drive.bus === bus);
+  if (ours.length > most) refuse("drives", undefined, `at most ${most}`, `has ${ours.length} on bus ${bus}`);
+  for (const { unit, id } of ours) {
+    if (unit === undefined) continue;
+    integer(`unit of drive ${id}`, unit, 0, most - 1);
+    if (taken.has(unit)) refuse(`unit of drive ${id}`, unit, "one that no other drive of the bus has");
+    taken.add(unit);
+  }
+  return ours.map((drive) => {
+    if (drive.unit !== undefined) return drive;
+    let unit = 0;
+    while (taken.has(unit)) unit++;
+    taken.add(unit);
+    return { ...drive, unit };
+  });
+}
+
+function checkBootOrder(order: readonly BootDevice[]): readonly BootDevice[] {
+  for (const [i, device] of list("bootOrder", order, BOOT_DEVICES.length).entries()) {
+    oneOf(`bootOrder[${i}]`, device, BOOT_DEVICES);
+    if (order.indexOf(device) < i) refuse(`bootOrder[${i}]`, device, "each device once");
+  }
+  return order;
 }
 
 function checkLimits(field: string, limits: RateLimitOptions | undefined): void {

@@ -37,6 +37,8 @@ export type BootSource =
       readonly mode?: "real" | "protected";
     };
 
+export type BootDevice = "floppy" | "disk" | "cdrom" | "network";
+
 export type ClockKind = "real" | "virtual";
 
 /**
@@ -100,8 +102,10 @@ export interface VmConfig {
   readonly signal?: AbortSignal;
   /** Categories of "trace" events to emit. Default none. */
   readonly trace?: readonly TraceKind[];
-  /** Disks, in the order that the guest finds them. Default none. */
+  /** Disks, CD and floppy drives; each bus has them in this order. Default none. */
   readonly drives?: readonly DriveConfig[];
+  /** What firmware tries first, among drives without a bootIndex. Default: disk, floppy, CD, network. */
+  readonly bootOrder?: readonly BootDevice[];
   /** Entropy device; reproducible with the virtual clock. Default false. */
   readonly rng?: boolean;
   /** Memory balloon, with default settings for `true`. Default false. */
@@ -117,3 +121,6 @@ export interface VmConfig {
   /** Virtio keyboard, mouse and tablet, at most one of each. Default none. */
   readonly inputs?: readonly InputKind[];
 }
+
+/** A VmConfig as it crosses threads: without what belongs to one thread only. */
+export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;

@@ -24,6 +24,12 @@ export interface DeviceTimer {
 export interface IoHandler {
   read(offset: number, size: number): number;
   write(offset: number, size: number, value: number): void;
+  /**
+   * String I/O: as many accesses of `size` bytes to the same port as fill `into`. For data ports that move whole sectors;
+   * without these the bus makes one access after the other.
+   */
+  readBlock?(offset: number, size: number, into: Uint8Array): void;
+  writeBlock?(offset: number, size: number, from: Uint8Array): void;
 }
 
 /** A range of ports or guest-physical addresses that a device claims. */

@@ -37,6 +37,7 @@ function board() {
     memory: new TestMemory(),
     msi: { deliver: nothing },
     entropy: nothing,
+    drives: [],
     generationId: new Uint8Array(16),
   };
   return { ...parts, levels, board: buildBoard(config, parts, events) };

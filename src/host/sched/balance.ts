@@ -198,15 +198,17 @@ export class Balancer {
       if (pressure < least) [least, to] = [pressure, q];
     });
     const [a, b] = [sums[from], sums[to]];
-    if (!a || !b || from === to) return undefined;
+    if (!a || !b || from === to || most - least < hysteresis * horizonNs) return undefined;
 
     const before = errorOf(a, horizonNs) + errorOf(b, horizonNs);
     let gain = (hysteresis * horizonNs) ** 2;
     let best: { load: Load; from: number; to: number }[] | undefined;
     const consider = (out: Load | undefined, back: Load | undefined): void => {
       const after = errorOf(changed(a, back, out), horizonNs) + errorOf(changed(b, out, back), horizonNs);
-      if (before - after <= gain) return;
-      gain = before - after;
+      // A swap is two moves, so it has to help twice as much as one.
+      const each = (before - after) / (out && back ? 2 : 1);
+      if (each <= gain) return;
+      gain = each;
       best = [];
       if (out) best.push({ load: out, from, to });
       if (back) best.push({ load: back, from: to, to: from });
