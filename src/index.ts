@@ -1,5 +1,7 @@
 // The public API of Paravane. Everything else is internal and may change.
 
+export type { RandomAccessFile } from "./backends/block/random-access.ts";
+export { memoryCd, memoryDisk, RawDisk } from "./backends/block/raw.ts";
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
@@ -31,7 +33,9 @@ export {
 } from "./snapshot/store.ts";
 export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
+export type { BlockBackend, MaybePromise } from "./vmm/block.ts";
 export type {
+  BootDevice,
   BootSource,
   ClockKind,
   ClockSyncConfig,
@@ -42,6 +46,7 @@ export type {
 } from "./vmm/config.ts";
 export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
+export type { DiskSource, DriveConfig } from "./vmm/device-config.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
 export type {

@@ -69,7 +69,7 @@ export async function openSnapshot(
         try {
           await fill(machine, chain, memory, options, platform);
         } catch (error) {
-          machine.dispose();
+          await machine.dispose();
           throw error;
         }
         return machine;

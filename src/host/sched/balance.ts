@@ -205,8 +205,10 @@ export class Balancer {
     let best: { load: Load; from: number; to: number }[] | undefined;
     const consider = (out: Load | undefined, back: Load | undefined): void => {
       const after = errorOf(changed(a, back, out), horizonNs) + errorOf(changed(b, out, back), horizonNs);
-      if (before - after <= gain) return;
-      gain = before - after;
+      // A swap is two moves, so it has to help twice as much as one.
+      const each = (before - after) / (out && back ? 2 : 1);
+      if (each <= gain) return;
+      gain = each;
       best = [];
       if (out) best.push({ load: out, from, to });
       if (back) best.push({ load: back, from: to, to: from });

@@ -144,6 +144,11 @@ describe("moves", () => {
     expect(host.run(10_000).moves).toBe(moves);
   });
 
+  it("come at once when a pCPU stands idle, though whoever goes there first gets more than its share", () => {
+    const host = new Host([Array.from({ length: 16 }, (_, id) => guest(id)), []]).run(400);
+    expect(host.queues.map((queue) => queue.length)).toEqual([8, 8]);
+  });
+
   it("are no more than allowed", () => {
     const host = new Host([[guest(0), guest(1), guest(2)], []], { movesPerSecond: 2 }).run(10_000);
     expect(host.moves).toBeGreaterThan(10);
