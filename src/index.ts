@@ -1,11 +1,25 @@
 // The public API of Paravane. Everything else is internal and may change.
 
+export type { RandomAccessFile } from "./backends/block/random-access.ts";
+export { memoryCd, memoryDisk, RawDisk } from "./backends/block/raw.ts";
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
 export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
 export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
 export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
+export { admit, type Shortage, shortages } from "./host/resources/admission.ts";
+export { checkFleet, type Fleet } from "./host/resources/fleet.ts";
+export {
+  type BalloonedVm,
+  type MemoryTargetOptions,
+  nextMemoryTargets,
+  WorkingSet,
+} from "./host/resources/memory-targets.ts";
+export type { HostCapacity, ResourceClaim, VmClaims } from "./host/resources/model.ts";
+export { type Plan, type PlanOptions, plan } from "./host/resources/plan.ts";
+export { comparePlans, type PlanChanges } from "./host/resources/plan-changes.ts";
+export { applyEdits, type Edit } from "./host/resources/what-if.ts";
 export type { SchedParameters } from "./host/sched/policy.ts";
 export { type FlattenedSnapshot, flattenSnapshot } from "./snapshot/flatten.ts";
 export { inspectSnapshot, type SnapshotReport, verifySnapshot } from "./snapshot/inspect.ts";
@@ -19,7 +33,9 @@ export {
 } from "./snapshot/store.ts";
 export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
+export type { BlockBackend, MaybePromise } from "./vmm/block.ts";
 export type {
+  BootDevice,
   BootSource,
   ClockKind,
   ClockSyncConfig,
@@ -28,10 +44,11 @@ export type {
   ResumeTime,
   VmConfig,
 } from "./vmm/config.ts";
+export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
+export type { DiskSource, DriveConfig } from "./vmm/device-config.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
-export type { BreakConditions } from "./vmm/machine.ts";
 export type {
   DebugStop,
   ExitStatus,

@@ -116,6 +116,19 @@ PTEST "read-only pages, WP = 0 and 1"
         OK0 mov eax, [WIN + 8]
         PF3 7, WIN + 8, mov [WIN + 8], eax
 
+PTEST "one register, a read-only page, then odd addresses of page 0"
+        PTE 0, PHYS | P
+        CR0_ON CR0_WP
+        mov dword [0x4fc], 0
+        mov dword [0x500], 0
+        mov ebx, WIN
+        mov eax, [ebx]
+        mov eax, [ebx]
+        mov ebx, 0x4fd
+        mov dword [ebx], 0x44332211
+        WANT [0x4fc], 0x33221100
+        WANT [0x500], 0x44
+
 PTEST "supervisor pages"
         PTE 0, PHYS | P | W
         PF3 5, WIN + 4, mov eax, [WIN + 4]
@@ -339,6 +352,32 @@ PTEST "a reserved bit of a 4 MiB page"
         RELOAD_CR3
         PF0 9, BIG, mov eax, [BIG]
         PF3 15, BIG, mov [BIG], eax
+
+%macro ABOVE 1          ; PDE bits 13 to 16: address bits 32 to 35
+        mov dword [pd + 8], 0x00800000 | MAPPED | PS | %1
+        RELOAD_CR3
+        OK0 mov dword [BIG + PHYS - 0x00800000 + 0x10], 0x0bad0bad
+        OK0 mov eax, [BIG + PHYS - 0x00800000 + 0x10]
+        xor eax, 0x600df00d             ; not what is below 4 GiB
+        neg eax
+        sbb eax, eax
+        WANT eax, -1
+        WANT [pd + 8], 0x00800000 | MAPPED | PS | A | D | %1
+%endmacro
+
+PTEST "PSE-36: 4 MiB pages above 4 GiB, where no memory is"
+        CR4_ON CR4_PSE
+        mov dword [pd + 8], 0x00800000 | MAPPED | PS
+        RELOAD_CR3
+        mov dword [BIG + PHYS - 0x00800000 + 0x10], 0x600df00d
+        ABOVE 1 << 13
+        ABOVE 1 << 14
+        ABOVE 1 << 15
+        ABOVE 1 << 16
+        ABOVE 15 << 13
+        mov dword [pd + 8], 0x00800000 | MAPPED | PS
+        RELOAD_CR3
+        WANT [BIG + PHYS - 0x00800000 + 0x10], 0x600df00d
 
 PTEST "PUSH and CALL onto a missing page can be restarted"
         PTE 0, PHYS | MAPPED

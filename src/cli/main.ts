@@ -1,6 +1,7 @@
 // The command line: verbs, options, help; what goes wrong becomes one sentence and an exit code.
 import { Command, CommanderError, Help } from "commander";
 import { VmError } from "../vmm/error.ts";
+import { errorText } from "./chardev.ts";
 import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
 import { processIo } from "./machine.ts";
@@ -9,12 +10,15 @@ import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
 import { addSchedVerbs } from "./sched.ts";
+import { addRestoreVerbs, addSnapshotTake } from "./snapshot-client.ts";
 import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
 import { addVmVerbs } from "./vm-verbs.ts";
 
 /** Runs the command line and sets process.exitCode. Never throws. */
 export async function main(argv: readonly string[], io: CliIo = processIo()): Promise<void> {
+  // For the life of the process: a pipe is found closed after the verb that wrote to it has returned.
+  for (const stream of [io.stdout, io.stderr]) stream.on("error", (error) => outputFailed(error, io));
   process.exitCode = await runCommandLine(argv, io);
 }
 
@@ -42,6 +46,14 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
     process.off("unhandledRejection", onDefect);
   }
   return code;
+}
+
+/** A reader that has seen enough (`| head -1`) is no error; where a verb must end because of it, it looks itself. */
+function outputFailed(error: NodeJS.ErrnoException, io: CliIo): void {
+  if (error.code === "EPIPE") return;
+  process.exit(
+    reportError(new VmError("host", `cannot write the output: ${errorText(error)}`, {}, { cause: error }), io),
+  );
 }
 
 /** One sentence on stderr; the stack only where PARAVANE_DEBUG asks for it. Returns the exit code. */
@@ -83,8 +95,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     });
 
   addPlanOptions(
-    verb("plan <fleet>", "where the VMs of a fleet file go and how large they get, at the optimum"),
-  ).action(async (fleet: string, options) => setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)));
+    verb("plan [fleet]", "where the VMs of a fleet file go and how large they get, at the optimum"),
+  ).action(async (fleet: string | undefined, options) =>
+    setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)),
+  );
 
   const images = verb("images", "the guests that are fetched or built once: list, pull, rm");
   images.allowExcessArguments().action(async () => {
@@ -140,7 +154,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   addVmVerbs(verb, io, setCode);
   addSchedVerbs(verb, io, setCode);
 
-  addSnapshotVerbs(verb("snapshot", "snapshot files: inspect, verify, flatten"), io, setCode);
+  const snapshot = verb("snapshot", "take one of a VM on a running host; files: inspect, verify, flatten");
+  addSnapshotTake(snapshot, io, setCode);
+  addSnapshotVerbs(snapshot, io, setCode);
+  addRestoreVerbs(verb, io, setCode);
 
   const bench = verb("bench", "measure: clock");
   bench.allowExcessArguments().action(() => {
@@ -163,6 +180,33 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .option("--json", "every figure as JSON")
     .exitOverride()
     .action(async (options) => setCode(await (await import("./bench-clock.ts")).benchClock(options, io)));
+  const disk = verb("disk", "disk images: create, info, convert, check, commit");
+  const diskVerb = (nameAndArgs: string, description: string): Command =>
+    disk.command(nameAndArgs).description(description).exitOverride();
+  diskVerb("create <file> [size]", "make an empty image; the size is that of the backing file unless given")
+    .option("-f, --format <format>", "qcow2 or raw (default: qcow2)")
+    .option("-b, --backing <file>", "what reads where nothing was written yet")
+    .option("-F, --backing-format <format>", "raw or qcow2")
+    .action(async (file: string, size: string | undefined, options) =>
+      setCode(await (await import("./disk.ts")).createVerb(file, size, options)),
+    );
+  diskVerb("info <file>", "format, sizes, backing file, snapshots")
+    .option("-f, --format <format>", "what it is, where its name does not say")
+    .option("--json", "one JSON object")
+    .action(async (file: string, options) => setCode(await (await import("./disk.ts")).infoVerb(file, options, io)));
+  diskVerb("convert <from> <to>", "copy an image, or a directory as a FAT disk, into a new image")
+    .option("-f, --from <format>", "raw, qcow2 or dir")
+    .option("-O, --to <format>", "raw or qcow2 (default: by the name)")
+    .action(async (from: string, to: string, options) =>
+      setCode(await (await import("./disk.ts")).convertVerb(from, to, options)),
+    );
+  diskVerb("check <file>", "is a qcow2 image sound?")
+    .option("-f, --format <format>", "qcow2, where its name does not say")
+    .option("--json", "one JSON object")
+    .action(async (file: string, options) => setCode(await (await import("./disk.ts")).checkVerb(file, options, io)));
+  diskVerb("commit <file>", "write what an overlay has into its backing file").action(async (file: string) =>
+    setCode(await (await import("./disk.ts")).commitVerb(file, io)),
+  );
 
   verb("roms", "list our own guests")
     .option("--json", "the manifest as JSON")

@@ -1,6 +1,6 @@
 // Everything that a machine is outside guest RAM, as plain data: what a snapshot stores, and what goes along when a VM
 // moves to another thread. By name and never by position; nothing of the host is in it.
-import { FEATURE_BITS } from "../../spec/cpuid.ts";
+import { NAMED_FEATURES } from "../../spec/cpuid.ts";
 import {
   CHIPSET_BASE,
   CPUID_COUNT,
@@ -65,6 +65,10 @@ export interface SavedDevice {
   readonly state: DeviceState;
 }
 
+/** A century of guest time. */
+const GUEST_NS_MAX = 100 * 366 * 86_400 * 1e9;
+/** What a Date can hold. */
+const DATE_MS_MAX = 8.64e15;
 const FEATURE_WORDS = 4;
 const NO_EXIT = 0xffffffff;
 
@@ -122,7 +126,7 @@ function loadDevice(device: Machine["board"]["devices"][number], saved: SavedDev
   try {
     device.load(saved.state, saved.version);
   } catch (cause) {
-    if (cause instanceof VmError) throw cause;
+    if (cause instanceof VmError && cause.code === "bad-snapshot") throw cause;
     throw new VmError(
       "bad-snapshot",
       `${device.name}: the saved state cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`,
@@ -135,7 +139,7 @@ function loadDevice(device: Machine["board"]["devices"][number], saved: SavedDev
 // ---- CPU model
 
 function saveCpu(vcpu: Vcpu): CpuState {
-  const features = FEATURE_BITS.filter((bit) => hasFeature(vcpu, bit.feature)).map((bit) => bit.name);
+  const features = NAMED_FEATURES.filter((bit) => hasFeature(vcpu, bit.feature)).map((bit) => bit.name);
   return { features, cpuid: vcpu.bytes(CPUID_TABLE, vcpu.getU32(CPUID_COUNT) * CPUID_STRIDE).slice() };
 }
 
@@ -147,7 +151,7 @@ function loadCpu(vcpu: Vcpu, view: DataView, cpu: CpuState): void {
   const features = new Array<number>(FEATURE_WORDS).fill(0);
   // Bit 0 stands for what every CPU has.
   features[0] = 1;
-  for (const { name, feature } of FEATURE_BITS) {
+  for (const { name, feature } of NAMED_FEATURES) {
     if (cpu.features.includes(name))
       features[feature >> 5] = (features[feature >> 5] as number) | (1 << (feature & 31));
   }
@@ -236,7 +240,7 @@ function checkCpu(cpu: CpuState): void {
   object(cpu, "cpu");
   if (!Array.isArray(cpu.features)) refuse("cpu.features", "is not a list of names");
   for (const name of cpu.features) {
-    if (!FEATURE_BITS.some((bit) => bit.name === name)) {
+    if (!NAMED_FEATURES.some((bit) => bit.name === name)) {
       refuse("cpu.features", `asks for ${JSON.stringify(name)}, a CPU feature that this build does not implement`);
     }
   }
@@ -266,8 +270,8 @@ function checkVcpu(vcpu: VcpuState, where: string): void {
 function checkClock(clock: ClockState): void {
   object(clock, "clock");
   if (clock.kind !== "real" && clock.kind !== "virtual") refuse("clock.kind", "is neither real nor virtual");
-  if (!Number.isFinite(clock.nowNs) || clock.nowNs < 0) refuse("clock.nowNs", "is not a time since power-on");
-  if (!Number.isFinite(clock.wallOriginMs)) refuse("clock.wallOriginMs", "is not a time");
+  if (!(clock.nowNs >= 0 && clock.nowNs <= GUEST_NS_MAX)) refuse("clock.nowNs", "is not a time since power-on");
+  if (!(Math.abs(clock.wallOriginMs) <= DATE_MS_MAX)) refuse("clock.wallOriginMs", "is not a date");
   if (!Number.isFinite(clock.hostOriginMs ?? 0)) refuse("clock.hostOriginMs", "is not a time");
   for (const [name, deadline] of Object.entries(object(clock.timers, "clock.timers"))) {
     if (deadline !== null && !Number.isFinite(deadline)) refuse(`clock.timers.${name}`, "is neither a time nor null");

@@ -1,37 +1,33 @@
 // The machine of one VM: its memory, core, vCPU, buses and board, and what exit handlers and devices ask of it. It
 // knows nothing of the host's event loop or of the VM's life cycle; those are run-loop.ts and vm.ts.
-import {
-  CTRL_EXCEPTIONS,
-  CTRL_FLAGS,
-  CTRLF_DEBUG,
-  CTRLF_HLT,
-  CTRLF_MSR_BITMAP,
-  DEBUG_BREAK,
-  DEBUG_BREAK_COUNT,
-  FERR_IGNNE,
-  FPU_FERR,
-  MSR_BITMAP,
-} from "../../spec/layout.ts";
+import { CTRL_FLAGS, CTRLF_HLT, FERR_IGNNE, FPU_FERR } from "../../spec/layout.ts";
 import { type BootMachine, E820_RAM } from "../boot/machine.ts";
 import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
+import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
-import { buildCpuid, installCpuModel } from "../vcpu/cpu-model.ts";
+import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
+import type { BlockBackend } from "./block.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
+import { corePortRanges } from "./core-ports.ts";
+import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
+import type { DiskSource } from "./device-config.ts";
 import { DirtyLog } from "./dirty-log.ts";
+import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
 import { IrqWiring } from "./irq.ts";
+import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { leaveMtrrsAsFirmware } from "./mtrr.ts";
@@ -40,7 +36,8 @@ import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from ".
 
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
-const BREAKPOINTS_MAX = 32;
+/** Without a display, SeaBIOS shows its screen on COM1 (u16, little-endian). */
+const SERIAL_CONSOLE_PORT = Uint8Array.of(0xf8, 0x03);
 /** An 8-bit access on an ISA bus. */
 const ISA_ACCESS_NS = 1000n;
 
@@ -49,6 +46,8 @@ export interface Requests {
   end: ExitStatus | undefined;
   reset: ResetCause | undefined;
   debug: DebugStop | undefined;
+  /** Virtual clock: work of the host that must be done before the guest goes on. */
+  hold: Promise<void> | undefined;
 }
 
 export interface MachineEvents
@@ -58,39 +57,40 @@ export interface MachineEvents
   trace(event: TraceEvent): void;
 }
 
-export interface BreakConditions {
-  readonly ports?: readonly number[];
-  readonly msrs?: readonly number[];
-  readonly exceptions?: readonly number[];
-}
-
 export class Machine implements ExitContext {
   readonly ports = new PortBus();
   readonly mmio = new MmioBus();
   readonly msrs = new UnknownMsrs();
-  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined };
+  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined, hold: undefined };
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
   readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly debugControls: DebugControls;
   readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
   traceExits = false;
+  /** Interrupts are being traced. */
+  irqLog: IrqLog | undefined;
   readonly irqs: IrqWiring;
+  readonly #cpu: CpuModel;
   #tracing: ReadonlySet<TraceKind> = new Set();
-  #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
-  #breakpoints: readonly number[] = [];
+  /** The last stop was behind an instruction, so that nothing is known of the next. */
+  #stoppedBehind = false;
+  /** Instructions retired when FERR# last froze the vCPU. */
+  #frozenAt = -1;
 
   private constructor(
     readonly config: CheckedConfig,
     readonly memory: WebAssembly.Memory,
     readonly map: MemoryMap,
     readonly core: Core,
-    platform: Platform,
+    private readonly platform: Platform,
     private readonly events: MachineEvents,
+    private readonly open: OpenDrives,
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
@@ -99,13 +99,8 @@ export class Machine implements ExitContext {
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
-    if (!adopted) {
-      installCpuModel(
-        new DataView(memory.buffer),
-        this.vcpu.address,
-        buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt }),
-      );
-    }
+    this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
+    if (!adopted) installCpuModel(new DataView(memory.buffer), this.vcpu.address, this.#cpu);
     this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config));
     this.clockSync = new ClockSync(this.clock, core, this.vcpu, config.clockSync);
     if (!adopted) core.initVm();
@@ -114,6 +109,8 @@ export class Machine implements ExitContext {
       if (level) events.wake();
     });
     this.onTripleFault = config.onTripleFault;
+    this.debugControls = new DebugControls(this.vcpu, core);
+    for (const range of corePortRanges(core, this.vcpu.address)) this.ports.add(range);
     this.board = buildBoard(
       config,
       {
@@ -122,6 +119,14 @@ export class Machine implements ExitContext {
         irqs: this.irqs,
         clock: this.clock,
         memory: this.guest,
+        msi: {
+          deliver: (address, data) => {
+            core.deliverMsi(address, data);
+            events.wake();
+          },
+        },
+        entropy: platform.entropy,
+        drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
         generationId: generationId(config, platform),
       },
       {
@@ -136,6 +141,8 @@ export class Machine implements ExitContext {
       },
     );
     this.setTrace(config.trace);
+    // Another host's watches are none of this one's.
+    if (adopted) this.debugControls.restore();
   }
 
   /** `kind`: plain memory, or shared, which other threads can take over. */
@@ -155,7 +162,11 @@ export class Machine implements ExitContext {
       tscKhz: TSC_KHZ,
       apic: config.apic,
     });
-    return new Machine(config, memory, map, core, platform, events, false);
+    return await Machine.#withDrives(
+      config,
+      platform,
+      (open) => new Machine(config, memory, map, core, platform, events, open, false),
+    );
   }
 
   /**
@@ -174,7 +185,25 @@ export class Machine implements ExitContext {
     const shared = memory.buffer instanceof SharedArrayBuffer;
     const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
-    return new Machine(config, memory, map, core, platform, events, true);
+    return await Machine.#withDrives(
+      config,
+      platform,
+      (open) => new Machine(config, memory, map, core, platform, events, open, true),
+    );
+  }
+
+  static async #withDrives(
+    config: CheckedConfig,
+    platform: Platform,
+    make: (open: OpenDrives) => Machine,
+  ): Promise<Machine> {
+    const open = await OpenDrives.open(config.drives, platform);
+    try {
+      return make(open);
+    } catch (error) {
+      await open.close();
+      throw error;
+    }
   }
 
   // ---- power-on and reset
@@ -209,7 +238,18 @@ export class Machine implements ExitContext {
         board.generation?.publish();
         acpiRsdp = tables.rsdp;
       }
+      if (this.config.apic) {
+        const identity = this.#cpu.leaves.find(({ leaf }) => leaf === 1);
+        const mp = buildMpTable({
+          cpuCount: 1,
+          cpuSignature: identity?.eax ?? 0,
+          cpuFeatures: identity?.edx ?? 0,
+        });
+        this.guest.write(MP_BASE, mp);
+      }
     }
+    if (this.config.boot.kind === "firmware" && this.config.serialPorts > 0)
+      board.fwCfg.addFile("etc/sercon-port", SERIAL_CONSOLE_PORT);
     await boot({
       memory: this.guest,
       e820: memoryMapFor(this.config.memoryBytes, this.config.apic),
@@ -247,55 +287,74 @@ export class Machine implements ExitContext {
   }
   debugStop(stop: DebugStop): void {
     this.requests.debug ??= stop;
+    this.#stoppedBehind = stop.reason === "watch" || stop.reason === "port";
   }
   get requested(): boolean {
-    const { end, reset, debug } = this.requests;
-    return end !== undefined || reset !== undefined || debug !== undefined;
+    const { end, reset, debug, hold } = this.requests;
+    return end !== undefined || reset !== undefined || debug !== undefined || hold !== undefined;
   }
 
   ioDelay(): void {
     if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
   }
 
-  assertFerr(): void {
+  /** Resolves when nothing is being waited for any more. */
+  async settleHold(): Promise<void> {
+    for (let { hold } = this.requests; hold !== undefined; hold = this.requests.hold) {
+      await hold;
+      // And those who waited for the same work have seen that it is done.
+      await this.platform.yieldToEventLoop();
+      if (this.requests.hold === hold) this.requests.hold = undefined;
+    }
+  }
+
+  #hold(work: Promise<void>): void {
+    const settled = work.catch(() => {});
+    const { hold } = this.requests;
+    this.requests.hold = hold === undefined ? settled : Promise.all([hold, settled]).then(() => {});
+    this.events.wake();
+  }
+
+  #held(drive: OpenDrive): OpenDrive {
+    if (drive.backend === undefined) return drive;
+    return { ...drive, backend: heldBackend(drive.backend, (work) => this.#hold(work)) };
+  }
+
+  assertFerr(): boolean {
+    const { retired } = this.vcpu;
+    const moved = retired !== this.#frozenAt;
+    this.#frozenAt = retired;
     this.board.ferr.assert();
+    return moved;
   }
 
   // ---- debugger and trace
 
   breaksOnPort(port: number, size: number): boolean {
-    if (this.#breaks.ports.size === 0) return false;
-    for (let i = 0; i < size; i++) if (this.#breaks.ports.has(port + i)) return true;
-    return false;
+    return this.debugControls.stopsAtPort(port, size);
   }
   breaksOnMsr(msr: number): boolean {
-    return this.#breaks.msrs.has(msr);
+    return this.debugControls.stopsAtMsr(msr);
   }
   breaksOnException(vector: number): boolean {
-    return this.#breaks.exceptions.has(vector);
+    return this.debugControls.stopsAtException(vector);
   }
   stepOver(): void {
     this.stepOverNext = true;
+    this.#stoppedBehind = false;
   }
 
-  setBreakpoints(addresses: readonly number[]): void {
-    if (addresses.length > BREAKPOINTS_MAX) {
-      throw new VmError("bad-config", `At most ${BREAKPOINTS_MAX} breakpoints; ${addresses.length} given.`, {
-        count: addresses.length,
-      });
-    }
-    this.#breakpoints = [...addresses];
-    this.#applyControls(true);
-  }
-
-  setBreaks(what: BreakConditions): void {
-    this.#breaks = { ports: new Set(what.ports), msrs: new Set(what.msrs), exceptions: new Set(what.exceptions) };
-    this.#applyControls(true);
+  /** The guest goes on from where it stands: not at once into the breakpoint there, which has stopped it already. */
+  leaveStop(): void {
+    if (!this.#stoppedBehind) this.stepOver();
+    this.#stoppedBehind = false;
   }
 
   setTrace(kinds: readonly TraceKind[]): void {
     this.#tracing = new Set(kinds);
     this.traceExits = this.#tracing.has("exit");
+    IrqLog.stop(this.memory);
+    this.irqLog = this.#tracing.has("irq") ? new IrqLog(this.memory, this.events.trace) : undefined;
     const observe = (kind: "port" | "mmio") => {
       if (!this.#tracing.has(kind)) return undefined;
       return (write: boolean, at: number, size: number, value: number, known: boolean): void =>
@@ -307,7 +366,7 @@ export class Machine implements ExitContext {
     };
     this.ports.observer = observe("port");
     this.mmio.observer = observe("mmio");
-    this.#applyControls(true);
+    this.debugControls.setTrace(this.#tracing.has("port"), this.#tracing.has("exception"));
   }
 
   tracer(kind: TraceKind): ((event: TraceEvent) => void) | undefined {
@@ -316,32 +375,13 @@ export class Machine implements ExitContext {
 
   /** The debugger's execution controls on, or off around one instruction. */
   setDebugControls(on: boolean): void {
-    this.#applyControls(on);
+    this.debugControls.apply(on);
   }
 
   /** Execution controls as this host wants them; they are no part of the guest's state. */
   restoreControls(): void {
     this.vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
-    this.#applyControls(true);
-  }
-
-  #applyControls(on: boolean): void {
-    const { vcpu } = this;
-    let exceptions = this.#tracing.has("exception") ? 0xffffffff : 0;
-    for (const vector of this.#breaks.exceptions) exceptions |= 1 << (vector & 31);
-    vcpu.setU32(CTRL_EXCEPTIONS, on ? exceptions : 0);
-    const breakpoints = on ? this.#breakpoints : [];
-    vcpu.setU32(DEBUG_BREAK_COUNT, breakpoints.length);
-    for (const [i, address] of breakpoints.entries()) vcpu.setU32(DEBUG_BREAK + i * 4, address);
-    const bitmap = vcpu.bytes(MSR_BITMAP, 4096).fill(0);
-    for (const msr of on ? this.#breaks.msrs : []) {
-      const half = msr >= 0xc0000000 ? 1024 : 0;
-      const index = (msr & 0x1fff) >> 3;
-      for (const area of [0, 2048]) bitmap[area + half + index] = (bitmap[area + half + index] ?? 0) | (1 << (msr & 7));
-    }
-    const flags = vcpu.getU32(CTRL_FLAGS) & ~(CTRLF_DEBUG | CTRLF_MSR_BITMAP);
-    const debug = breakpoints.length > 0 ? CTRLF_DEBUG : 0;
-    vcpu.setU32(CTRL_FLAGS, flags | debug | (on && this.#breaks.msrs.size > 0 ? CTRLF_MSR_BITMAP : 0));
+    this.debugControls.restore();
   }
 
   // ---- devices
@@ -350,8 +390,28 @@ export class Machine implements ExitContext {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
   }
 
-  dispose(): void {
+  /** Throws VmError("bad-state") when a disk would not outlive this object. */
+  requireLastingDisks(verb: string): void {
+    this.open.requireLasting(verb);
+  }
+
+  /** Puts another medium into a CD or floppy drive, or takes it out. Throws VmError. */
+  async changeMedium(id: string, backend: BlockBackend | DiskSource | undefined, force: boolean): Promise<void> {
+    const drive = this.board.storage.media.get(id);
+    if (drive === undefined) {
+      const known = [...this.board.storage.media.keys()].join(", ") || "none";
+      throw new VmError("not-found", `No drive "${id}" has a medium to change; drives that do: ${known}.`, { id });
+    }
+    await this.open.change(id, backend, (opened) => {
+      const held = opened && this.clock.kind === "virtual" ? heldBackend(opened, (work) => this.#hold(work)) : opened;
+      drive.changeMedium(held, force);
+    });
+  }
+
+  /** Rejects with VmError("io") when a disk could not be closed and may lack data. */
+  async dispose(): Promise<void> {
     for (const device of this.board.devices) device.dispose?.();
+    await this.open.close();
   }
 }
 

@@ -5,15 +5,19 @@ import { loadPlatform, type MemoryKind, type Platform } from "../platform/platfo
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
-import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
+import type { BlockBackend } from "./block.ts";
+import type { VirtioSet } from "./board-virtio.ts";
+import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
+import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
+import type { BreakConditions } from "./debug-controls.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
+import type { DiskSource } from "./device-config.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
-import { type BreakConditions, Machine, type MachineEvents } from "./machine.ts";
+import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine, saveMachine } from "./machine-state.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
@@ -51,6 +55,7 @@ export class Vm implements AsyncDisposable {
   /** The loop is to park: pause() waits for it. */
   #pauseRequested = false;
   #driving: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
   /** Another thread takes over: the loop parks, and nobody hears of it. */
   #detaching = false;
   #resets = 0;
@@ -111,7 +116,12 @@ export class Vm implements AsyncDisposable {
     const vm = await Vm.#build(checked, placement, (platform, events) =>
       Machine.create(checked, platform, events, placement.memory),
     );
-    await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+    try {
+      await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+    } catch (error) {
+      await vm.#machine.dispose();
+      throw error;
+    }
     return vm;
   }
 
@@ -147,16 +157,9 @@ export class Vm implements AsyncDisposable {
     options.config?.signal?.throwIfAborted();
     const opened = await openSnapshot(from, options, await loadPlatform());
     try {
-      const vm = await Vm.#build(opened.config, placement, async (platform, events) => {
-        const machine = await Machine.create(opened.config, platform, events, placement.memory);
-        try {
-          await opened.fill(machine);
-        } catch (error) {
-          machine.dispose();
-          throw error;
-        }
-        return machine;
-      });
+      const vm = await Vm.#build(opened.config, placement, (platform, events) =>
+        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory)),
+      );
       if (options.track) vm.#snapshots.trackFrom(opened.id);
       return vm;
     } finally {
@@ -205,6 +208,12 @@ export class Vm implements AsyncDisposable {
 
   // ---- life cycle
 
+  /** The configuration that another thread, or a cold start, makes the same machine of. */
+  get portableConfig(): PortableConfig {
+    const { signal: _signal, core: _core, timeoutMs: _timeoutMs, ...portable } = toConfig(this.config);
+    return portable;
+  }
+
   /** What its clock follows. */
   get clock(): ClockKind {
     return this.config.clock;
@@ -234,8 +243,7 @@ export class Vm implements AsyncDisposable {
   /** Goes on. `time` says where guest time goes on, whatever clockSync says; the clock never goes back. */
   resume(options: { readonly time?: ResumeTime } = {}): void {
     if (this.#state !== "paused") this.#refuse("resume", "paused");
-    // Not at once into the breakpoint that we stand on.
-    this.#machine.stepOver();
+    this.#machine.leaveStop();
     this.#run(options.time);
   }
 
@@ -273,11 +281,14 @@ export class Vm implements AsyncDisposable {
    * fit, "io" when it cannot be written; then nothing of it is left and an older one of that name is as it was.
    */
   async snapshot(options: SnapshotOptions): Promise<SnapshotInfo> {
+    this.#machine.requireLastingDisks("snapshot");
     return await this.#snapshots.take(options);
   }
 
+  /** Stops the VM and waits until its disks are closed. Rejects with VmError("io") when data of them may be lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("disposed");
+    await this.#closed;
   }
 
   /**
@@ -286,6 +297,7 @@ export class Vm implements AsyncDisposable {
    * @internal
    */
   async detach(): Promise<DetachedVm | undefined> {
+    this.#machine.requireLastingDisks("move");
     this.#detaching = true;
     if (this.#state === "running") {
       this.#pauseRequested = true;
@@ -297,7 +309,8 @@ export class Vm implements AsyncDisposable {
     const stoppedAtNs = this.platform.monotonicNs();
     this.#outputs.flush();
     const machine = saveMachine(this.#machine);
-    this.#machine.dispose();
+    // The other thread opens its disks anew.
+    await this.#machine.dispose();
     const use = saveUse(this.#machine, this.#loop, this.#hostNs, this.#resets);
     return { memory: this.#machine.memory, machine, state, stoppedAtNs, use };
   }
@@ -332,11 +345,32 @@ export class Vm implements AsyncDisposable {
     return await hashState(memory, map, [vcpu], this.#machine.saveDevices(), this.platform.sha256);
   }
 
+  // ---- media
+
+  /**
+   * Puts another disc or disk into a CD or floppy drive, or takes it out. Throws VmError: "not-found" for a drive that has no
+   * medium to change, "bad-state" while the guest has locked it, unless forced, "bad-image" for what does not fit.
+   */
+  async changeMedium(
+    drive: string,
+    medium?: BlockBackend | DiskSource,
+    options: { readonly force?: boolean } = {},
+  ): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "crashed")
+      this.#refuse("change a medium of", "created, running or paused");
+    await this.#machine.changeMedium(drive, medium, options.force ?? false);
+  }
+
   // ---- looking inside and debugging
 
   /** Guest-physical memory. */
   get memory(): GuestMemory {
     return this.#machine.guest;
+  }
+
+  /** The virtio devices that have something to say to the host. */
+  get virtio(): VirtioSet {
+    return this.#machine.board.virtio;
   }
 
   vcpu(index = 0): Vcpu {
@@ -356,7 +390,11 @@ export class Vm implements AsyncDisposable {
     if (this.#state === "created") this.#setState("paused");
     machine.clock.start();
     try {
-      await this.#loop.step(instructions);
+      const end = machine.vcpu.retired + instructions;
+      do {
+        await this.#loop.step(end - machine.vcpu.retired);
+        await machine.settleHold();
+      } while (machine.vcpu.retired < end && !machine.requested);
     } catch (error) {
       machine.crash(asVmError(error));
     }
@@ -371,12 +409,12 @@ export class Vm implements AsyncDisposable {
 
   /** Breakpoints on linear addresses, at most 32; replaces those set before. */
   setBreakpoints(addresses: readonly number[]): void {
-    this.#machine.setBreakpoints(addresses);
+    this.#machine.debugControls.setBreakpoints(addresses);
   }
 
-  /** What else stops the guest; replaces what was set before. Ports of devices inside the core (8259, 8254) do not. */
+  /** What else stops the guest; replaces what was set before. */
   breakOn(what: BreakConditions): void {
-    this.#machine.setBreaks(what);
+    this.#machine.debugControls.setBreaks(what);
   }
 
   setTrace(kinds: readonly TraceKind[]): void {
@@ -435,7 +473,8 @@ export class Vm implements AsyncDisposable {
         await this.#loop.run();
         this.#outputs.flush();
         if (requests.end !== undefined) return this.#park(requests.end);
-        if (requests.reset !== undefined) await this.#takeReset();
+        if (requests.hold !== undefined) await this.#machine.settleHold();
+        else if (requests.reset !== undefined) await this.#takeReset();
         else if (this.#atRest.length > 0 && requests.debug === undefined) this.#workAtRest();
         else return this.#park(undefined);
       }
@@ -507,7 +546,9 @@ export class Vm implements AsyncDisposable {
     this.config.signal?.removeEventListener("abort", this.#onAbort);
     this.#outputs.flush();
     this.#outputs.close();
-    this.#machine.dispose();
+    this.#closed = this.#machine.dispose();
+    // Whoever disposes of the VM is told.
+    this.#closed.catch(() => {});
     this.#setState(status.kind === "crashed" ? "crashed" : "stopped");
     this.#resolveExited(status);
     this.#events.emit("exit", status);
