@@ -11,6 +11,7 @@ import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
 import { addSchedVerbs } from "./sched.ts";
+import { addRestoreVerbs, addSnapshotTake } from "./snapshot-client.ts";
 import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
 import { addVmVerbs } from "./vm-verbs.ts";
@@ -154,7 +155,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   addVmVerbs(verb, io, setCode);
   addSchedVerbs(verb, io, setCode);
 
-  addSnapshotVerbs(verb("snapshot", "snapshot files: inspect, verify, flatten"), io, setCode);
+  const snapshot = verb("snapshot", "take one of a VM on a running host; files: inspect, verify, flatten");
+  addSnapshotTake(snapshot, io, setCode);
+  addSnapshotVerbs(snapshot, io, setCode);
+  addRestoreVerbs(verb, io, setCode);
 
   const bench = verb("bench", "measure: clock");
   bench.allowExcessArguments().action(() => {
