@@ -148,8 +148,7 @@ const CORE_CACHES: readonly CpuCache[] = [
 ];
 
 /**
- * The models. `max` is everything that the core implements and that costs guests nothing: `+smap` is for who wants it,
- * because the supervisor's accesses to user pages then miss the TLB. It signs as family 6 model 28 (Bonnell): an in-order
+ * The models. `max` is everything that the core implements. It signs as family 6 model 28 (Bonnell): an in-order
  * processor, on which kernels rightly leave out mitigations of speculation.
  */
 export const CPU_MODELS: readonly CpuModelSpec[] = [
@@ -199,6 +198,7 @@ export const CPU_MODELS: readonly CpuModelSpec[] = [
       "tsc-deadline",
       "rdtscp",
       "smep",
+      "smap",
       "umip",
       "erms",
       "arat",

@@ -314,6 +314,8 @@ export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 export const STRING_WORK = 0x95c; // u32
 /** 1 while a table of the system (GDT, LDT, IDT, TSS) is read: an implicit supervisor access (SDM 3A 4.6.1). */
 export const IMPLICIT_ACCESS = 0x964; // u32
+/** u32 Wasm address of the TLB that explicit accesses below CPL 3 look into while SMAP and EFLAGS.AC are on. */
+export const TLB_SUPER_AC = 0x97c;
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
 export const DEBUG_BREAK = 0x980; // 32 u32
@@ -373,6 +375,8 @@ export const TLB_WRITE = 4;
 export const TLB_EXEC = 8;
 export const TLB_DELTA = 12; // u32 Wasm address minus linear address
 export const TLB_SIZE = 65536;
+/** TLBs of a vCPU: user, supervisor, and supervisor that SMAP lets into user pages (EFLAGS.AC). */
+export const TLB_TABLES = 3;
 
 // ---------------------------------------------------------------- decoded records (16 bytes an instruction)
 export const REC_STRIDE = 16;

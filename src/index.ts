@@ -3,6 +3,21 @@
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
+export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
+export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
+export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
+export type { SchedParameters } from "./host/sched/policy.ts";
+export { type FlattenedSnapshot, flattenSnapshot } from "./snapshot/flatten.ts";
+export { inspectSnapshot, type SnapshotReport, verifySnapshot } from "./snapshot/inspect.ts";
+export type { RestoreOptions, SnapshotName } from "./snapshot/restore.ts";
+export {
+  MemorySnapshots,
+  type SnapshotSink,
+  type SnapshotSource,
+  type SnapshotStore,
+  snapshotFolder,
+} from "./snapshot/store.ts";
+export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
 export type {
   BootSource,

@@ -1,11 +1,11 @@
 // How an instruction stops: every function that can fault records it here and returns; its callers return as
 // soon as `faulted` holds, before they change any register. The run loop then delivers the exception.
 import {
-  BASE_CACHE, BASE_CACHE_SIZE,
+  BASE_CACHE, BASE_CACHE_SIZE, CR4,
   FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION, FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR,
-  EXIT_REASON, EVENT, EVENT_RECHECK, EVENT_EXIT, TLB_CURRENT, TLB_NULL, CPL, TLB_USER, TLB_SUPER, CR0, EFLAGS_SYS,
+  EXIT_REASON, EVENT, EVENT_RECHECK, EVENT_EXIT, TLB_CURRENT, TLB_NULL, CPL, TLB_USER, TLB_SUPER, TLB_SUPER_AC, CR0, EFLAGS_SYS,
 } from "../../spec/layout";
-import { CR0_AM, FLAG_AC } from "../../spec/registers";
+import { CR0_AM, CR4_SMAP, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 
 // From here on every access misses the TLB, and the slow path ignores accesses while a fault is recorded.
@@ -20,17 +20,24 @@ export function clearFault(vcpu: i32): void {
   updateCurrentTlb(vcpu);
 }
 
+/** The TLB of explicit accesses below CPL 3: EFLAGS.AC lets them into user pages that SMAP closes (SDM 3A 4.6.1). */
+export function supervisorTlb(vcpu: i32): i32 {
+  const excused = load<u32>(vcpu, EFLAGS_SYS) & FLAG_AC && load<u32>(vcpu, CR4) & CR4_SMAP;
+  return excused ? load<i32>(vcpu, TLB_SUPER_AC) : load<i32>(vcpu, TLB_SUPER);
+}
+
 /**
- * Chooses the TLB that inline accesses look into: by privilege, or the empty one while alignment checks are on
+ * Chooses the TLB that inline accesses look into: by privilege and SMAP, or the empty one while alignment checks are on
  * (CPL 3, CR0.AM, EFLAGS.AC), so that every access takes the slow path, which checks.
  */
 export function updateCurrentTlb(vcpu: i32): void {
-  let tlb = load<u32>(vcpu, TLB_SUPER);
-  if (load<u32>(vcpu, CPL) == 3) {
-    tlb = load<u32>(vcpu, TLB_USER);
+  let tlb: i32;
+  if (load<u32>(vcpu, CPL) != 3) tlb = supervisorTlb(vcpu);
+  else {
+    tlb = load<i32>(vcpu, TLB_USER);
     if (load<u32>(vcpu, CR0) & CR0_AM && load<u32>(vcpu, EFLAGS_SYS) & FLAG_AC) tlb = TLB_NULL;
   }
-  store<u32>(vcpu, tlb, TLB_CURRENT);
+  store<i32>(vcpu, tlb, TLB_CURRENT);
   flushBaseCache(vcpu);
 }
 

@@ -1,7 +1,7 @@
 // For the host: after registers were changed from outside, everything that follows from them is derived again.
-import { CR0, CR3, CR4, PDPTE, SEG_GS, SEG_LDTR, SEG_TR, VECTORING, VM_A20_MASK, VM_BASE, VM_VCPU_COUNT, VCPU_BASE, VCPU_STRIDE, WALK_GPA } from "../../spec/layout";
+import { CR0, CR3, CR4, PDPTE, SLOT_GPA, SLOT_HOST, SEG_GS, SEG_LDTR, SEG_TR, VECTORING, VM_A20_MASK, VM_BASE, VM_VCPU_COUNT, VCPU_BASE, VCPU_STRIDE, WALK_GPA } from "../../spec/layout";
 import { CR0_PG, CR4_PAE } from "../../spec/registers";
-import { beforeWrite, hostAddress, readPhysical64 } from "../mmu/physical";
+import { beforeWrite, findSlot, readPhysical64 } from "../mmu/physical";
 import { flushTlbAll } from "../mmu/tlb";
 import { ACCESS_READ, walk } from "../mmu/walk";
 import { resetRun } from "./run";
@@ -28,15 +28,15 @@ export function translateGva(vcpu: i32, lin: u32): i64 {
   return <i64>load<u32>(vcpu, WALK_GPA);
 }
 
-/** Bytes of guest memory were changed by the host (DMA, loaders, debugger). */
+/** Bytes of guest memory were changed by the host (DMA, loaders, debugger), which the A20 gate does not concern. */
 export function guestWritten(gpa: u32, size: u32): void {
   let at = gpa;
   let left = size;
   while (left > 0) {
     let n: u32 = 0x1000 - (at & 0xfff);
     if (n > left) n = left;
-    const h = hostAddress(at);
-    if (h != 0) beforeWrite(VCPU_BASE, h, n);
+    const slot = findSlot(at);
+    if (slot != 0) beforeWrite(VCPU_BASE, at - load<u32>(slot, SLOT_GPA) + load<u32>(slot, SLOT_HOST), n);
     at += n;
     left -= n;
   }

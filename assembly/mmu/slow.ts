@@ -1,18 +1,18 @@
 // Accesses that miss the TLB: page walk and fill, page crossing, MMIO, alignment checks, data breakpoints, code pages.
 import {
-  COUNT_TLB_FILL, CPL, CR0, CR4, DR0, DR7, EFLAGS_SYS, IMPLICIT_ACCESS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
+  COUNT_TLB_FILL, CPL, CR0, DR0, DR7, EFLAGS_SYS, IMPLICIT_ACCESS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
   SLOT_GPA, SLOT_HOST, SLOTF_READONLY, TLB_CURRENT, TLB_DELTA, TLB_EXEC, TLB_NULL, TLB_READ, TLB_SUPER, TLB_USER, TLB_WRITE, VM_A20_MASK, VM_BASE,
   VM_DIRTY_LOG, WALK_FLAGS, WALK_GPA,
 } from "../../spec/layout";
-import { CR0_AM, CR4_SMAP, FLAG_AC } from "../../spec/registers";
+import { CR0_AM, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { checkDataBreakpoint } from "../cpu/debug";
-import { faulted, raise } from "../cpu/fault";
+import { faulted, raise, supervisorTlb } from "../cpu/fault";
 import { Mem } from "./access";
 import { mmioRead, mmioWrite } from "./mmio";
 import { beforeWrite, findSlot, pageFlagAddress } from "./physical";
 import { FILL_EXEC, FILL_READ, FILL_WRITE, fillTlb } from "./tlb";
-import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, UNPAGED, walk, WALK_DIRTY, WALK_GLOBAL, WALK_LARGE, WALK_USER } from "./walk";
+import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, UNPAGED, walk, WALK_DIRTY, WALK_GLOBAL, WALK_LARGE } from "./walk";
 
 /** No Wasm address: the page is not memory (see WALK_GPA), or a fault is recorded. */
 const NO_HOST: u32 = 0;
@@ -46,9 +46,7 @@ function fill(vcpu: i32, lin: u32, access: u32, user: bool): u32 {
   const flag = pageFlagAddress(host);
   if (access == ACCESS_WRITE && load<u32>(VM_BASE, VM_DIRTY_LOG)) store<u8>(flag, <u32>load<u8>(flag) | PAGE_DIRTY);
   if (open || accessAllowed(vcpu, found, ACCESS_EXEC, user)) rights |= FILL_EXEC;
-  // under SMAP what a user page allows the supervisor changes with EFLAGS.AC, so its tags would be stale at once
-  const guarded = !user && !open && (found & WALK_USER) != 0 && (load<u32>(vcpu, CR4) & CR4_SMAP) != 0;
-  if (!guarded && !pageWatched(vcpu, lin)) {
+  if (!pageWatched(vcpu, lin)) {
     if (open || accessAllowed(vcpu, found, ACCESS_READ, user)) rights |= FILL_READ;
     const logged = !load<u32>(VM_BASE, VM_DIRTY_LOG) || (<u32>load<u8>(flag) & PAGE_DIRTY) != 0;
     if (found & WALK_DIRTY && !readOnly && logged && !(<u32>load<u8>(flag) & PAGE_CODE)) {
@@ -58,7 +56,7 @@ function fill(vcpu: i32, lin: u32, access: u32, user: bool): u32 {
   let journal: u32 = 0;
   if (found & WALK_GLOBAL) journal |= JOURNAL_GLOBAL;
   if (found & WALK_LARGE) journal |= JOURNAL_LARGE;
-  fillTlb(vcpu, user, lin, host, rights, journal);
+  fillTlb(vcpu, tlbOf(vcpu, user), lin, host, rights, journal);
   return host;
 }
 
@@ -66,8 +64,11 @@ function isUser(vcpu: i32): bool {
   return load<u32>(vcpu, CPL) == 3;
 }
 
+/** The table that an access looks into. Its entries have the rights that accessAllowed gives such accesses. */
 function tlbOf(vcpu: i32, user: bool): i32 {
-  return user ? load<i32>(vcpu, TLB_USER) : load<i32>(vcpu, TLB_SUPER);
+  if (user) return load<i32>(vcpu, TLB_USER);
+  if (load<u32>(vcpu, CPL) == 3 || load<u32>(vcpu, IMPLICIT_ACCESS) != 0) return load<i32>(vcpu, TLB_SUPER);
+  return supervisorTlb(vcpu);
 }
 
 /** Wasm address for a read, by TLB or walk. */

@@ -2,7 +2,7 @@
 // fills since the last one cost, and lets global entries stay.
 import {
   COUNT_TLB_FLUSH, JOURNAL_GLOBAL, JOURNAL_LARGE, JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB_EXEC, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_JOURNAL_MAX, TLB_LARGE_COUNT,
-  TLB_NULL, TLB_READ, TLB_SIZE, TLB_SUPER, TLB_USER, TLB_WRITE,
+  TLB_NULL, TLB_READ, TLB_SIZE, TLB_SUPER, TLB_SUPER_AC, TLB_USER, TLB_WRITE,
 } from "../../spec/layout";
 import { flushBaseCache } from "../cpu/fault";
 import { Mem } from "./access";
@@ -32,6 +32,7 @@ export function flushTlbAll(vcpu: i32): void {
   flushDerived(vcpu);
   memory.fill(load<i32>(vcpu, TLB_USER), 1, TLB_SIZE);
   memory.fill(load<i32>(vcpu, TLB_SUPER), 1, TLB_SIZE);
+  memory.fill(load<i32>(vcpu, TLB_SUPER_AC), 1, TLB_SIZE);
   store<u32>(vcpu, 0, TLB_JOURNAL_COUNT);
   store<u32>(vcpu, 0, TLB_LARGE_COUNT);
   store<u64>(vcpu, load<u64>(vcpu, COUNT_TLB_FLUSH) + 1, COUNT_TLB_FLUSH);
@@ -58,14 +59,19 @@ export function flushTlb(vcpu: i32): void {
   store<u64>(vcpu, load<u64>(vcpu, COUNT_TLB_FLUSH) + 1, COUNT_TLB_FLUSH);
 }
 
+/** Drops what the table at `tlb` has of a page. */
+function dropPage(tlb: i32, page: u32): void {
+  const e = Mem.entry(tlb, page);
+  if (load<u32>(e, TLB_READ) == page || load<u32>(e, TLB_WRITE) == page || load<u32>(e, TLB_EXEC) == page) clearEntry(e);
+}
+
 /** INVLPG: the page's entries, global or not; where it may be part of a large page, every entry of large pages. */
 export function invalidatePage(vcpu: i32, lin: u32): void {
   flushDerived(vcpu);
   const page = lin & ~0xfff;
-  for (let t = 0; t < 2; t++) {
-    const e = Mem.entry(t == 0 ? load<i32>(vcpu, TLB_USER) : load<i32>(vcpu, TLB_SUPER), page);
-    if (load<u32>(e, TLB_READ) == page || load<u32>(e, TLB_WRITE) == page || load<u32>(e, TLB_EXEC) == page) clearEntry(e);
-  }
+  dropPage(load<i32>(vcpu, TLB_USER), page);
+  dropPage(load<i32>(vcpu, TLB_SUPER), page);
+  dropPage(load<i32>(vcpu, TLB_SUPER_AC), page);
   if (load<u32>(vcpu, TLB_LARGE_COUNT) == 0) return;
   const n = load<i32>(vcpu, TLB_JOURNAL_COUNT);
   for (let i = 0; i < n; i++) {
@@ -80,15 +86,15 @@ export function invalidatePage(vcpu: i32, lin: u32): void {
 }
 
 /**
- * Fills the entry of `lin`. `rights` is a set of FILL_*: the tags to set beside those that the same page already has.
+ * Fills the entry of `lin` in the table at `tlb`. `rights` is a set of FILL_*: the tags to set beside those that the same page already has.
  */
 export const FILL_READ: u32 = 1;
 export const FILL_WRITE: u32 = 2;
 export const FILL_EXEC: u32 = 4;
 
-export function fillTlb(vcpu: i32, user: bool, lin: u32, host: u32, rights: u32, journal: u32): void {
+export function fillTlb(vcpu: i32, tlb: i32, lin: u32, host: u32, rights: u32, journal: u32): void {
   if (load<i32>(vcpu, TLB_JOURNAL_COUNT) >= TLB_JOURNAL_MAX) flushTlbAll(vcpu);
-  const e = Mem.entry(user ? load<i32>(vcpu, TLB_USER) : load<i32>(vcpu, TLB_SUPER), lin);
+  const e = Mem.entry(tlb, lin);
   const page = lin & ~0xfff;
   store<u32>(e, rights & FILL_READ ? page : NO_TAG, TLB_READ);
   store<u32>(e, rights & FILL_WRITE ? page : NO_TAG, TLB_WRITE);

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { barChart, type Chart } from "./chart.ts";
+import { barChart, type Chart } from "../../src/chart/bars.ts";
 import { type Circumstances, describeCircumstances } from "./circumstances.ts";
 
 export const OUT_FOLDER = fileURLToPath(new URL("../out/", import.meta.url));

@@ -675,14 +675,8 @@ PAETEST "SMEP: ring 0 executes no user page"
 .end:
 
 PAETEST "SMAP: ring 0 touches no user page unless AC"
-        mov eax, 7
-        xor ecx, ecx
-        cpuid
-        bt ebx, 20
+        call smap_window
         jnc .end
-        call supervisor_identity
-        PAEPTE 0, PHYS | MAPPED, 0
-        CR4_ON CR4_SMAP
         PF0 1, WIN + 4, mov eax, [WIN + 4]
         PF0 3, WIN + 4, mov [WIN + 4], eax
         FAULTS DONE
@@ -698,6 +692,176 @@ PAETEST "SMAP: ring 0 touches no user page unless AC"
         mov eax, [WIN]
         ENDF
         CR4_OFF CR4_SMAP
+.end:
+
+PAETEST "SMAP: what AC opened is closed by CLAC, POPF and IRET"
+        call smap_window
+        jnc .end
+        mov ebx, WIN
+        FAULTS 14, 3
+        stac
+        mov eax, [ebx]
+        mov [ebx], eax
+        clac
+        AT
+        mov [ebx + 4], eax
+        ENDF
+        FAULTS 14, 1
+        pushfd
+        or dword [esp], EFL_AC
+        popfd
+        mov [ebx], eax
+        mov eax, [ebx]
+        pushfd
+        and dword [esp], ~EFL_AC
+        popfd
+        AT
+        mov eax, [ebx + 4]
+        ENDF
+        FAULTS 14, 1
+        push dword EFL_AC | 2
+        push cs
+        push dword .open
+        iretd
+.open:  mov eax, [ebx]
+        mov [ebx], eax
+        push dword 2
+        push cs
+        push dword .closed
+        iretd
+.closed: AT
+        mov eax, [ebx + 4]
+        ENDF
+        ; a kernel page that was read with AC set stays open
+        mov ebx, scratch
+        FAULTS DONE
+        stac
+        mov eax, [ebx]
+        clac
+        mov [ebx], eax
+        ENDF
+.end:
+
+PAETEST "SMAP: handlers begin with the AC of what they interrupt"
+        call smap_window
+        jnc .end
+        HOOK 0x40, .handler
+        mov ebx, WIN
+        FAULTS DONE
+        stac
+        mov dword [ebx], 0x600d
+        int 0x40
+        ; back with AC set
+        mov eax, [ebx]
+        mov [scratch + 4], eax
+        clac
+        ENDF
+        WANT [scratch], 0x600d
+        WANT [scratch + 4], 0x600d
+        FAULTS 14, 1
+        clac
+        int 0x40
+        ENDF
+        jmp .end
+.handler:
+        mov eax, [WIN]
+        mov [scratch], eax
+        clac
+        ret
+.end:
+
+PAETEST "SMAP: pages accessed with AC set follow their entries"
+        call smap_window
+        jnc .end
+        PAEPTE 1, PHYS | P | W, 0
+        PAEPTE 2, (PHYS + 0x1000) | P | W, 0
+        mov dword [WIN + 0x1000], 0x11111111
+        mov dword [WIN + 0x2000], 0x22222222
+        mov ebx, WIN
+        FAULTS DONE
+        stac
+        mov ecx, [ebx]
+        mov dword [pt1], (PHYS + 0x1000) | MAPPED
+        invlpg [ebx]
+        mov edx, [ebx]
+        mov dword [pt1], PHYS | MAPPED
+        RELOAD_CR3
+        mov esi, [ebx]
+        ; global, then another page behind it
+        CR4_ON CR4_PGE
+        mov dword [pt1], PHYS | MAPPED | G
+        invlpg [ebx]
+        mov edi, [ebx]
+        mov dword [pt1], (PHYS + 0x1000) | MAPPED | G
+        CR4_OFF CR4_PGE
+        mov ebx, [ebx]
+        clac
+        ENDF
+        WANT ecx, 0x11111111
+        WANT edx, 0x22222222
+        WANT esi, 0x11111111
+        WANT edi, 0x11111111
+        WANT ebx, 0x22222222
+        ; rights, accessed and dirty bits
+        mov ebx, WIN
+        PAEPTE 0, PHYS | MAPPED, 0
+        FAULTS DONE
+        stac
+        mov eax, [ebx]
+        mov ecx, [pt1]
+        mov [ebx], eax
+        mov edx, [pt1]
+        clac
+        ENDF
+        WANT ecx, PHYS | MAPPED | A
+        WANT edx, PHYS | MAPPED | A | D
+        CR0_ON CR0_WP
+        FAULTS 14, 3
+        stac
+        mov [ebx], eax
+        and dword [pt1], ~W
+        invlpg [ebx]
+        mov eax, [ebx]
+        AT
+        mov [ebx], eax
+        ENDF
+        ; a large page, through another of its addresses
+        mov dword [pd + 24], PHYS | MAPPED | PS
+        mov ebx, 0x600000
+        FAULTS 14, 0
+        stac
+        mov eax, [ebx + 0x1000]
+        mov dword [pd + 24], 0
+        invlpg [ebx + 0x101000]
+        AT
+        mov eax, [ebx + 0x1000]
+        ENDF
+        WANT [trap_cr2], 0x601000
+.end:
+
+PAETEST "SMAP: code written with AC set is the code that runs"
+        call smap_window
+        jnc .end
+        mov ebx, WIN
+        FAULTS DONE
+        stac
+        mov dword [ebx], 0xc301b0       ; mov al, 1 ; ret
+        xor eax, eax
+        call ebx
+        mov ecx, eax
+        mov byte [ebx + 1], 2
+        call ebx
+        mov edx, eax
+        clac
+        call ebx
+        stac
+        mov byte [ebx + 1], 3
+        clac
+        call ebx
+        ENDF
+        WANT ecx, 1
+        WANT edx, 2
+        WANT eax, 3
 .end:
 
 PAETEST "SMAP: implicit accesses are not excused by AC"
@@ -782,6 +946,19 @@ pae_paging:
         or eax, CR0_PG
         mov cr0, eax
         ret
+
+; CF = 1 where the CPU has SMAP, which is on then, with a user page at WIN
+smap_window:
+        mov eax, 7
+        xor ecx, ecx
+        cpuid
+        bt ebx, 20
+        jnc .none
+        call supervisor_identity
+        PAEPTE 0, PHYS | MAPPED, 0
+        CR4_ON CR4_SMAP
+        stc
+.none:  ret
 
 supervisor_identity:
         and dword [pd], ~U

@@ -90,8 +90,8 @@ const controlRows: readonly OpcodeRow[] = [
   sys("FB", "sti", "", "STI", END),
   sys("9C", "pushf", "", "PUSHF"),
   sys("9D", "popf", "", "POPF", { ...END, flags: "oszapc" }),
-  sys("0F 01", "clac", "", "CLAC", { ...RING0, ext: 1, mod: "reg", rm: 2, feature: "Smap" }),
-  sys("0F 01", "stac", "", "STAC", { ...RING0, ext: 1, mod: "reg", rm: 3, feature: "Smap" }),
+  sys("0F 01", "clac", "", "CLAC", { privileged: true, ext: 1, mod: "reg", rm: 2, feature: "Smap" }),
+  sys("0F 01", "stac", "", "STAC", { privileged: true, ext: 1, mod: "reg", rm: 3, feature: "Smap" }),
   sys("0F 01", "monitor", "", "MONITOR", { ext: 1, mod: "reg", rm: 0, feature: "Monitor", privileged: true }),
   sys("0F 01", "mwait", "", "MWAIT", { ...RING0, ext: 1, mod: "reg", rm: 1, feature: "Monitor" }),
 ];

@@ -44,9 +44,7 @@ function operation(route: Route): Record<string, unknown> {
     : [];
   const query = (route.query ?? []).map((parameter) => ({ ...parameter, in: "query", required: false }));
   const content =
-    answer.status === 204
-      ? {}
-      : { content: { [answer.contentType ?? JSON_TYPE]: { schema: answer.contentType === BYTES_TYPE ? {} : true } } };
+    answer.status === 204 ? {} : { content: { [answer.contentType ?? JSON_TYPE]: { schema: answer.schema ?? {} } } };
   return {
     operationId: route.id,
     summary: route.summary,

@@ -19,6 +19,7 @@ import {
   readJson,
   TEXT_TYPE,
 } from "./request.ts";
+import { EVENT_SCHEMA, HOST_SCHEMA, STATS_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
 import { hostView, vmStatsView, vmView } from "./views.ts";
 import { checkVmSpec, type VmSpecResolver, vmSpecSchema } from "./vm-spec.ts";
 
@@ -56,7 +57,13 @@ export interface Route {
   /** JSON schema of the body, or its media type. Undefined: no body. */
   readonly body?: Readonly<Record<string, unknown>> | typeof BYTES_TYPE;
   /** Status and media type where all is well. */
-  readonly answer: { readonly status: number; readonly contentType?: string; readonly description: string };
+  readonly answer: {
+    readonly status: number;
+    readonly contentType?: string;
+    readonly description: string;
+    /** JSON schema; of one line where lines come. */
+    readonly schema?: Readonly<Record<string, unknown>>;
+  };
   handle(request: ApiRequest, context: ApiContext, vm: HostedVm): Promise<ApiResponse> | ApiResponse;
 }
 
@@ -96,7 +103,7 @@ function verb(id: string, summary: string, act: (vm: HostedVm) => Promise<unknow
     path: `/v1/vms/{name}/${id}`,
     id,
     summary,
-    answer: { status: 200, description: "The VM." },
+    answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
     handle: async (_request, _context, vm) => {
       await act(vm);
       return jsonResponse(200, vmView(vm));
@@ -110,7 +117,7 @@ export const ROUTES: readonly Route[] = [
     path: "/v1/host",
     id: "host",
     summary: "The host: version, policy, pCPUs",
-    answer: { status: 200, description: "The host." },
+    answer: { status: 200, description: "The host.", schema: HOST_SCHEMA },
     handle: async (_request, { host, version }) => jsonResponse(200, await hostView(host, version)),
   },
   {
@@ -119,7 +126,7 @@ export const ROUTES: readonly Route[] = [
     id: "setHost",
     summary: "Change the scheduling policy while everybody runs",
     body: schemaOf(POLICY_FIELDS),
-    answer: { status: 200, description: "The host." },
+    answer: { status: 200, description: "The host.", schema: HOST_SCHEMA },
     handle: async (request, { host, version }) => {
       await host.setPolicy(checkFields(POLICY_FIELDS, readJson(request)).policy);
       return jsonResponse(200, await hostView(host, version));
@@ -130,7 +137,7 @@ export const ROUTES: readonly Route[] = [
     path: "/v1/vms",
     id: "list",
     summary: "All VMs",
-    answer: { status: 200, description: "A list of VMs." },
+    answer: { status: 200, description: "All of them.", schema: VMS_SCHEMA },
     handle: (_request, { host }) => jsonResponse(200, host.vms.map(vmView)),
   },
   {
@@ -139,7 +146,7 @@ export const ROUTES: readonly Route[] = [
     id: "create",
     summary: "Make a VM; it does not run yet",
     body: vmSpecSchema(),
-    answer: { status: 201, description: "The VM." },
+    answer: { status: 201, description: "The VM.", schema: VM_SCHEMA },
     handle: async (request, context) => {
       const spec = checkVmSpec(readJson(request));
       const config = await context.resolve(spec);
@@ -151,7 +158,7 @@ export const ROUTES: readonly Route[] = [
     path: "/v1/vms/{name}",
     id: "info",
     summary: "One VM",
-    answer: { status: 200, description: "The VM." },
+    answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
     handle: (_request, _context, vm) => jsonResponse(200, vmView(vm)),
   },
   {
@@ -160,7 +167,7 @@ export const ROUTES: readonly Route[] = [
     id: "set",
     summary: "Change weight, cap, priority, slice or reservation while it runs",
     body: schemaOf(VM_PATCH_FIELDS),
-    answer: { status: 200, description: "The VM." },
+    answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
     handle: async (request, _context, vm) => {
       const { scheduling } = checkFields(VM_PATCH_FIELDS, readJson(request));
       const changed = Object.entries(scheduling ?? {}).filter(([, value]) => value !== undefined);
@@ -189,7 +196,7 @@ export const ROUTES: readonly Route[] = [
     id: "stop",
     summary: "Ask the guest to shut down by ACPI, then switch it off",
     body: schemaOf(STOP_FIELDS),
-    answer: { status: 200, description: "The VM." },
+    answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
     handle: async (request, _context, vm) => {
       await vm.stop(checkFields(STOP_FIELDS, readJson(request)));
       return jsonResponse(200, vmView(vm));
@@ -250,7 +257,7 @@ export const ROUTES: readonly Route[] = [
     path: "/v1/vms/{name}/stats",
     id: "stats",
     summary: "Its counters",
-    answer: { status: 200, description: "Counters." },
+    answer: { status: 200, description: "Counters.", schema: STATS_SCHEMA },
     handle: async (_request, _context, vm) => jsonResponse(200, await vmStatsView(vm)),
   },
   {
@@ -259,7 +266,7 @@ export const ROUTES: readonly Route[] = [
     id: "events",
     summary: "What happened lately; with follow also what happens",
     query: [{ name: "follow", description: "stay", schema: { type: "boolean", default: false } }],
-    answer: { status: 200, contentType: LINES_TYPE, description: "One JSON object a line." },
+    answer: { status: 200, contentType: LINES_TYPE, description: "One JSON object a line.", schema: EVENT_SCHEMA },
     handle: (request, { events }) => ({
       status: 200,
       contentType: LINES_TYPE,

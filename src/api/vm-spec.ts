@@ -27,6 +27,7 @@ export const VM_SPEC_FIELDS = {
   onTripleFault: { kind: "choice", title: "what a triple fault does", of: ["exit", "reboot"] },
   scheduling: { kind: "object", title: "its share of the pCPUs", fields: PARAMETER_FIELDS },
   pcpu: { kind: "number", title: "pCPU to run on first", min: 0, max: 255, integer: true },
+  pinned: { kind: "boolean", title: "it stays on its pCPU", default: false },
 } as const satisfies FieldTable;
 
 export type VmSpec = ReturnType<typeof checkVmSpec>;

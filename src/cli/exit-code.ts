@@ -58,7 +58,7 @@ const CODES: Readonly<Record<VmErrorCode, number>> = {
   timeout: EXIT_TIMEOUT,
   host: EXIT_HOST,
   io: EXIT_HOST,
-  admission: EXIT_HOST,
+  admission: EXIT_USAGE,
   internal: EXIT_HOST,
 };
 

@@ -1,18 +1,23 @@
 // What the command line uses of a VM: the narrow part of the public class that tests put a stand-in behind.
+import type { RestoreOptions, SnapshotName } from "../snapshot/restore.ts";
+import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
 import type { VmConfig } from "../vmm/config.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
 
 export interface Machine {
+  readonly name: string;
   readonly state: VmState;
   /** Resolves when the machine has ended; never rejects. */
   readonly exited: Promise<ExitStatus>;
   start(): void;
+  pause(): Promise<void>;
   stop(reason?: unknown): Promise<ExitStatus>;
   reset(): Promise<void>;
   pressPowerButton(): void;
   on<K extends keyof VmEvents>(event: K, listener: (event: VmEvents[K]) => void): Disposable;
   serial(port?: number): { write(bytes: Uint8Array | string): void };
   statistics(): VmStatistics;
+  snapshot(options: SnapshotOptions): Promise<SnapshotInfo>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 
@@ -22,6 +27,7 @@ export interface CliIo {
   readonly stdout: NodeJS.WriteStream;
   readonly stderr: NodeJS.WriteStream;
   createVm(config: VmConfig): Promise<Machine>;
+  restoreVm(from: SnapshotName, options: RestoreOptions): Promise<Machine>;
 }
 
 export function processIo(): CliIo {
@@ -30,5 +36,6 @@ export function processIo(): CliIo {
     stdout: process.stdout,
     stderr: process.stderr,
     createVm: async (config) => await (await import("../index.ts")).Vm.create(config),
+    restoreVm: async (from, options) => await (await import("../index.ts")).Vm.restore(from, options),
   };
 }

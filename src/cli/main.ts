@@ -5,8 +5,11 @@ import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./e
 import type { CliIo } from "./machine.ts";
 import { processIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
+import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
+import { addSchedVerbs } from "./sched.ts";
+import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
 import { addVmVerbs } from "./vm-verbs.ts";
 
@@ -79,6 +82,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
       setCode(await (await import("./debug.ts")).debug(guest, options, io));
     });
 
+  addPlanOptions(
+    verb("plan <fleet>", "where the VMs of a fleet file go and how large they get, at the optimum"),
+  ).action(async (fleet: string, options) => setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)));
+
   const images = verb("images", "the guests that are fetched or built once: list, pull, rm");
   images.allowExcessArguments().action(async () => {
     const [unknown] = images.args;
@@ -131,6 +138,9 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     );
 
   addVmVerbs(verb, io, setCode);
+  addSchedVerbs(verb, io, setCode);
+
+  addSnapshotVerbs(verb("snapshot", "snapshot files: inspect, verify, flatten"), io, setCode);
 
   const bench = verb("bench", "measure: clock");
   bench.allowExcessArguments().action(() => {

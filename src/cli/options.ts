@@ -51,12 +51,17 @@ export interface RawRunOptions {
   testDevice?: boolean;
   guestDecompress?: boolean;
   rebootOnTripleFault?: boolean;
+  restore?: string;
+  restoreClock?: string;
+  snapshotOnExit?: string;
   gdb?: string | true;
   nographic?: boolean;
 }
 
 export const BOOT_KINDS = ["linux", "multiboot", "elf", "firmware", "flat"] as const;
 export type BootKind = (typeof BOOT_KINDS)[number];
+const RESTORE_CLOCKS = ["resume", "now"] as const;
+type RestoreClock = (typeof RESTORE_CLOCKS)[number];
 const CLOCKS: readonly ClockKind[] = ["real", "virtual"];
 export const CLOCK_SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
 const STATS: readonly StatsFormat[] = ["text", "json"];
@@ -80,6 +85,9 @@ export interface GuestRequest {
 
 export interface RunOptions {
   readonly request: GuestRequest;
+  /** A snapshot in place of a guest. */
+  readonly restore: { readonly file: string; readonly clock: RestoreClock } | undefined;
+  readonly snapshotOnExit: string | undefined;
   /** Everything of the machine but what to boot; only what was given. */
   readonly machine: Partial<Omit<VmConfig, "boot">>;
   readonly until: RegExp | undefined;
@@ -103,7 +111,9 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     );
   const parallel = parseCharDevice(raw.parallel ?? "none", "--parallel");
   const debugcon = parseCharDevice(raw.debugcon ?? "none", "--debugcon");
-  const machine: Record<string, unknown> = { serialPorts: serial.length };
+  // A restored machine has the ports that it had.
+  const machine: Record<string, unknown> =
+    raw.restore !== undefined && raw.serial === undefined ? {} : { serialPorts: serial.length };
   const set = (key: keyof VmConfig, value: unknown): void => {
     if (value !== undefined) machine[key] = value;
   };
@@ -159,6 +169,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
 
   return {
     request: checkGuest(guest, raw),
+    restore: checkRestore(guest, raw),
+    snapshotOnExit: raw.snapshotOnExit,
     machine: machine as Partial<Omit<VmConfig, "boot">>,
     until: given(raw.until, (text) => parsePattern(text, "--until")),
     stats: given(raw.stats, (text) => parseChoice(text, "--stats", STATS)),
@@ -170,6 +182,20 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     debugcon,
     gdbPort: raw.gdb === true ? DEFAULT_GDB_PORT : given(raw.gdb, (text) => parseInteger(text, "--gdb", 0, 0xffff)),
   };
+}
+
+function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions["restore"] {
+  if (raw.restore === undefined) {
+    if (raw.restoreClock !== undefined) throw new UsageError("--restore-clock needs --restore FILE");
+    return undefined;
+  }
+  const boots = { guest, "--kernel": raw.kernel, "--bios": raw.bios, "--initrd": raw.initrd, "--append": raw.append };
+  for (const [option, value] of Object.entries(boots)) {
+    if (value !== undefined) throw new UsageError(`--restore boots nothing: leave out ${option}`);
+  }
+  const clock =
+    raw.restoreClock === undefined ? "resume" : parseChoice(raw.restoreClock, "--restore-clock", RESTORE_CLOCKS);
+  return { file: raw.restore, clock };
 }
 
 function checkGuest(guest: string | undefined, raw: RawRunOptions): GuestRequest {

@@ -1,16 +1,23 @@
 // `paravane run`: boots a guest, gives it the terminal, and turns its end into an exit code.
 import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
-import type { VmConfig } from "../vmm/config.ts";
 import type { ExitStatus } from "../vmm/status.ts";
 import { errorText, openCharDevice } from "./chardev.ts";
 import { Consoles } from "./console.ts";
-import { describeStatus, EXIT_NO_MATCH, EXIT_OK, EXIT_SIGNAL_BASE, exitCodeOfStatus } from "./exit-code.ts";
+import {
+  describeStatus,
+  EXIT_NO_MATCH,
+  EXIT_OK,
+  EXIT_SIGNAL_BASE,
+  exitCodeOfError,
+  exitCodeOfStatus,
+} from "./exit-code.ts";
 import { resolveGuest } from "./guest.ts";
 import type { CliIo, Machine } from "./machine.ts";
 import { checkRunOptions, type RawRunOptions, type RunOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
 import { type RunReport, statsJson, statsText } from "./report.ts";
+import { snapshotFile } from "./snapshot-verbs.ts";
 import { formatTraceEvent } from "./trace.ts";
 import { LineWatcher } from "./until.ts";
 
@@ -19,6 +26,19 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 /** Returns the exit code. Throws UsageError or VmError for what is wrong before the guest starts. */
 export async function run(guest: string | undefined, raw: RawRunOptions, io: CliIo): Promise<number> {
   const options = checkRunOptions(guest, raw);
+  const machine = await makeMachine(options, io);
+  try {
+    return await new RunningGuest(machine.name, machine, options, io).untilEnd();
+  } finally {
+    await machine[Symbol.asyncDispose]();
+  }
+}
+
+async function makeMachine(options: RunOptions, io: CliIo): Promise<Machine> {
+  const { restore } = options;
+  if (restore !== undefined) {
+    return await io.restoreVm(await snapshotFile(restore.file), { clock: restore.clock, config: options.machine });
+  }
   const progress = createProgress(io.stderr);
   let resolved: Awaited<ReturnType<typeof resolveGuest>>;
   try {
@@ -26,13 +46,7 @@ export async function run(guest: string | undefined, raw: RawRunOptions, io: Cli
   } finally {
     progress.done();
   }
-  const config: VmConfig = { ...resolved.defaults, ...options.machine, name: resolved.name, boot: resolved.boot };
-  const machine = await io.createVm(config);
-  try {
-    return await new RunningGuest(resolved.name, machine, options, io).untilEnd();
-  } finally {
-    await machine[Symbol.asyncDispose]();
-  }
+  return await io.createVm({ ...resolved.defaults, ...options.machine, name: resolved.name, boot: resolved.boot });
 }
 
 /** One guest from start to end. */
@@ -144,8 +158,23 @@ class RunningGuest {
   }
 
   #end(code: number): void {
+    const first = this.#verdict === undefined;
     this.#verdict ??= code;
-    void this.machine.stop();
+    const { snapshotOnExit } = this.options;
+    if (snapshotOnExit === undefined || !first) void this.machine.stop();
+    else void this.#save(snapshotOnExit).finally(() => this.machine.stop());
+  }
+
+  /** The machine stands still from the snapshot on: what the guest did after it would be lost without a word. */
+  async #save(file: string): Promise<void> {
+    try {
+      if (this.machine.state === "running") await this.machine.pause();
+      const info = await this.machine.snapshot(await snapshotFile(file));
+      this.io.stderr.write(`paravane: saved in ${file} (${(info.sizeBytes / 2 ** 20).toFixed(1)} MiB)\n`);
+    } catch (error) {
+      this.#verdict = exitCodeOfError(error);
+      this.io.stderr.write(`paravane: not saved: ${errorText(error)}\n`);
+    }
   }
 
   /** The first signal ends the machine in order, the second this process. */

@@ -50,6 +50,7 @@ import {
   TLB_EXEC,
   TLB_READ,
   TLB_STRIDE,
+  TLB_SUPER_AC,
   TLB_USER,
   TLB_WRITE,
   VM_BASE,
@@ -189,7 +190,11 @@ function infoTlb(debug: Debugger): string {
     rows.push([page, `${hex(page, 8)} -> ${hex(page + vcpu.getU32(at + TLB_DELTA) - ram, 8)} ${rights}`]);
   }
   rows.sort((a, b) => a[0] - b[0]);
-  const which = tlb === vcpu.getU32(TLB_USER) ? "user" : "supervisor";
+  const names = new Map([
+    [vcpu.getU32(TLB_USER), "user"],
+    [vcpu.getU32(TLB_SUPER_AC), "supervisor (EFLAGS.AC, SMAP)"],
+  ]);
+  const which = names.get(tlb) ?? "supervisor";
   return [`${which} TLB: ${rows.length} of ${TLB_ENTRIES} entries`, ...rows.map(([, row]) => row)].join("\n");
 }
 

@@ -6,6 +6,7 @@ import { checkConfig } from "../vmm/check-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { VmState } from "../vmm/status.ts";
+import { BalanceLoop } from "./balance-loop.ts";
 import { HostedVm } from "./hosted-vm.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import { PcpuLink } from "./pcpu-link.ts";
@@ -24,6 +25,8 @@ export interface HostConfig {
   readonly policyOptions?: unknown;
   /** "workers": a thread for each pCPU, where the runtime has them (default); "in-process": one pCPU in this thread. */
   readonly threads?: "workers" | "in-process";
+  /** Whether VMs change pCPU by themselves, so that shares hold over the whole host. Default true. */
+  readonly balance?: boolean;
 }
 
 export interface HostedVmConfig extends PortableConfig {
@@ -31,6 +34,8 @@ export interface HostedVmConfig extends PortableConfig {
   readonly scheduling?: Partial<SchedParameters>;
   /** Index of the pCPU to run on first; default: the one with the least weight on it. */
   readonly pcpu?: number;
+  /** It stays on its pCPU whatever the others do. Default false. */
+  readonly pinned?: boolean;
 }
 
 export interface HostEvents {
@@ -46,6 +51,7 @@ export class Host implements AsyncDisposable {
   readonly #byNumber = new Map<number, HostedVm>();
   readonly #links: PcpuLink[] = [];
   #policy: { name: string; options: unknown };
+  readonly #balance: BalanceLoop;
   #nextNumber = 1;
   #closed = false;
 
@@ -58,12 +64,25 @@ export class Host implements AsyncDisposable {
   ) {
     this.#policy = { name: policy, options: policyOptions };
     for (let index = 0; index < pcpus; index++) this.#links.push(this.#link(index));
+    this.#balance = new BalanceLoop({
+      nowNs: () => platform.monotonicNs(),
+      accounts: () => this.accounts(),
+      apply: async ({ vcpu, to }) => {
+        const vm = this.#byNumber.get(vcpu);
+        if (vm !== undefined && !vm.pinned && vm.state === "running") await this.move(vm, to);
+      },
+    });
   }
 
   /** Throws VmError("bad-config") naming the field. */
   static async create(config: HostConfig = {}): Promise<Host> {
     const platform = await loadPlatform();
     const { pcpus = platform.processors, policy = DEFAULT_POLICY, policyOptions, threads = "workers" } = config;
+    if (config.balance !== undefined && typeof config.balance !== "boolean") {
+      throw new VmError("bad-config", `balance is ${String(config.balance)}; accepted: true or false.`, {
+        field: "balance",
+      });
+    }
     if (!Number.isInteger(pcpus) || pcpus < 1 || pcpus > PCPUS_MAX) {
       throw new VmError("bad-config", `pcpus is ${String(pcpus)}; accepted: an integer from 1 to ${PCPUS_MAX}.`, {
         field: "pcpus",
@@ -76,7 +95,9 @@ export class Host implements AsyncDisposable {
     }
     createPolicy(policy, policyOptions);
     const inProcess = threads === "in-process" || platform.startPcpuWorker === undefined;
-    return new Host(platform, inProcess, inProcess ? 1 : pcpus, policy, policyOptions);
+    const host = new Host(platform, inProcess, inProcess ? 1 : pcpus, policy, policyOptions);
+    if (config.balance !== false && host.pcpus > 1) host.#balance.start();
+    return host;
   }
 
   // ---- VMs
@@ -87,7 +108,7 @@ export class Host implements AsyncDisposable {
    */
   async createVm(config: HostedVmConfig): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
-    const { scheduling: wanted, pcpu, ...portable } = config;
+    const { scheduling: wanted, pcpu, pinned = false, ...portable } = config;
     const scheduling = checkSchedParameters(wanted ?? {});
     const checked = checkConfig(portable);
     const number = this.#nextNumber++;
@@ -102,7 +123,7 @@ export class Host implements AsyncDisposable {
       memoryBytes: checked.memoryBytes,
       boot: link.memory === "shared" ? shareImages(checked.boot) : checked.boot,
     };
-    const vm = new HostedVm(name, number, shared, scheduling, link, (gone) => this.#forget(gone));
+    const vm = new HostedVm({ name, number, config: shared, scheduling, pinned }, link, (gone) => this.#forget(gone));
     // The name is taken while the machine is made.
     this.#vms.set(name, vm);
     this.#byNumber.set(number, vm);
@@ -132,6 +153,11 @@ export class Host implements AsyncDisposable {
 
   get pcpus(): number {
     return this.#links.length;
+  }
+
+  /** Times that a VM was moved to keep shares. */
+  get balancingMoves(): number {
+    return this.#balance.moves;
   }
 
   get policy(): string {
@@ -166,6 +192,7 @@ export class Host implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#balance.close();
     await Promise.all(this.vms.map((vm) => vm.destroy()));
     await Promise.all(this.#links.map((link) => link.close()));
   }

@@ -42,7 +42,20 @@ type VmMethod = {
 }[keyof PcpuCalls];
 type Rest<T extends unknown[]> = T extends [unknown, ...infer R] ? R : never;
 
+export interface HostedVmParts {
+  readonly name: string;
+  readonly number: VmNumber;
+  readonly config: PortableConfig;
+  readonly scheduling: SchedParameters;
+  /** The balancer leaves it where it is. */
+  readonly pinned: boolean;
+}
+
 export class HostedVm {
+  readonly name: string;
+  readonly number: VmNumber;
+  readonly config: PortableConfig;
+  readonly pinned: boolean;
   readonly #events = new Emitter<VmEvents>();
   readonly #consoles = new Map<number, { stream: StreamConsole; scrollback: Scrollback }>();
   #state: VmState = "created";
@@ -55,15 +68,16 @@ export class HostedVm {
   #gone = false;
 
   constructor(
-    readonly name: string,
-    readonly number: VmNumber,
-    readonly config: PortableConfig,
-    scheduling: SchedParameters,
+    made: HostedVmParts,
     private link: PcpuLink,
     private readonly onDestroyed: (vm: HostedVm) => void,
   ) {
-    this.#scheduling = scheduling;
-    for (let port = 0; port < (config.serialPorts ?? 1); port++) {
+    this.name = made.name;
+    this.number = made.number;
+    this.config = made.config;
+    this.pinned = made.pinned;
+    this.#scheduling = made.scheduling;
+    for (let port = 0; port < (made.config.serialPorts ?? 1); port++) {
       const stream = new StreamConsole();
       stream.onInput((bytes) => this.#input(port, bytes));
       this.#consoles.set(port, { stream, scrollback: new Scrollback(SCROLLBACK_BYTES) });

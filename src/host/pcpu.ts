@@ -16,7 +16,7 @@ const SLEEP_MIN_NS = 1e6;
 /** Shortest turn worth the way into the core and back. */
 const TURN_MIN_NS = 50e3;
 
-/** What one vCPU got of its pCPU since it came here. */
+/** What one vCPU got of its pCPUs. */
 export interface VcpuAccount {
   readonly vcpu: VcpuId;
   readonly parameters: SchedParameters;
@@ -27,6 +27,18 @@ export interface VcpuAccount {
   readonly dispatches: number;
   /** From being woken to running. */
   readonly wakeLatency: LatencySummary;
+  /** Runnable while another one runs. */
+  readonly waiting: boolean;
+  /** The policy lets it go to another pCPU. */
+  readonly movable: boolean;
+}
+
+/** What a vCPU takes along to another pCPU. */
+export interface VcpuCarry {
+  readonly scheduling: SchedCarry;
+  readonly ranNs: number;
+  readonly stolenNs: number;
+  readonly dispatches: number;
 }
 
 export interface PcpuAccount {
@@ -43,6 +55,8 @@ export interface PcpuAccount {
 export interface StealSink {
   /** The vCPU was runnable for `ns` and others ran. */
   addStealNs(ns: number): void;
+  /** Others run from here on although it could, or it runs again. */
+  setPreempted(preempted: boolean): void;
 }
 
 class Task implements Executor {
@@ -121,10 +135,13 @@ export class Pcpu {
    * A vCPU that will run here; `carry` is what it brings from another pCPU. Throws VmError("admission") where the policy has
    * no room for its reservation.
    */
-  add(vcpu: VcpuId, parameters: SchedParameters, carry?: SchedCarry): Executor {
+  add(vcpu: VcpuId, parameters: SchedParameters, carry?: VcpuCarry): Executor {
     const now = this.platform.monotonicNs();
-    this.#policy.add(vcpu, parameters, now, carry);
+    this.#policy.add(vcpu, parameters, now, carry?.scheduling);
     const task = new Task(vcpu, parameters, this, this.#stepper);
+    task.ranNs = carry?.ranNs ?? 0;
+    task.stolenNs = carry?.stolenNs ?? 0;
+    task.dispatches = carry?.dispatches ?? 0;
     this.#tasks.set(vcpu, task);
     return task;
   }
@@ -136,9 +153,12 @@ export class Pcpu {
   }
 
   /** It must not be running (its `run` has resolved). Returns what it takes along. */
-  remove(vcpu: VcpuId): SchedCarry | undefined {
-    if (!this.#tasks.delete(vcpu)) return undefined;
-    return this.#policy.remove(vcpu, this.platform.monotonicNs());
+  remove(vcpu: VcpuId): VcpuCarry | undefined {
+    const task = this.#tasks.get(vcpu);
+    if (task === undefined) return undefined;
+    this.#tasks.delete(vcpu);
+    const { ranNs, stolenNs, dispatches } = task;
+    return { scheduling: this.#policy.remove(vcpu, this.platform.monotonicNs()), ranNs, stolenNs, dispatches };
   }
 
   set(vcpu: VcpuId, parameters: SchedParameters): void {
@@ -169,6 +189,8 @@ export class Pcpu {
         stolenNs: task.stolenNs,
         dispatches: task.dispatches,
         wakeLatency: task.wakeLatency.summary(),
+        waiting: task.waitingSinceNs !== undefined,
+        movable: this.#policy.migrates && task.parameters.realtime === undefined,
       })),
     };
   }
@@ -258,6 +280,7 @@ export class Pcpu {
       const waited = now - task.waitingSinceNs;
       task.stolenNs += waited;
       task.steal?.addStealNs(waited);
+      task.steal?.setPreempted(false);
       if (task.wantedSinceNs !== undefined) task.wakeLatency.add(now - task.wantedSinceNs);
       task.dispatches++;
     }
@@ -300,6 +323,7 @@ export class Pcpu {
       }
       if (now >= endNs || this.#reschedule) {
         task.waitingSinceNs = now;
+        task.steal?.setPreempted(true);
         break;
       }
     }

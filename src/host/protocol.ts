@@ -4,8 +4,8 @@ import type { VmConfig } from "../vmm/config.ts";
 import type { DetachedVm } from "../vmm/detached-vm.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
-import type { PcpuAccount } from "./pcpu.ts";
-import type { SchedCarry, SchedParameters } from "./sched/policy.ts";
+import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";
+import type { SchedParameters } from "./sched/policy.ts";
 
 /** The number by which a host and its pCPUs know a VM (and its one vCPU). Never used twice. */
 export type VmNumber = number;
@@ -16,7 +16,7 @@ export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;
 /** A VM between two pCPUs. */
 export interface MovedVm {
   readonly vm: DetachedVm;
-  readonly carry: SchedCarry | undefined;
+  readonly carry: VcpuCarry | undefined;
 }
 
 /** What a host asks of a pCPU. */

@@ -1,4 +1,5 @@
 // What the hypervisor needs from the JavaScript runtime it runs in. The only place where runtimes differ.
+import type { SnapshotStore } from "../snapshot/store.ts";
 import { VmError } from "../vmm/error.ts";
 
 /** Wakes a sleeper early. */
@@ -25,6 +26,12 @@ export interface Platform {
   /** Fills with random bytes of cryptographic quality. */
   entropy(into: Uint8Array): void;
   sha256(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Raw DEFLATE (RFC 1951), off this thread where the platform can. */
+  deflate(bytes: Uint8Array): Promise<Uint8Array>;
+  /** Rejects for a damaged stream and for one that gives more than `sizeBytes`. */
+  inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array>;
+  /** Undefined where there are no folders. */
+  readonly snapshotFolder?: (folder: string) => SnapshotStore;
   /** Threads of the host's processor. */
   readonly processors: number;
   /** Starts a worker for a pCPU; undefined where there are none, or no memory that they could share. */

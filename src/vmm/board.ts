@@ -16,6 +16,7 @@ import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import { VM_GENERATION_GPE, VmGeneration } from "../devices/vm-generation.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, GuestMemory, IoRange } from "./device.ts";
@@ -64,6 +65,7 @@ export interface Board {
   readonly pci: PciHost;
   readonly bridge: Piix3;
   readonly pm: AcpiPm | undefined;
+  readonly generation: VmGeneration | undefined;
   readonly ferr: FerrLatch;
   readonly fwCfg: FwCfg;
   readonly a20: A20Gate;
@@ -71,7 +73,14 @@ export interface Board {
 
 export function buildBoard(
   config: CheckedConfig,
-  parts: { ports: PortBus; mmio: MmioBus; irqs: IrqWiring; clock: DeviceClock; memory: GuestMemory },
+  parts: {
+    ports: PortBus;
+    mmio: MmioBus;
+    irqs: IrqWiring;
+    clock: DeviceClock;
+    memory: GuestMemory;
+    generationId: Uint8Array;
+  },
   events: BoardEvents,
 ): Board {
   const { ports, mmio, irqs, clock, memory } = parts;
@@ -114,6 +123,7 @@ export function buildBoard(
     new DebugConsole("firmware-log", FIRMWARE_LOG_PORT, events.firmwareLog),
   ];
   let pm: AcpiPm | undefined;
+  let generation: VmGeneration | undefined;
   if (config.acpi) {
     pm = new AcpiPm({
       sci: irqs.line(SCI_IRQ),
@@ -123,6 +133,12 @@ export function buildBoard(
     });
     pci.add(ISA_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
     devices.push(pm);
+    if (config.boot.kind !== "firmware") {
+      // Firmware builds tables of its own and uses the memory in which the ID would lie.
+      const power = pm;
+      generation = new VmGeneration(memory, () => power.raiseGpe(VM_GENERATION_GPE), parts.generationId);
+      devices.push(generation);
+    }
   }
   if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
   for (const device of devices) {
@@ -141,7 +157,7 @@ export function buildBoard(
     devices.push(device);
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
-  return { devices, uarts, keyboard, rtc, pci, bridge, pm, ferr, fwCfg, a20 };
+  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20 };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

@@ -120,6 +120,20 @@ export function checkConfig(config: VmConfig): CheckedConfig {
   };
 }
 
+/** A configuration that checkConfig makes `checked` of. */
+export function toConfig(checked: CheckedConfig): VmConfig {
+  const { psPerInstruction, debugExitPort, clockSync, ...same } = checked;
+  const { mode, maxSlewPpm, stepThresholdNs } = clockSync;
+  const config = {
+    ...same,
+    nsPerInstruction: psPerInstruction / 1000,
+    debugExitPort: debugExitPort ?? false,
+    // It has no meaning with a virtual clock.
+    clockSync: checked.clock === "real" ? { mode, maxSlewPpm, stepThresholdMs: stepThresholdNs / 1e6 } : undefined,
+  };
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as unknown as VmConfig;
+}
+
 const SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
 const SYNC_FIELDS: readonly (keyof ClockSyncConfig)[] = ["mode", "maxSlewPpm", "stepThresholdMs"];
 /** An hour. */
@@ -210,7 +224,8 @@ export function checkFirmwareSize(length: number): void {
   );
 }
 
-function refuse(field: string, value: unknown, accepted: string, what = `is ${show(value)}`): never {
+/** The one form of a refusal: what the field is and what is accepted. */
+export function refuse(field: string, value: unknown, accepted: string, what = `is ${show(value)}`): never {
   throw new VmError("bad-config", `${field} ${what}; accepted: ${accepted}.`, { field, accepted });
 }
 
@@ -227,15 +242,15 @@ function integer(field: string, value: unknown, least: number, most: number): nu
   }
   return value;
 }
-function flag(field: string, value: unknown): boolean {
+export function flag(field: string, value: unknown): boolean {
   if (typeof value !== "boolean") refuse(field, value, "true or false");
   return value;
 }
-function text(field: string, value: unknown): string {
+export function text(field: string, value: unknown): string {
   if (typeof value !== "string") refuse(field, value, "a string");
   return value;
 }
-function oneOf<T extends string>(field: string, value: unknown, accepted: readonly T[]): T {
+export function oneOf<T extends string>(field: string, value: unknown, accepted: readonly T[]): T {
   if (!accepted.includes(value as T)) refuse(field, value, accepted.join(", "));
   return value as T;
 }

@@ -21,6 +21,8 @@ export interface Core {
   /** Bytes of guest RAM changed behind the core's back. */
   guestWritten(gpa: number, size: number): void;
   flushTlbAll(vcpu: number): void;
+  /** Switches the dirty log on or off, and empties it; see src/vmm/dirty-log.ts. */
+  setDirtyLog(on: number): void;
   /** Registers were changed through the view: derives what follows from them. */
   syncVcpu(vcpu: number): void;
   /** Guest-physical address of a linear one without side effects, -1 if not mapped. */
@@ -48,6 +50,7 @@ const REQUIRED = [
   "advanceClock",
   "guestWritten",
   "flushTlbAll",
+  "setDirtyLog",
   "syncVcpu",
   "translateGva",
   "setA20",

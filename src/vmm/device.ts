@@ -59,6 +59,8 @@ export interface Device {
   save(): DeviceState;
   /** Throws VmError("bad-snapshot") naming the field that does not fit. */
   load(state: DeviceState, version: number): void;
+  /** The VM is a copy of another: what must differ between copies (identifiers, seeds) is made anew, from `entropy`. */
+  renewIdentity?(entropy: (into: Uint8Array) => void): void;
   /** Counters for `--stats` and metrics. */
   metrics?(): Readonly<Record<string, number>>;
   dispose?(): void;

@@ -26,6 +26,7 @@ import { VmClock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import type { DeviceState } from "./device.ts";
+import { DirtyLog } from "./dirty-log.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
@@ -73,6 +74,7 @@ export class Machine implements ExitContext {
   readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
@@ -95,6 +97,7 @@ export class Machine implements ExitContext {
     const slots = machineSlots(map, map.romBytes);
     writeSlots(memory, slots);
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
     if (!adopted) {
       installCpuModel(
@@ -113,7 +116,14 @@ export class Machine implements ExitContext {
     this.onTripleFault = config.onTripleFault;
     this.board = buildBoard(
       config,
-      { ports: this.ports, mmio: this.mmio, irqs: this.irqs, clock: this.clock, memory: this.guest },
+      {
+        ports: this.ports,
+        mmio: this.mmio,
+        irqs: this.irqs,
+        clock: this.clock,
+        memory: this.guest,
+        generationId: generationId(config, platform),
+      },
       {
         ...events,
         reset: (cause) => this.requestReset(cause),
@@ -196,6 +206,7 @@ export class Machine implements ExitContext {
           serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
         this.guest.write(tables.base, tables.image);
+        board.generation?.publish();
         acpiRsdp = tables.rsdp;
       }
     }
@@ -348,6 +359,13 @@ function mapOf(config: CheckedConfig): MemoryMap {
   const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
   if (romBytes > 0) checkFirmwareSize(romBytes);
   return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+}
+
+/** With a virtual clock the same run twice is the same run. */
+function generationId(config: CheckedConfig, platform: Platform): Uint8Array {
+  const id = new TextEncoder().encode("paravane virtual");
+  if (config.clock === "real") platform.entropy(id);
+  return id;
 }
 
 /** Undefined: the host's date of the moment. */

@@ -15,6 +15,8 @@ import {
   TLB_CURRENT,
   TLB_SIZE,
   TLB_SUPER,
+  TLB_SUPER_AC,
+  TLB_TABLES,
   TLB_USER,
   VCPU_BASE,
   VCPU_ID,
@@ -93,10 +95,10 @@ export function layOut(shape: MemoryShape): MemoryMap {
     throw new VmError("bad-config", `vcpuCount must be 1 to ${VCPU_MAX}.`, { vcpuCount });
   const arenaBytes = align(Math.min(ARENA_MAX, Math.max(ARENA_MIN, ramBytes / 8)), WASM_PAGE);
   // The per-page tables cover the whole memory, themselves included; 13 bytes a page, so one generous estimate does.
-  const fixed = DERIVED_BASE + vcpuCount * 2 * TLB_SIZE + BLOCK_MAP_BYTES + arenaBytes + romBytes + ramBytes;
+  const fixed = DERIVED_BASE + vcpuCount * TLB_TABLES * TLB_SIZE + BLOCK_MAP_BYTES + arenaBytes + romBytes + ramBytes;
   const pages = align(Math.ceil((fixed / PAGE) * 1.01) + 64, 64);
   const tlbBase = DERIVED_BASE;
-  const blockMap = tlbBase + vcpuCount * 2 * TLB_SIZE;
+  const blockMap = tlbBase + vcpuCount * TLB_TABLES * TLB_SIZE;
   const pageFlags = blockMap + BLOCK_MAP_BYTES;
   const codeBits = align(pageFlags + pages, PAGE);
   const pageBlocks = align(codeBits + pages * 8, PAGE);
@@ -165,10 +167,11 @@ export function writeHeader(memory: WebAssembly.Memory, map: MemoryMap, clock: C
   view.setBigInt64(VM_BASE + VM_HOST_DEADLINE_NS, 0x7fffffffffffffffn, true);
   for (let i = 0; i < map.vcpuCount; i++) {
     const vcpu = vcpuAddress(i);
-    const tlb = map.tlbBase + i * 2 * TLB_SIZE;
+    const tlb = map.tlbBase + i * TLB_TABLES * TLB_SIZE;
     view.setUint32(vcpu + VCPU_ID, i, true);
     view.setUint32(vcpu + TLB_USER, tlb, true);
     view.setUint32(vcpu + TLB_SUPER, tlb + TLB_SIZE, true);
+    view.setUint32(vcpu + TLB_SUPER_AC, tlb + 2 * TLB_SIZE, true);
     view.setUint32(vcpu + TLB_CURRENT, tlb + TLB_SIZE, true);
   }
 }

@@ -2,9 +2,11 @@
 import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
+import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
+import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
-import type { ResumeTime, VmConfig } from "./config.ts";
+import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
@@ -19,6 +21,12 @@ import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
 import { collectStatistics, loadUse, saveUse } from "./statistics.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
+
+interface RestWork {
+  readonly work: () => void;
+  readonly done: () => void;
+  readonly failed: (error: unknown) => void;
+}
 
 /** Where a VM runs; by default alone, in memory of this thread. */
 export interface VmPlacement {
@@ -50,6 +58,9 @@ export class Vm implements AsyncDisposable {
   #runningSince = 0;
   #timeout: ReturnType<typeof setTimeout> | undefined;
   readonly #onAbort: () => void;
+  readonly #snapshots: SnapshotTaker;
+  /** What waits for the vCPU to stand between two instructions. */
+  readonly #atRest: RestWork[] = [];
 
   private constructor(
     private readonly config: CheckedConfig,
@@ -78,13 +89,14 @@ export class Vm implements AsyncDisposable {
       machine,
       platform,
       executor,
-      () => this.#pauseRequested || machine.requested,
+      () => this.#pauseRequested || this.#atRest.length > 0 || machine.requested,
       () => outputs.flush(),
       config.psPerInstruction,
     );
     hooks.wake = () => this.#loop.wake();
     for (const [n, uart] of machine.board.uarts.entries())
       outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
+    this.#snapshots = new SnapshotTaker(machine, config, platform, (work) => this.#rest(work));
     this.#onAbort = () => void this.stop(config.signal?.reason);
     config.signal?.addEventListener("abort", this.#onAbort, { once: true });
   }
@@ -120,10 +132,53 @@ export class Vm implements AsyncDisposable {
     vm.#resets = detached.use.resets;
     vm.#state = detached.state;
     if (detached.state === "running") {
-      machine.clock.skip(vm.platform.monotonicNs() - detached.stoppedAtNs);
+      // A real clock went on meanwhile; a virtual one only moves with its vCPU.
+      if (machine.clock.kind === "real") machine.clock.skip(vm.platform.monotonicNs() - detached.stoppedAtNs);
       vm.#run();
     }
     return vm;
+  }
+
+  /**
+   * Makes a VM of a snapshot, ready to start, as it was when that was taken. Throws VmError: "not-found", or
+   * "bad-snapshot" naming what is damaged, what this build lacks, or the field of `options.config` that cannot be another.
+   */
+  static async restore(from: SnapshotName, options: RestoreOptions = {}, placement: VmPlacement = {}): Promise<Vm> {
+    options.config?.signal?.throwIfAborted();
+    const opened = await openSnapshot(from, options, await loadPlatform());
+    try {
+      const vm = await Vm.#build(opened.config, placement, async (platform, events) => {
+        const machine = await Machine.create(opened.config, platform, events, placement.memory);
+        try {
+          await opened.fill(machine);
+        } catch (error) {
+          machine.dispose();
+          throw error;
+        }
+        return machine;
+      });
+      if (options.track) vm.#snapshots.trackFrom(opened.id);
+      return vm;
+    } finally {
+      await opened.close();
+    }
+  }
+
+  /** Several VMs from one snapshot, each with an identity of its own; `options` are asked for each, counted from 0. */
+  static async clone(
+    from: SnapshotName,
+    count: number,
+    options: (copy: number) => Omit<RestoreOptions, "identity"> = () => ({}),
+  ): Promise<Vm[]> {
+    const vms: Vm[] = [];
+    try {
+      for (let copy = 0; copy < count; copy++) vms.push(await Vm.restore(from, { ...options(copy), identity: "new" }));
+    } catch (error) {
+      // All of them or none.
+      for (const vm of vms) await vm.stop("another copy could not be made");
+      throw error;
+    }
+    return vms;
   }
 
   static async #build(
@@ -149,6 +204,11 @@ export class Vm implements AsyncDisposable {
   }
 
   // ---- life cycle
+
+  /** What its clock follows. */
+  get clock(): ClockKind {
+    return this.config.clock;
+  }
 
   get state(): VmState {
     return this.#state;
@@ -205,6 +265,15 @@ export class Vm implements AsyncDisposable {
     const { pm } = this.#machine.board;
     if (pm === undefined) throw new VmError("bad-state", "A machine without ACPI has no power button.");
     return pm.pressPowerButton();
+  }
+
+  /**
+   * Writes the whole VM to a store; a running one stands still meanwhile for as long as its memory takes to copy, and runs
+   * on while it is written. Throws VmError: "bad-state" for one that has ended, "bad-snapshot" for a parent that does not
+   * fit, "io" when it cannot be written; then nothing of it is left and an older one of that name is as it was.
+   */
+  async snapshot(options: SnapshotOptions): Promise<SnapshotInfo> {
+    return await this.#snapshots.take(options);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -367,11 +436,35 @@ export class Vm implements AsyncDisposable {
         this.#outputs.flush();
         if (requests.end !== undefined) return this.#park(requests.end);
         if (requests.reset !== undefined) await this.#takeReset();
+        else if (this.#atRest.length > 0 && requests.debug === undefined) this.#workAtRest();
         else return this.#park(undefined);
       }
     } catch (error) {
       this.#park({ kind: "crashed", error: asVmError(error) });
     }
+  }
+
+  /** Calls `work` with the vCPU between two instructions and the clock standing, whatever the VM's state. */
+  async #rest(work: () => void): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "crashed") this.#refuse("snapshot", "running, paused or created");
+    if (this.#driving === undefined) return work();
+    await new Promise<void>((done, failed) => {
+      this.#atRest.push({ work, done, failed });
+      this.#loop.wake();
+    });
+  }
+
+  #workAtRest(): void {
+    this.#machine.clock.stop();
+    for (const { work, done, failed } of this.#atRest.splice(0)) {
+      try {
+        work();
+        done();
+      } catch (error) {
+        failed(error);
+      }
+    }
+    if (this.#driving !== undefined) this.#machine.clock.start();
   }
 
   #park(end: ExitStatus | undefined): void {
@@ -383,6 +476,7 @@ export class Vm implements AsyncDisposable {
       this.#end(end);
       return;
     }
+    this.#workAtRest();
     if (this.#detaching) return;
     this.#setState("paused");
     const stop = this.#machine.requests.debug;
@@ -406,6 +500,9 @@ export class Vm implements AsyncDisposable {
 
   #end(status: ExitStatus): void {
     if (this.#state === "stopped" || this.#state === "crashed") return;
+    for (const { failed } of this.#atRest.splice(0)) {
+      failed(new VmError("bad-state", "The VM ended before it could be brought to rest.", { state: this.#state }));
+    }
     clearTimeout(this.#timeout);
     this.config.signal?.removeEventListener("abort", this.#onAbort);
     this.#outputs.flush();

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
-import { barChart } from "../../bench/run/chart.ts";
 import { parseBenchOptions } from "../../bench/run/command-line.ts";
 import { programTimes } from "../../bench/run/program-times.ts";
 import { table } from "../../bench/run/report.ts";
 import { geometricMean, summarize } from "../../bench/run/sample.ts";
+import { barChart } from "../../src/chart/bars.ts";
 
 describe("samples", () => {
   test("the median of an even count lies between the middle two", () => {

@@ -1,6 +1,7 @@
 // Stand-ins for a machine and a process, so that the command line can be driven without either.
 import { PassThrough, Writable } from "node:stream";
 import type { CliIo, Machine } from "../../src/cli/machine.ts";
+import type { SnapshotInfo, SnapshotOptions } from "../../src/snapshot/take.ts";
 import type { VmConfig } from "../../src/vmm/config.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../../src/vmm/status.ts";
 
@@ -23,6 +24,7 @@ const STATISTICS: VmStatistics = {
 
 /** A machine whose guest is the test's `script`. */
 export class FakeMachine implements Machine {
+  readonly name: string;
   state: VmState = "created";
   readonly exited: Promise<ExitStatus>;
   readonly received: { port: number; text: string }[] = [];
@@ -34,6 +36,7 @@ export class FakeMachine implements Machine {
     readonly config: VmConfig,
     private readonly script: (machine: FakeMachine) => void | Promise<void>,
   ) {
+    this.name = config.name ?? "fake";
     this.exited = new Promise((resolve) => {
       this.#resolve = resolve;
     });
@@ -47,6 +50,14 @@ export class FakeMachine implements Machine {
   async stop(reason?: unknown): Promise<ExitStatus> {
     this.end({ kind: "killed", reason });
     return await this.exited;
+  }
+  async pause(): Promise<void> {
+    this.done.push("pause");
+    this.state = "paused";
+  }
+  async snapshot({ name }: SnapshotOptions): Promise<SnapshotInfo> {
+    this.done.push(`snapshot ${name}`);
+    return { name, id: "0", sizeBytes: 1 << 20, memoryBytes: 0, parent: undefined, pausedMs: 0 };
   }
   async reset(): Promise<void> {
     this.done.push("reset");
@@ -109,6 +120,10 @@ export function fakeIo(
     stderr: err.stream as unknown as NodeJS.WriteStream,
     createVm: async (config) => {
       io.machine = new FakeMachine(config, script);
+      return io.machine;
+    },
+    restoreVm: async ({ name }, { config }) => {
+      io.machine = new FakeMachine({ ...(config as VmConfig), name }, script);
       return io.machine;
     },
     input,

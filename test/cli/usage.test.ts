@@ -75,6 +75,13 @@ describe("a wrong command line is one clear line and its exit code, before anyth
     [["images", "pull", "linus"], 2, /no image is called "linus" \(did you mean linux\?\)/],
     [["images", "rm", "nothing"], 2, /no image is called "nothing"/],
     [["images", "lst"], 2, /^paravane: images: no verb "lst" \(did you mean list\?\); there are list, pull, rm$/],
+    [["run", "hello", "--restore", "x.pvs"], 2, /--restore boots nothing: leave out guest$/],
+    [["run", "--restore-clock", "now"], 2, /--restore-clock needs --restore FILE$/],
+    [["run", "--restore", "x.pvs", "--restore-clock", "then"], 2, /"then" is not one of resume, now$/],
+    [["snapshot"], 2, /^paravane: snapshot: say what to do: inspect, verify, flatten$/],
+    [["snapshot", "verfy"], 2, /no verb "verfy" \(did you mean verify\?\)/],
+    [["snapshot", "inspect", "/no/such.pvs"], 4, /^paravane: \/no\/such.pvs: there is no such file\.$/],
+    [["snapshot", "verify", text], 4, /^paravane: text.txt: magic is not that of a Paravane snapshot\.$/],
     [["help", "rum"], 2, /no help on "rum" \(did you mean run\?\)/],
   ])("%j", async (argv, code, message) => {
     const io = fakeIo();

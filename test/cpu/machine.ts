@@ -59,7 +59,7 @@ export class Machine {
     this.view = new DataView(memory.buffer);
   }
 
-  static async create(cpu = "max,+smap"): Promise<Machine> {
+  static async create(cpu = "max"): Promise<Machine> {
     compiled ??= new WebAssembly.Module(readFileSync(new URL("../../build/paravane.wasm", import.meta.url)));
     const map = layOut({ ramBytes: 1 << 20, romBytes: 0, vcpuCount: 1 });
     const memory = allocateMemory(map);

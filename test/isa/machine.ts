@@ -105,7 +105,7 @@ export class CoreMachine {
 
   private constructor(module: WebAssembly.Module) {
     const tlb = L.DERIVED_BASE;
-    const blockMap = tlb + 2 * L.TLB_SIZE;
+    const blockMap = tlb + L.TLB_TABLES * L.TLB_SIZE;
     const pageFlags = blockMap + 65536 * 4;
     const codeBits = pageFlags + 0x1000;
     const pageBlocks = codeBits + 0x8000;
@@ -145,6 +145,7 @@ export class CoreMachine {
     this.#view.setUint32(slot + L.SLOT_HOST, this.#ram, true);
     this.set(L.TLB_USER, tlb);
     this.set(L.TLB_SUPER, tlb + L.TLB_SIZE);
+    this.set(L.TLB_SUPER_AC, tlb + 2 * L.TLB_SIZE);
     this.set(L.TLB_CURRENT, tlb);
     this.#buildTables();
     this.core.initVm();

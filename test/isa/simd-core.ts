@@ -16,6 +16,8 @@ export { initTlbs } from "../../assembly/mmu/tlb";
 
 // Wasm addresses.
 const PAGE_FLAGS = 0xd0000;
+// Where the block of an eighth vCPU would be
+const SUPER_AC_TLB = 0xc0000;
 const USER_TLB = 0xe0000;
 const SUPER_TLB = 0xf0000;
 const RAM = 0x100000;
@@ -119,6 +121,7 @@ export class SimdCore {
     this.set(L.TLB_CURRENT, USER_TLB);
     this.set(L.TLB_USER, USER_TLB);
     this.set(L.TLB_SUPER, SUPER_TLB);
+    this.set(L.TLB_SUPER_AC, SUPER_AC_TLB);
   }
 
   /** Changes a page-table entry. Flush the TLB after the last change. */

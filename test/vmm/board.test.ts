@@ -29,7 +29,14 @@ function board() {
     expect(level).not.toBe(levels[gsi]);
     levels[gsi] = level;
   });
-  const parts = { ports: new PortBus(), mmio: new MmioBus(), irqs, clock: new TestClock(), memory: new TestMemory() };
+  const parts = {
+    ports: new PortBus(),
+    mmio: new MmioBus(),
+    irqs,
+    clock: new TestClock(),
+    memory: new TestMemory(),
+    generationId: new Uint8Array(16),
+  };
   return { ...parts, levels, board: buildBoard(config, parts, events) };
 }
 

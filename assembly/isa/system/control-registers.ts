@@ -8,7 +8,7 @@ import {
 } from "../../../spec/registers";
 import { Feature } from "../../../spec/features";
 import { hasFeature } from "../../cpu/features";
-import { faulted, raiseGP, raiseUD, recheck } from "../../cpu/fault";
+import { faulted, raiseGP, raiseUD, recheck, updateCurrentTlb } from "../../cpu/fault";
 import { isPae, loadCr3, loadPdptes } from "../../cpu/paging";
 import { updateMode } from "../../cpu/segment";
 import { flushTlbAll, invalidatePage } from "../../mmu/tlb";
@@ -108,6 +108,7 @@ export function writeCr4(vcpu: i32, value: u32): void {
     return raiseGP(vcpu, 0);
   store<u32>(vcpu, value, CR4);
   if (changed & CR4_FLUSH) flushTlbAll(vcpu);
+  if (changed & CR4_SMAP) updateCurrentTlb(vcpu);
   recheck(vcpu);
 }
 

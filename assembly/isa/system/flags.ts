@@ -1,9 +1,9 @@
 // CLI, STI, PUSHF, POPF, CLAC, STAC, with IOPL and the virtual interrupt flag. SDM 2A-2B; 3A 2.3, 20.3, 20.4.
-import { CPL, CR4, INHIBIT, INHIBIT_IRQ, PFX_OP16, REC_PFX } from "../../../spec/layout";
+import { CPL, CR4, EFLAGS_SYS, INHIBIT, INHIBIT_IRQ, PFX_OP16, REC_PFX, TLB_CURRENT } from "../../../spec/layout";
 import {
   CR4_PVI, CR4_VME, FLAG_AC, FLAG_ID, FLAG_IF, FLAG_IOPL, FLAG_RF, FLAG_TF, FLAG_VIF, FLAG_VIP, FLAG_VM,
 } from "../../../spec/registers";
-import { faulted, raiseGP, raiseUD, recheck, updateCurrentTlb } from "../../cpu/fault";
+import { faulted, raiseGP, raiseUD, recheck, supervisorTlb, updateCurrentTlb } from "../../cpu/fault";
 import { getEflags, setEflags } from "../../cpu/flags";
 import { isProtected, isVm86 } from "./descriptor";
 import { pushValue, stackAdjust, stackPeek } from "./frame";
@@ -74,15 +74,18 @@ export function popFlags(vcpu: i32, rec: i32): void {
   }
   stackAdjust(vcpu, size);
   setEflags(vcpu, next);
-  // AC decides over alignment checks
-  updateCurrentTlb(vcpu);
+  // AC decides over alignment checks and SMAP
+  if ((flags ^ next) & FLAG_AC) updateCurrentTlb(vcpu);
   recheck(vcpu);
 }
 
 /** CLAC, STAC: #UD outside CPL 0. */
 export function setAccessCheck(vcpu: i32, on: bool): void {
   if (load<u32>(vcpu, CPL) != 0) return raiseUD(vcpu);
-  const flags = getEflags(vcpu);
-  setEflags(vcpu, on ? flags | FLAG_AC : flags & ~FLAG_AC);
-  recheck(vcpu);
+  const flags = load<u32>(vcpu, EFLAGS_SYS);
+  if ((flags & FLAG_AC) != 0 == on) return;
+  store<u32>(vcpu, flags ^ FLAG_AC, EFLAGS_SYS);
+  // What base registers last accessed stays allowed when AC is set, and not when it is cleared.
+  if (on) store<i32>(vcpu, supervisorTlb(vcpu), TLB_CURRENT);
+  else updateCurrentTlb(vcpu);
 }

@@ -101,9 +101,10 @@ function protectedReturn(vcpu: i32, size: u32): void {
   }
   returnProtected(vcpu, selector, offset, size, 3 * size, 0);
   if (faulted(vcpu)) return;
-  setEflags(vcpu, mergeFlags(flags, image, mask));
-  // AC decides over alignment checks
-  updateCurrentTlb(vcpu);
+  const next = mergeFlags(flags, image, mask);
+  setEflags(vcpu, next);
+  // AC decides over alignment checks and SMAP
+  if ((flags ^ next) & FLAG_AC) updateCurrentTlb(vcpu);
 }
 
 /** The frame continues with ESP SS ES DS FS GS; nothing of it is checked but the limit of the new code segment. */

@@ -16,7 +16,7 @@ const TWO_64: f64 = 18446744073709551616.0;
  */
 // @ts-ignore: decorator
 @inline
-function arctangentLoss(v: u64): u64 {
+export function arctangentLoss(v: u64): u64 {
   const u = <f64>v * (1.0 / TWO_77);
   const rest = u * (0.2 - u * (1.0 / 7.0 - u * (1.0 / 9.0 - u * (1.0 / 11.0))));
   const p = multiplyHigh(v, THIRD - <u64>(rest * TWO_64));

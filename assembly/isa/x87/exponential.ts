@@ -5,6 +5,7 @@ import {
 import { logarithmOf } from "./logarithm";
 import { isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal } from "./nan";
 import { finish } from "./operate";
+import { NOT_COMMON, noteRounded, quickLogarithm } from "./quick-functions";
 import { roundPack } from "./round";
 import { invalid, isEmpty, pop, setResult, st, stackUnderflow } from "./stack";
 import { begin, PC_64, PE, signal, UE, W_LO, W_SE, waiting, ZE } from "./status";
@@ -238,8 +239,17 @@ function logarithmic(vcpu: i32, rec: i32, plusOne: bool): void {
     const y = st(vcpu, 1);
     const xSig = load<u64>(x);
     const xSe = <u32>load<u16>(x, 8);
-    if (plusOne) yLog2xPlus1(vcpu, xSig, xSe, load<u64>(y), <u32>load<u16>(y, 8));
-    else yLog2x(vcpu, xSig, xSe, load<u64>(y), <u32>load<u16>(y, 8));
+    const ySig = load<u64>(y);
+    const ySe = <u32>load<u16>(y, 8);
+    if (!plusOne) {
+      const c1 = quickLogarithm(vcpu, y, xSig, xSe, ySig, ySe);
+      if (c1 != NOT_COMMON) {
+        noteRounded(vcpu, c1);
+        pop(vcpu);
+        return;
+      }
+      yLog2x(vcpu, xSig, xSe, ySig, ySe);
+    } else yLog2xPlus1(vcpu, xSig, xSe, ySig, ySe);
   }
   if (finish(vcpu, rec, 1)) pop(vcpu);
 }

@@ -10,6 +10,21 @@ const THIRD: u64 = 0x5555555555555555;
 const TWO_71: f64 = 2361183241434822606848.0;
 const TWO_64: f64 = 18446744073709551616.0;
 
+/**
+ * g = 1/3 - x/4 + x^2/5 ... - x^9/12 in units of 2^-64, for |x| = z in units of 2^-71, from ln(1 + x) = x - x^2/2 + x^3 g.
+ * What follows 1/3 is below 2^-9, so that doubles give it to 2^-61.
+ */
+// @ts-ignore: decorator
+@inline
+export function logarithmRest(z: u64, negative: bool): u64 {
+  const x = (negative ? -<f64>z : <f64>z) * (1.0 / TWO_71);
+  const x2 = x * x;
+  const x4 = x2 * x2;
+  const g = x * ((0.25 - x * 0.2) + x2 * (1.0 / 6.0 - x * (1.0 / 7.0)) +
+    x4 * ((0.125 - x * (1.0 / 9.0)) + x2 * (0.1 - x * (1.0 / 11.0))));
+  return THIRD - <u64>(<i64>(g * TWO_64));
+}
+
 /** log2 of sig / 2^63 * 2^(exp - 16383), bit 63 of sig set, to slot `to`; slot `part` is scratch. */
 export function logarithmOf(vcpu: i32, to: i32, part: i32, sig: u64, exp: i32): void {
   const row = LOGARITHMS + <usize>((sig >> 56) & 127) * 24;
@@ -19,14 +34,8 @@ export function logarithmOf(vcpu: i32, to: i32, part: i32, sig: u64, exp: i32): 
   let z = sig * c;
   if (negative) z = 0 - z;
   if (z) {
-    // ln(1 + z) = z (1 - z/2 + z^2 g), g = 1/3 - z/4 + z^2/5 ... - z^9/12: g but its first term is below 2^-9, so that
-    // doubles give it to 2^-61; z^2 g is kept in units of 2^-78, the sum in units of 2^-127.
-    const x = (negative ? -<f64>z : <f64>z) * (1.0 / TWO_71);
-    const x2 = x * x;
-    const x4 = x2 * x2;
-    const g = x * ((0.25 - x * 0.2) + x2 * (1.0 / 6.0 - x * (1.0 / 7.0)) +
-      x4 * ((0.125 - x * (1.0 / 9.0)) + x2 * (0.1 - x * (1.0 / 11.0))));
-    const s = multiplyHigh(multiplyHigh(z, z), THIRD - <u64>(<i64>(g * TWO_64)));
+    // ln(1 + z) = z (1 - z/2 + z^2 g); z^2 g is kept in units of 2^-78, the sum in units of 2^-127.
+    const s = multiplyHigh(multiplyHigh(z, z), logarithmRest(z, negative));
     // z/2 is z * 2^-72: units of 2^-127 after a shift by 55
     let hi = z >> 9;
     let lo = z << 55;

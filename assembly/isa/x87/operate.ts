@@ -7,6 +7,7 @@ import { readOperand } from "../operand";
 import { add, divide, multiply, squareRoot } from "./arith";
 import { compare, EQUAL, examine, LESS, UNORDERED } from "./compare";
 import { roundToInteger } from "./narrow";
+import { NOT_COMMON, noteRounded, quickSquareRoot } from "./quick-functions";
 import { quickArithmetic } from "./quick";
 import { J_BIT } from "./nan";
 import { extract, remainder, scale } from "./remainder";
@@ -221,8 +222,14 @@ export function unary(vcpu: i32, rec: i32, op: i32): void {
     const a = st(vcpu, 0);
     const sig = load<u64>(a);
     const se = <u32>load<u16>(a, 8);
-    if (op == SQRT) squareRoot(vcpu, sig, se, <u32>load<u16>(vcpu, FPU_FCW) & PC_FIELD);
-    else roundToInteger(vcpu, sig, se);
+    if (op == SQRT) {
+      const c1 = quickSquareRoot(vcpu, a, sig, se);
+      if (c1 != NOT_COMMON) {
+        noteRounded(vcpu, c1);
+        return;
+      }
+      squareRoot(vcpu, sig, se, <u32>load<u16>(vcpu, FPU_FCW) & PC_FIELD);
+    } else roundToInteger(vcpu, sig, se);
   }
   finish(vcpu, rec, 0);
 }

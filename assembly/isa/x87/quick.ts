@@ -7,11 +7,11 @@ import { multiplyHigh, quotient128, shiftedHigh, shiftedLow } from "./words";
 
 const J_BIT: u64 = 0x8000000000000000;
 /** Rounding control, mask of #P and the upper precision bit; 53 and 64 bits differ in bit 8. */
-const QUICK_FIELDS: u32 = 0xe20;
-const QUICK_VALUE: u32 = 0x220;
-const PC_64_BIT: u32 = 0x100;
+export const QUICK_FIELDS: u32 = 0xe20;
+export const QUICK_VALUE: u32 = 0x220;
+export const PC_64_BIT: u32 = 0x100;
 /** Rounding control and mask of #P: equal to PE when rounding is to nearest and unreported. */
-const QUICK_ROUND: u32 = 0xc20;
+export const QUICK_ROUND: u32 = 0xc20;
 
 // Operations, as in operate.ts
 const MUL: i32 = 1;

@@ -19,7 +19,7 @@ const TWO_64: f64 = 18446744073709551616.0;
  */
 // @ts-ignore: decorator
 @inline
-function sineLoss(v: u64): u64 {
+export function sineLoss(v: u64): u64 {
   const u = <f64>v * (1.0 / TWO_77);
   const rest = u * (1.0 / 120.0 - u * (1.0 / 5040.0 - u * (1.0 / 362880.0)));
   const p = multiplyHigh(v, SIXTH - <u64>(rest * TWO_64));
@@ -29,7 +29,7 @@ function sineLoss(v: u64): u64 {
 /** q = d^2/2 - d^4/24 + d^6/720 - d^8/40320 in the same way. */
 // @ts-ignore: decorator
 @inline
-function cosineLoss(v: u64): u64 {
+export function cosineLoss(v: u64): u64 {
   const u = <f64>v * (1.0 / TWO_77);
   const rest = u * (1.0 / 24.0 - u * (1.0 / 720.0 - u * (1.0 / 40320.0)));
   const q = multiplyHigh(v, HALF - <u64>(rest * TWO_64));

@@ -53,6 +53,14 @@ export function push(vcpu: i32, sig: u64, se: u32): void {
   setSt(vcpu, 0, sig, se);
 }
 
+/** Pushes what was stored in ST(7) beforehand. */
+export function pushStored(vcpu: i32): void {
+  const fsw = <u32>load<u16>(vcpu, FPU_FSW);
+  const slot = ((fsw >> 11) - 1) & 7;
+  store<u8>(vcpu, load<u8>(vcpu, FPU_TAG) | <u8>((<u32>1) << slot), FPU_TAG);
+  store<u16>(vcpu, <u16>((fsw & ~0x3800) | (slot << 11)), FPU_FSW);
+}
+
 export function setResult(vcpu: i32, sig: u64, se: u32): void {
   store<u64>(vcpu, sig, W_SIG);
   store<u32>(vcpu, se, W_SE);

@@ -4,9 +4,10 @@ import { arctangentOfRatio } from "./arctangent";
 import { PI_HI, PI_LO } from "./constants.gen";
 import { isInfinity, isZero, J_BIT, nanResult1, nanResult2, normalExp, normalSig, noteDenormal } from "./nan";
 import { bothIndefinite, finish, replaceAndPush } from "./operate";
+import { NOT_COMMON, noteRounded, quickArctangent, quickSineAndCosine } from "./quick-functions";
 import { roundPack } from "./round";
 import { sineAndCosine } from "./sine";
-import { invalid, isEmpty, pop, setResult, st, stackUnderflow } from "./stack";
+import { invalid, isEmpty, pop, pushStored, setResult, st, stackUnderflow } from "./stack";
 import { begin, C1, C2, commit, PC_64, W_EXC, W_LO, W_SE, W_SE2, W_SIG, W_SIG2, waiting } from "./status";
 import {
   addWide, copyWide, divideWide, fraction, multiplyConstant, multiplyWide, normalizeWide, polynomial, setWide,
@@ -130,6 +131,11 @@ function oneResult(vcpu: i32, rec: i32, cosine: bool): void {
     const a = st(vcpu, 0);
     const sig = load<u64>(a);
     const se = <u32>load<u16>(a, 8);
+    const c1 = quickSineAndCosine(vcpu, sig, se, cosine ? 0 : a, cosine ? a : 0);
+    if (c1 != NOT_COMMON) {
+      noteRounded(vcpu, c1);
+      return;
+    }
     if (!nanResult1(vcpu, sig, se)) {
       if (isInfinity(sig, se)) invalid(vcpu);
       else if (isZero(sig, se)) {
@@ -177,6 +183,14 @@ function twoResults(vcpu: i32, rec: i32, tangent: bool): void {
     const a = st(vcpu, 0);
     const sig = load<u64>(a);
     const se = <u32>load<u16>(a, 8);
+    if (!tangent) {
+      const c1 = quickSineAndCosine(vcpu, sig, se, a, st(vcpu, 7));
+      if (c1 != NOT_COMMON) {
+        noteRounded(vcpu, c1);
+        pushStored(vcpu);
+        return;
+      }
+    }
     if (nanResult1(vcpu, sig, se)) keepSecond(vcpu);
     else if (isInfinity(sig, se)) {
       invalid(vcpu);
@@ -300,7 +314,17 @@ export function fpatan(vcpu: i32, rec: i32): void {
   else {
     const x = st(vcpu, 0);
     const y = st(vcpu, 1);
-    arctangent(vcpu, load<u64>(y), <u32>load<u16>(y, 8), load<u64>(x), <u32>load<u16>(x, 8));
+    const xSig = load<u64>(x);
+    const xSe = <u32>load<u16>(x, 8);
+    const ySig = load<u64>(y);
+    const ySe = <u32>load<u16>(y, 8);
+    const c1 = quickArctangent(vcpu, y, ySig, ySe, xSig, xSe);
+    if (c1 != NOT_COMMON) {
+      noteRounded(vcpu, c1);
+      pop(vcpu);
+      return;
+    }
+    arctangent(vcpu, ySig, ySe, xSig, xSe);
   }
   if (finish(vcpu, rec, 1)) pop(vcpu);
 }

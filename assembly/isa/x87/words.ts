@@ -13,6 +13,13 @@ export function multiplyHigh(a: u64, b: u64): u64 {
   return ah * bh + (mid >> 32) + (mid2 >> 32);
 }
 
+/** The same for a factor of 32 bits. */
+// @ts-ignore: decorator
+@inline
+export function multiplyHighShort(a: u64, b: u32): u64 {
+  return ((a >> 32) * <u64>b + (((a & 0xffffffff) * <u64>b) >> 32)) >> 32;
+}
+
 /**
  * (hi:lo) / d with hi < d and bit 63 of d set: the quotient; the remainder is lo - q * d in one word. Schoolbook
  * division with two 32-bit digits; each trial digit is at most two too large.

@@ -16,8 +16,10 @@ const enum AmlOp {
   Method = 0x14,
   Ext = 0x5b,
   RootChar = 0x5c,
+  DualName = 0x2e,
   Arg0 = 0x68,
   Store = 0x70,
+  Notify = 0x86,
   ExtDevice = 0x82,
   If = 0xa0,
   Return = 0xa4,
@@ -36,12 +38,13 @@ function withLength(body: Aml): number[] {
   throw new RangeError("An AML package is longer than 256 MiB.");
 }
 
-/** One name segment of up to four characters, padded; a leading backslash means the root. */
+/** One or two name segments of up to four characters, padded; a leading backslash means the root. */
 export function name(path: string): number[] {
   const root = path.startsWith("\\");
-  const segment = (root ? path.slice(1) : path).padEnd(4, "_");
-  const bytes = Array.from(segment, (c) => c.charCodeAt(0));
-  return root ? [AmlOp.RootChar, ...bytes] : bytes;
+  const segments = (root ? path.slice(1) : path).split(".");
+  if (segments.length > 2) throw new RangeError(`The AML name ${path} has more than two segments.`);
+  const bytes = segments.flatMap((segment) => Array.from(segment.padEnd(4, "_"), (c) => c.charCodeAt(0)));
+  return [...(root ? [AmlOp.RootChar] : []), ...(segments.length === 2 ? [AmlOp.DualName] : []), ...bytes];
 }
 
 export function integer(value: number): number[] {
@@ -91,6 +94,10 @@ export function giveBack(value: Aml): number[] {
 
 export function store(value: Aml, target: Aml): number[] {
   return [AmlOp.Store, ...value, ...target];
+}
+
+export function notify(object: Aml, value: Aml): number[] {
+  return [AmlOp.Notify, ...object, ...value];
 }
 
 export const arg0: Aml = [AmlOp.Arg0];

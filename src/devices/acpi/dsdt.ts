@@ -3,6 +3,7 @@
 import { GPE0_BASE, GPE0_BYTES, PM_BASE, PM_BYTES, SCI_IRQ, SLEEP_TYPE_S5, SMI_COMMAND_PORT } from "../acpi-pm.ts";
 import { LINK_IRQS, PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END } from "../pci/firmware-setup.ts";
 import { linkOf, PIRQ_GSI_BASE } from "../pci/piix3.ts";
+import { VM_GENERATION_GPA, VM_GENERATION_GPE } from "../vm-generation.ts";
 import {
   type Aml,
   arg0,
@@ -14,10 +15,12 @@ import {
   integer,
   method,
   name,
+  notify,
   pack,
   resources,
   scope,
   store,
+  string,
 } from "./aml.ts";
 
 const PCI_SLOTS = 32;
@@ -48,6 +51,13 @@ export function dsdtBody(options: DsdtOptions): Aml {
     ...define("\\_S5", pack(integer(SLEEP_TYPE_S5), integer(SLEEP_TYPE_S5), integer(0), integer(0))),
     ...scope(
       "\\_SB",
+      device(
+        "VGEN",
+        define("_HID", string("PVNE0001")),
+        define("_CID", string("VM_Gen_Counter")),
+        define("_DDN", string("VM_Gen_Counter")),
+        define("ADDR", pack(integer(VM_GENERATION_GPA), integer(0))),
+      ),
       device(
         "PCI0",
         define("_HID", eisaId("PNP0A03")),
@@ -84,6 +94,10 @@ export function dsdtBody(options: DsdtOptions): Aml {
           isa("SYSR", "PNP0C02", ports(PM_BASE, PM_BYTES), ports(GPE0_BASE, GPE0_BYTES), ports(SMI_COMMAND_PORT, 2)),
         ),
       ),
+    ),
+    ...scope(
+      "\\_GPE",
+      method(`_E${VM_GENERATION_GPE.toString(16).padStart(2, "0")}`, 0, notify(name("\\_SB.VGEN"), integer(0x80))),
     ),
   ];
 }

@@ -62,8 +62,9 @@ interface Record {
   seen: number;
   ranNs: Ns;
   waitedNs: Ns;
-  /** Part of a pCPU that it would use alone. */
+  /** Part of a pCPU that it would use alone, and for how long that was seen. */
   demand: number;
+  observedNs: Ns;
   lagNs: Ns;
 }
 
@@ -171,7 +172,7 @@ export class Balancer {
   #record(vcpu: BalancedVcpu, elapsed: Ns): Record {
     let record = this.#records.get(vcpu.vcpu);
     if (!record) {
-      record = { seen: 0, ranNs: vcpu.ranNs, waitedNs: vcpu.waitedNs, demand: vcpu.waiting ? 1 : 0.5, lagNs: 0 };
+      record = { seen: 0, ranNs: vcpu.ranNs, waitedNs: vcpu.waitedNs, demand: 0.5, observedNs: 0, lagNs: 0 };
       this.#records.set(vcpu.vcpu, record);
     }
     record.seen = this.#calls;
@@ -179,7 +180,8 @@ export class Balancer {
     const slept = Math.max(0, elapsed - ran - (vcpu.waitedNs - record.waitedNs));
     // Waiting says nothing about what it would do with the pCPU.
     if (ran + slept > 0) {
-      const part = 1 - Math.exp(-(ran + slept) / DEMAND_NS);
+      record.observedNs += ran + slept;
+      const part = (ran + slept) / Math.min(record.observedNs, ran + slept + DEMAND_NS);
       record.demand += part * (ran / (ran + slept) - record.demand);
     }
     return record;

@@ -6,23 +6,25 @@ import type { Ns } from "./policy.ts";
 export const REST_NS = 1;
 
 /**
- * What is not used is saved, but never more than one period of CPU time: a vCPU that had to wait for its turn catches up,
- * one that slept cannot save for long. What a run takes beyond the budget is owed by the next periods. So over any time the
- * service is at most the cap plus one period, plus the overrun of the last run.
+ * What is not used is saved, within bounds: a vCPU that had to wait for its turn catches up, one that slept cannot save for
+ * long. What a run takes beyond the budget is owed by the next periods. Over any time the service is at most the cap plus
+ * one period, plus the overrun of the last run: the most saved and the budget of the next period make one period of CPU time.
  */
 export class CapBudget {
   #leftNs: Ns;
   /** Number of the period that #leftNs belongs to: they begin at multiples of the period on the host's clock. */
   #period: number;
   readonly #budgetNs: Ns;
+  readonly #mostNs: Ns;
   readonly #periodNs: Ns;
 
   /** `capPercent` above 0. `leftNs`: what is left of this period's budget; default its budget. */
   constructor(capPercent: number, periodNs: Ns, now: Ns, leftNs?: Ns) {
     this.#budgetNs = (capPercent / 100) * periodNs;
+    this.#mostNs = Math.max(this.#budgetNs, periodNs - this.#budgetNs);
     this.#periodNs = periodNs;
     this.#period = Math.floor(now / periodNs);
-    this.#leftNs = leftNs === undefined ? this.#budgetNs : Math.min(leftNs, periodNs);
+    this.#leftNs = leftNs === undefined ? this.#budgetNs : Math.min(leftNs, this.#mostNs);
   }
 
   /** What may still be used in this period; negative after an overrun. */
@@ -61,7 +63,7 @@ export class CapBudget {
   #refill(now: Ns): void {
     const period = Math.floor(now / this.#periodNs);
     if (period <= this.#period) return;
-    this.#leftNs = Math.min(this.#periodNs, this.#leftNs + this.#budgetNs * (period - this.#period));
+    this.#leftNs = Math.min(this.#mostNs, this.#leftNs + this.#budgetNs * (period - this.#period));
     this.#period = period;
   }
 }

@@ -1,10 +1,11 @@
 // Credit: CPU time as money. Running costs a nanosecond of credit a nanosecond, exactly, whenever it runs. When nobody
 // runnable has credit left, `refillNs` of it are shared out by weight. The runnable vCPU with most credit for its weight
-// runs next. One that wakes with credit left is boosted: it runs at once, for `boostNs`, still paying.
+// runs next. One that wakes with credit left is boosted: it runs at once, for at most `boostNs` and while it has credit, still paying.
 //
 // From Xen's credit scheduler: weights, caps, boost. From credit2: nanoseconds instead of sampled ticks, refill on
 // exhaustion. Sampled ticks let a guest that sleeps over each tick run for nothing; here there is no tick to sleep over.
 // A sleeper earns what it would have been given awake, at most one refill's share, and nothing more.
+import { REST_NS } from "./cap.ts";
 import { type Cause, KeyedContender, KeyedDiscipline, type Leaving, type Standing } from "./discipline.ts";
 import { sliceField } from "./parameters.ts";
 import type { Ns, SchedParameters, VcpuId } from "./policy.ts";
@@ -18,7 +19,7 @@ export const CREDIT_OPTIONS = {
     max: 1e9,
     default: 30_000_000,
   },
-  boostNs: { kind: "number", title: "longest run of a boost, ns; 0 for none", min: 0, max: 1e9, default: 1_000_000 },
+  boostNs: { kind: "number", title: "longest run of a boost, ns; 0 for none", min: 0, max: 1e9, default: 10_000_000 },
 } as const;
 
 class Account extends KeyedContender {
@@ -41,7 +42,6 @@ export interface CreditLedger {
 
 export class Credit extends KeyedDiscipline<Account> {
   readonly name = "credit";
-  protected override readonly moves = true;
   readonly #refillNs: Ns;
   readonly #boostNs: Ns;
   /** Given so far for each unit of weight. */
@@ -103,8 +103,9 @@ export class Credit extends KeyedDiscipline<Account> {
   override charge(account: Account, ranNs: Ns): void {
     account.level -= ranNs / account.parameters.weight;
     this.#spentNs += ranNs;
-    account.boostLeftNs = this.creditNs(account) > 0 ? Math.max(0, account.boostLeftNs - ranNs) : 0;
-    if (account.boostLeftNs < 1) account.boostLeftNs = 0;
+    if (account.boostLeftNs === 0) return;
+    const leftNs = account.boostLeftNs - ranNs;
+    account.boostLeftNs = leftNs >= REST_NS && this.creditNs(account) > 0 ? leftNs : 0;
     account.key = this.keyOf(account);
   }
 
@@ -125,6 +126,7 @@ export class Credit extends KeyedDiscipline<Account> {
     return account.competes ? account.parameters.weight * (account.level + this.#given) : account.savedNs;
   }
 
+  /** Within a slice the place is that of the slice's start, so that an early pick does not take the turn away. */
   protected keyOf(account: Account): number {
     return account.boostLeftNs > 0 ? -Infinity : -account.level;
   }

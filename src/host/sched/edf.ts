@@ -176,5 +176,5 @@ export class EarliestDeadline implements Discipline<Reservation> {
 }
 
 function percent(part: number): string {
-  return `${Number((part * 100).toFixed(3))}%`;
+  return `${part < 1e-9 ? 0 : Number((part * 100).toPrecision(3))}%`;
 }

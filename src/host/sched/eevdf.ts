@@ -19,6 +19,8 @@ export class VirtualContender extends Contender {
   /** Lag it brings along, until it competes. */
   carriedLagNs: Ns | undefined;
   competes = false;
+  /** Interrupted within a slice, which it may finish although it is ahead by now. */
+  resumes = false;
 }
 
 /** Virtual times are kept relative to a base near the mean; beyond this it is moved, long before doubles lose a nanosecond. */
@@ -38,6 +40,8 @@ export class Eevdf<C extends VirtualContender = VirtualContender> implements Dis
   #baseNs = 0;
   #weighted = 0;
   #weight = 0;
+  /** The mean that lags refer to while a queue fills and nobody has run: those who move in together keep theirs. */
+  #origin: number | undefined = 0;
   #sequence = 0;
 
   constructor(options: { readonly sliceNs: number }) {
@@ -68,7 +72,8 @@ export class Eevdf<C extends VirtualContender = VirtualContender> implements Dis
       this.#weighted += weight * (contender.virtualNs - this.#baseNs);
       this.#weight += weight;
     }
-    if (joins || cause !== "resume") {
+    contender.resumes = cause === "resume" && !joins;
+    if (!contender.resumes) {
       contender.sequence = ++this.#sequence;
       contender.virtualDeadlineNs = contender.virtualNs + this.sliceOf(contender) / weight;
     }
@@ -86,6 +91,7 @@ export class Eevdf<C extends VirtualContender = VirtualContender> implements Dis
     if (this.#weight > 0) return;
     this.#weighted = 0;
     this.#baseNs = mean;
+    this.#origin = mean;
   }
 
   best(_now: Ns): C | undefined {
@@ -95,7 +101,7 @@ export class Eevdf<C extends VirtualContender = VirtualContender> implements Dis
       this.#eligible.push(next);
     }
     // The mean steps back when one that was ahead leaves.
-    for (let next = this.#eligible.top; next && next.virtualNs > mean; next = this.#eligible.top) {
+    for (let next = this.#eligible.top; next && !this.#mayRun(next, mean); next = this.#eligible.top) {
       this.#eligible.delete(next);
       this.#ahead.push(next);
     }
@@ -109,6 +115,7 @@ export class Eevdf<C extends VirtualContender = VirtualContender> implements Dis
   }
 
   charge(contender: C, ranNs: Ns): void {
+    this.#origin = undefined;
     contender.virtualNs += ranNs / contender.parameters.weight;
     this.#weighted += ranNs;
     if (this.#weighted < REBASE_NS * this.#weight) return;
@@ -142,8 +149,12 @@ export class Eevdf<C extends VirtualContender = VirtualContender> implements Dis
   }
 
   #queue(contender: C): void {
-    if (contender.virtualNs <= this.#mean()) this.#eligible.push(contender);
+    if (this.#mayRun(contender, this.#mean())) this.#eligible.push(contender);
     else this.#ahead.push(contender);
+  }
+
+  #mayRun(contender: C, mean: number): boolean {
+    return contender.resumes || contender.virtualNs <= mean;
   }
 
   /** Its virtual time as it begins to compete. */
@@ -155,10 +166,10 @@ export class Eevdf<C extends VirtualContender = VirtualContender> implements Dis
     }
     // Joining moves the mean towards the newcomer, by its part of all weight: lag has to be stretched to be what it was.
     const { weight } = contender.parameters;
-    const stretch = this.#weight > 0 ? (this.#weight + weight) / this.#weight : 1;
+    const stretch = this.#origin === undefined ? (this.#weight + weight) / this.#weight : 1;
     const slice = this.sliceOf(contender);
     const lagNs = Math.max(-slice, Math.min(slice, contender.carriedLagNs));
-    contender.virtualNs = mean - (lagNs * stretch) / weight;
+    contender.virtualNs = (this.#origin ?? mean) - (lagNs * stretch) / weight;
     contender.carriedLagNs = undefined;
   }
 

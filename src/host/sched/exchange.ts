@@ -8,10 +8,10 @@ import type { Ns, SchedPolicy } from "./policy.ts";
  */
 export function exchangePolicy(from: SchedPolicy, to: SchedPolicy, now: Ns): void {
   const members = [...from.members()];
-  for (const { vcpu, parameters } of members) to.add(vcpu, parameters, now);
-  for (const { vcpu, parameters, runnable } of members) {
-    to.remove(vcpu, now);
-    to.add(vcpu, parameters, now, from.remove(vcpu, now));
+  // All at once: a lag is one among those who are here, and changes for the others with each that leaves.
+  for (const { vcpu, parameters } of members) to.add(vcpu, parameters, now, from.carry(vcpu, now));
+  for (const { vcpu, runnable } of members) {
+    from.remove(vcpu, now);
     if (runnable) to.wake(vcpu, now);
   }
 }

@@ -36,16 +36,53 @@ function saturation(demand: FluidDemand | undefined): number {
 }
 
 /** All vCPUs that reach their limits at the same level: they get the same service for their weight while runnable. */
-interface Level {
+export interface FluidLevel {
   readonly saturation: number;
   /** Of its runnable vCPUs. */
   weight: number;
+  /** pCPUs for each unit of weight, as `pour` left it. */
+  rate: number;
   /** Service given so far for each unit of weight. */
   serviceNs: Ns;
 }
 
+/** Capacity poured over levels: costs as much as there are different limit/weight, however many vCPUs have them. */
+export class FluidLevels {
+  readonly levels: FluidLevel[] = [];
+
+  constructor(private readonly pcpus: number) {}
+
+  of(parameters: Pick<SchedParameters, "weight" | "capPercent">): FluidLevel {
+    const saturation = limitOf(parameters) / parameters.weight;
+    let index = this.levels.findIndex((level) => level.saturation >= saturation);
+    if (index < 0) index = this.levels.length;
+    const found = this.levels[index];
+    if (found?.saturation === saturation) return found;
+    const level = { saturation, weight: 0, rate: 0, serviceNs: 0 };
+    this.levels.splice(index, 0, level);
+    return level;
+  }
+
+  /** Rates for the weights as they are. */
+  pour(): void {
+    let left = this.pcpus;
+    let weight = 0;
+    for (const level of this.levels) weight += level.weight;
+    for (const level of this.levels) {
+      level.rate = level.weight === 0 ? 0 : Math.max(0, Math.min(level.saturation, left / weight));
+      left -= level.rate * level.weight;
+      weight -= level.weight;
+    }
+  }
+
+  /** Time passes at the rates of the last `pour`. */
+  pass(elapsedNs: Ns): void {
+    for (const level of this.levels) level.serviceNs += level.rate * elapsedNs;
+  }
+}
+
 interface FluidVcpu {
-  level: Level;
+  level: FluidLevel;
   weight: number;
   runnable: boolean;
   /** Service before `since`, and its level's service at that time. */
@@ -55,19 +92,18 @@ interface FluidVcpu {
 
 /** The fluid share over time, as vCPUs come, go, sleep and wake. An event costs as much as there are different limit/weight. */
 export class FluidShare {
-  readonly #pcpus: number;
   readonly #vcpus = new Map<VcpuId, FluidVcpu>();
-  readonly #levels: Level[] = [];
+  readonly #levels: FluidLevels;
   #now: Ns;
 
   constructor(pcpus: number, now: Ns) {
-    this.#pcpus = pcpus;
+    this.#levels = new FluidLevels(pcpus);
     this.#now = now;
   }
 
   /** Joins, blocked. */
   add(vcpu: VcpuId, parameters: Pick<SchedParameters, "weight" | "capPercent">): void {
-    const level = this.#level(limitOf(parameters) / parameters.weight);
+    const level = this.#levels.of(parameters);
     this.#vcpus.set(vcpu, { level, weight: parameters.weight, runnable: false, serviceNs: 0, since: 0 });
   }
 
@@ -81,7 +117,7 @@ export class FluidShare {
     const { runnable } = entry;
     this.block(vcpu, now);
     entry.weight = parameters.weight;
-    entry.level = this.#level(limitOf(parameters) / parameters.weight);
+    entry.level = this.#levels.of(parameters);
     if (runnable) this.wake(vcpu, now);
   }
 
@@ -113,26 +149,8 @@ export class FluidShare {
     const elapsed = now - this.#now;
     if (!(elapsed > 0)) return;
     this.#now = now;
-    let left = this.#pcpus;
-    let weight = 0;
-    for (const level of this.#levels) weight += level.weight;
-    for (const level of this.#levels) {
-      if (level.weight === 0) continue;
-      const rate = Math.max(0, Math.min(level.saturation, left / weight));
-      level.serviceNs += rate * elapsed;
-      left -= rate * level.weight;
-      weight -= level.weight;
-    }
-  }
-
-  #level(saturation: number): Level {
-    let index = this.#levels.findIndex((level) => level.saturation >= saturation);
-    if (index < 0) index = this.#levels.length;
-    const found = this.#levels[index];
-    if (found?.saturation === saturation) return found;
-    const level = { saturation, weight: 0, serviceNs: 0 };
-    this.#levels.splice(index, 0, level);
-    return level;
+    this.#levels.pour();
+    this.#levels.pass(elapsed);
   }
 
   #vcpu(vcpu: VcpuId): FluidVcpu {

@@ -56,6 +56,8 @@ export interface SchedPolicy {
   readonly migrates: boolean;
   /** A vCPU joins, blocked. Throws VmError("admission") when its reservation does not fit, changing nothing. */
   add(vcpu: VcpuId, parameters: SchedParameters, now: Ns, carry?: SchedCarry): void;
+  /** What it would take along if it left now. */
+  carry(vcpu: VcpuId, now: Ns): SchedCarry;
   /** It leaves, whatever its state; a running one is accounted for first. */
   remove(vcpu: VcpuId, now: Ns): SchedCarry;
   /** New parameters for a vCPU that is here, whatever its state. Throws as add does, changing nothing. */

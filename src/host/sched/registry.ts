@@ -20,7 +20,7 @@ const QUEUE_OPTIONS = {
     title: "period over which caps hold, ns",
     min: 1_000_000,
     max: 1_000_000_000,
-    default: 10_000_000,
+    default: 20_000_000,
   },
 } as const satisfies FieldTable;
 

@@ -72,13 +72,19 @@ export class RunQueue<C extends Contender> implements SchedPolicy {
     this.#members.set(vcpu, member);
   }
 
+  carry(vcpu: VcpuId, now: Ns): SchedCarry {
+    const { contender, cap } = this.#member(vcpu);
+    const { lagNs, burstNs } = this.#discipline.standing(contender, now);
+    return { capLeftNs: cap?.leftNs(now), lagNs, burstNs };
+  }
+
   remove(vcpu: VcpuId, now: Ns): SchedCarry {
     const member = this.#member(vcpu);
     this.#withdraw(member, "move", now);
-    const { lagNs, burstNs } = this.#discipline.standing(member.contender, now);
+    const carry = this.carry(vcpu, now);
     this.#discipline.dismiss(member.contender);
     this.#members.delete(vcpu);
-    return { capLeftNs: member.cap?.leftNs(now), lagNs, burstNs };
+    return carry;
   }
 
   set(vcpu: VcpuId, parameters: SchedParameters, now: Ns): void {

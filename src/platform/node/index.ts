@@ -6,7 +6,9 @@ import { isMainThread } from "node:worker_threads";
 import { preciseWallMs } from "../date.ts";
 import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 import { loadCoreFile } from "./core-file.ts";
+import { deflate, inflate } from "./deflate.ts";
 import { startNodeWorker } from "./pcpu-thread.ts";
+import { snapshotFolder } from "./snapshot-folder.ts";
 
 export { readWholeFile } from "./file.ts";
 export { fileSink, fileSource, pipeBackend } from "./file-backend.ts";
@@ -27,6 +29,9 @@ export function nodePlatform(): Platform {
     startPcpuWorker: startNodeWorker,
     entropy: fillEntropy,
     sha256: webCryptoSha256,
+    deflate,
+    inflate,
+    snapshotFolder,
     loadCore: (memory) => loadCoreFile(memory, readFile),
   };
 }

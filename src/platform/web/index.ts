@@ -1,7 +1,9 @@
 // The browser platform (pages and workers).
+
 import { VmError } from "../../vmm/error.ts";
 import { preciseWallMs } from "../date.ts";
 import { type MemoryKind, type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
+import { deflate, inflate } from "./deflate.ts";
 
 /** performance.now() counts from the start of each thread; the sum with timeOrigin does not. A near epoch keeps the nanoseconds. */
 const monotonicOriginNs = (performance.timeOrigin - Date.UTC(2026, 0, 1)) * 1e6;
@@ -21,6 +23,8 @@ export function webPlatform(coreFolder: URL = new URL("../../../build/", import.
     },
     processors: navigator.hardwareConcurrency,
     sha256: webCryptoSha256,
+    deflate,
+    inflate,
     loadCore: (memory) => fetchCore(new URL(files[memory], coreFolder)),
   };
 }

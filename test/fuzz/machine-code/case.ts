@@ -215,7 +215,14 @@ export function runCase(m: FuzzMachine, seed: number, limit?: number, edit?: (co
     retired += mixed.retired;
     check("mixed slices");
     differs(mixed, "mixed slices");
-    // 4. with events from outside
+    // 4. instruction by instruction, each with empty TLBs: what an entry allows is what a walk allows
+    m.rewind();
+    m.core.flushTlbAll(m.vcpu);
+    const walked = run(m, seed, most, SINGLE, false, () => m.core.flushTlbAll(m.vcpu));
+    retired += walked.retired;
+    check("empty TLBs");
+    differs(walked, "empty TLBs");
+    // 5. with events from outside
     m.rewind();
     retired += run(m, seed, most, MIXED, true).retired;
     check("with events");

@@ -3,6 +3,7 @@
 // memory, so that one byte too far is a trap.
 import { readFileSync } from "node:fs";
 import * as L from "../../../spec/layout.ts";
+import * as R from "../../../spec/registers.ts";
 import { buildCpuid, installCpuModel } from "../../../src/vcpu/cpu-model.ts";
 import { readEflags, writeEflags } from "../../../src/vcpu/eflags.ts";
 import type { Core } from "../../../src/vmm/core.ts";
@@ -67,7 +68,7 @@ export class FuzzMachine {
       this.#guards.push({ name: `after 0x${here.toString(16)}`, start: at - GUARD, end: at });
       return here;
     };
-    const tlb = place(2 * L.TLB_SIZE);
+    const tlb = place(L.TLB_TABLES * L.TLB_SIZE);
     this.#blockMap = place(L.BLOCK_MAP_ENTRIES * 4);
     // the per-page tables cover 16 MiB
     this.#pageFlags = place(0x1000);
@@ -127,6 +128,7 @@ export class FuzzMachine {
     });
     this.set(L.TLB_USER, tlb);
     this.set(L.TLB_SUPER, tlb + L.TLB_SIZE);
+    this.set(L.TLB_SUPER_AC, tlb + 2 * L.TLB_SIZE);
     this.set(L.TLB_CURRENT, tlb + L.TLB_SIZE);
     installCpuModel(this.view, this.vcpu, buildCpuid(cpu));
     this.core.initVm();
@@ -224,13 +226,22 @@ export class FuzzMachine {
     return this.slots.find((s) => host >= s.host && host < s.host + s.size);
   }
 
+  /** The TLB that privilege, alignment checks and SMAP ask for. */
+  #currentTlb(): number {
+    const ac = (this.get(L.EFLAGS_SYS) & R.FLAG_AC) !== 0;
+    if (this.get(L.CPL) === 3) return ac && this.get(L.CR0) & R.CR0_AM ? L.TLB_NULL : this.get(L.TLB_USER);
+    return this.get(ac && this.get(L.CR4) & R.CR4_SMAP ? L.TLB_SUPER_AC : L.TLB_SUPER);
+  }
+
   /** Derived state that would lead outside the guest, or undefined. */
   unsound(): string | undefined {
     const { u32, vcpu } = this;
     const word = (address: number): number => u32[address >>> 2] as number;
+    const tables = [L.TLB_USER, L.TLB_SUPER, L.TLB_SUPER_AC].map((field) => this.get(field));
     const current = this.get(L.TLB_CURRENT);
-    const tables = [this.get(L.TLB_USER), this.get(L.TLB_SUPER)];
-    if (current !== L.TLB_NULL && !tables.includes(current)) return `TLB_CURRENT is 0x${current.toString(16)}`;
+    const due = this.#currentTlb();
+    if (current !== due && !(current === L.TLB_NULL && this.get(L.FAULT) !== L.FAULT_NONE))
+      return `TLB_CURRENT is 0x${current.toString(16)}, not 0x${due.toString(16)}`;
     const count = this.get(L.TLB_JOURNAL_COUNT);
     if (count > L.TLB_JOURNAL_MAX) return `TLB journal has ${count} entries`;
     const journal = new Set<number>();
@@ -255,7 +266,7 @@ export class FuzzMachine {
       for (let w = table >>> 2; w < (table + L.TLB_SIZE) >>> 2; w += L.TLB_STRIDE / 4) {
         if ((u32[w] as number) & (u32[w + 1] as number) & (u32[w + 2] as number) & 1) continue;
         const e = w * 4;
-        const wrong = check(e, table === tables[0] ? "user TLB" : "supervisor TLB", true);
+        const wrong = check(e, `TLB ${tables.indexOf(table)}`, true);
         if (wrong) return wrong;
       }
     }
@@ -329,6 +340,7 @@ const HEADER_CONSTANTS = [
 const BLOCK_CONSTANTS: readonly (readonly [number, number])[] = [
   [L.GPR_ZERO, L.GPR_ZERO + 8],
   [L.TLB_USER, L.TLB_SUPER + 4],
+  [L.TLB_SUPER_AC, L.TLB_SUPER_AC + 4],
   [L.VCPU_ID, L.VCPU_ID + 4],
   [L.CTRL_EXCEPTIONS, L.CTRL_PAGING + 4],
   [L.FEATURES, L.CPUID_COUNT + 4],

@@ -151,12 +151,15 @@ const APIC = [
   0x3e0,
 ];
 
+/** The idiom that whole programs are made of, too. */
+const USER_PAGES = 14;
+
 /** A few instructions that belong together: device programming, system registers, string I/O, loops. */
-function idiom(r: Random, space: ProgramSpace): number[] {
+function idiom(r: Random, space: ProgramSpace, kind = r.below(18)): number[] {
   const c = new Code();
   const imm = (v: number): Code => (space.use32 ? c.u32(v) : c.u16(v));
   const imm32 = (reg: number, v: number): Code => (space.use32 ? c : c.u8(0x66)).u8(0xb8 + reg).u32(v);
-  switch (r.below(15)) {
+  switch (kind) {
     case 0: {
       // PIC: ICW1..4 with random values, then masks
       const base = r.pick([0x20, 0xa0]);
@@ -235,6 +238,16 @@ function idiom(r: Random, space: ProgramSpace): number[] {
       return c
         .u8(0x0f, r.pick([0, 1]), (r.below(8) << 3) | (space.use32 ? 5 : 6))
         .u8(...(space.use32 ? [0, 0, 0, 0] : [0, 0]).map((_, i) => r.pick(space.addresses) >>> (8 * i))).out;
+    case USER_PAGES:
+    case 15:
+    case 16: // user pages under SMAP: accesses by one register with AC set, cleared, and as it was
+      c.u8(0xbb);
+      imm(r.pick(space.addresses));
+      for (const open of [r.chance(50), true, false, r.chance(50)]) {
+        if (r.chance(80)) c.u8(0x0f, 0x01, open ? 0xcb : 0xca);
+        c.u8(r.pick([0x8a, 0x88, 0x8b, 0x89, 0x01]), space.use32 ? 0x03 : 0x07);
+      }
+      return c.out;
     default:
       return c.u8(r.pick([0xcd, 0xcc, 0xce, 0xf4, 0xfb, 0xfa, 0x9b, 0xf1]), ...(r.chance(50) ? [r.below(256)] : []))
         .out;
@@ -244,14 +257,15 @@ function idiom(r: Random, space: ProgramSpace): number[] {
 /** `space.codeBytes` of machine code. */
 export function program(r: Random, space: ProgramSpace): Uint8Array {
   const code = new Uint8Array(space.codeBytes);
-  const style = r.below(10);
+  const style = r.below(11);
   let at = 0;
   const put = (bytes: readonly number[]): void => {
     for (const b of bytes) if (at < code.length) code[at++] = b;
   };
   while (at < code.length) {
     const k = style < 7 ? r.below(100) : style === 7 ? 99 : style === 8 ? 90 : r.below(40);
-    if (k < 70) put(instruction(r, space));
+    if (style === 10 && k < 36) put(idiom(r, space, USER_PAGES));
+    else if (k < 70) put(instruction(r, space));
     else if (k < 88) put(idiom(r, space));
     else if (k < 96) {
       const source = r.pick(REAL_CODE);

@@ -371,9 +371,9 @@ export function setUp(r: Random, m: FuzzMachine, edit: (code: Uint8Array) => voi
     R.CR4_PCE,
     R.CR4_UMIP,
     R.CR4_SMEP,
-    R.CR4_SMAP,
   ])
     if (r.chance(20)) cr4 |= bit;
+  if (r.chance(50)) cr4 |= R.CR4_SMAP;
   m.set(L.CR0, cr0);
   m.set(L.CR4, cr4);
   if (paging === "pae" && r.chance(70)) m.set(L.EFER, R.EFER_NXE);

@@ -16,11 +16,11 @@ export interface Figures {
   readonly meanDelayMs: number | undefined;
   /** Waits from runnable to running, each counted once; those that never ended included. */
   readonly waitMs: { readonly p50: number; readonly p95: number; readonly p99: number; readonly max: number };
-  /** Jain's index of service over ideal fluid share, over vCPUs that always had work. Undefined: fewer than two. */
+  /** Jain's index of service over that of the ideal fluid host, over vCPUs that always had work. Undefined: fewer than two. */
   readonly jain: number | undefined;
-  /** Furthest that a vCPU fell behind its ideal fluid share while it was runnable. */
+  /** Furthest that a vCPU fell behind the fluid share among those that were runnable with it. */
   readonly maxLagMs: number;
-  /** Mean of the cost models of its vCPUs: a and residual in ms. Undefined: no job was finished. */
+  /** Mean of the cost models of its vCPUs, each counted by its jobs: a and residual in ms. Undefined: no job was finished. */
   readonly cost: { readonly aMs: number; readonly b: number; readonly residualMs: number } | undefined;
   /** When the last job was finished, of groups that do a fixed number of them. Undefined: not all were. */
   readonly finishedMs: number | undefined;
@@ -38,24 +38,27 @@ export interface SimResult {
     /** Part of all pCPU time that went into switching and migrating. */
     readonly overhead: number;
   };
-  readonly groups: readonly (Figures & { readonly name: string })[];
+  readonly groups: readonly (Figures & {
+    readonly name: string;
+    /** Of its waits: part that took at most `ms`. */
+    readonly waits: readonly { readonly ms: number; readonly part: number }[];
+  })[];
   readonly vcpus: readonly {
     readonly group: string;
     readonly weight: number;
     readonly ranMs: number;
-    readonly fluidMs: number;
+    /** On the ideal fluid host. */
+    readonly idealMs: number;
     readonly waitedMs: number;
     readonly jobs: number;
     readonly cost: CostModel | undefined;
   }[];
-  /** pCPUs that each group had, on average over each interval that ends at `ms`, and its ideal fluid share. */
+  /** For each group: pCPUs that it had on average over the interval that ends at `ms`, and jobs finished until then. */
   readonly series: readonly {
     readonly ms: number;
     readonly pcpus: readonly number[];
-    readonly fluid: readonly number[];
+    readonly jobs: readonly number[];
   }[];
-  /** Of all waits: part that took at most `ms`. */
-  readonly waits: readonly { readonly ms: number; readonly part: number }[];
 }
 
 /** A vCPU that is runnable so much of its time always has work. */
@@ -63,6 +66,8 @@ const HUNGRY = 0.95;
 /** Buckets for each doubling: percentiles within 2.2%. */
 const WAIT_STEPS = 32;
 const MS = 1e6;
+/** Points of a series. */
+export const SAMPLES = 100;
 
 export class VcpuMeasure {
   ranNs = 0;
@@ -70,6 +75,8 @@ export class VcpuMeasure {
   waitedNs = 0;
   runnableNs = 0;
   maxLagNs = 0;
+  /** Service on the ideal fluid host. */
+  idealNs = 0;
   jobs = 0;
   delayNs = 0;
   lastFinishNs = 0;
@@ -156,10 +163,9 @@ export class Measurements {
   readonly #vcpus: VcpuMeasure[] = [];
   readonly #waits: LatencyHistogram;
   readonly #groupWaits: LatencyHistogram[];
-  readonly #series: { ms: number; pcpus: number[]; fluid: number[] }[] = [];
+  readonly #series: { ms: number; pcpus: number[]; jobs: number[] }[] = [];
   #sampledNs = 0;
   #ranThen: number[];
-  #fluidThen: number[];
 
   constructor(
     private readonly scenario: Scenario,
@@ -169,7 +175,6 @@ export class Measurements {
     this.#waits = new LatencyHistogram(WAIT_STEPS);
     this.#groupWaits = scenario.groups.map(() => new LatencyHistogram(WAIT_STEPS));
     this.#ranThen = scenario.groups.map(() => 0);
-    this.#fluidThen = scenario.groups.map(() => 0);
   }
 
   vcpu(vcpu: VcpuId, group: number, parameters: SchedParameters, startNs: Ns): VcpuMeasure {
@@ -184,20 +189,22 @@ export class Measurements {
     const elapsed = now - this.#sampledNs;
     if (elapsed <= 0) return;
     const ran = this.#groupWaits.map(() => 0);
-    const fluid = this.#groupWaits.map(() => 0);
+    const jobs = this.#groupWaits.map(() => 0);
     for (const vcpu of this.#vcpus) {
       ran[vcpu.group]! += vcpu.ranNs;
-      fluid[vcpu.group]! += this.fluid.serviceNs(vcpu.vcpu, now);
+      jobs[vcpu.group]! += vcpu.jobs;
     }
-    const rate = (total: number[], then: number[]): number[] => total.map((ns, g) => (ns - (then[g] ?? 0)) / elapsed);
-    this.#series.push({ ms: now / MS, pcpus: rate(ran, this.#ranThen), fluid: rate(fluid, this.#fluidThen) });
+    this.#series.push({ ms: now / MS, pcpus: ran.map((ns, g) => (ns - (this.#ranThen[g] ?? 0)) / elapsed), jobs });
     this.#sampledNs = now;
     this.#ranThen = ran;
-    this.#fluidThen = fluid;
   }
 
-  result(now: Ns): SimResult {
-    for (const vcpu of this.#vcpus) vcpu.close(now);
+  /** `ideal`: the same scenario on the ideal fluid host; undefined when this is it. */
+  result(now: Ns, ideal: SimResult | undefined): SimResult {
+    for (const vcpu of this.#vcpus) {
+      vcpu.close(now);
+      vcpu.idealNs = ideal ? (ideal.vcpus[vcpu.vcpu]?.ranMs ?? 0) * MS : vcpu.ranNs;
+    }
     const { scenario } = this;
     const seconds = now / 1e9;
     const capacityNs = scenario.pcpus * now;
@@ -216,6 +223,7 @@ export class Measurements {
       },
       groups: scenario.groups.map((group, g) => ({
         name: group.name,
+        waits: distribution(this.#groupWaits[g] as LatencyHistogram),
         ...this.#figures(
           this.#vcpus.filter((vcpu) => vcpu.group === g),
           this.#groupWaits[g] as LatencyHistogram,
@@ -227,13 +235,12 @@ export class Measurements {
         group: scenario.groups[vcpu.group]?.name ?? "",
         weight: vcpu.parameters.weight,
         ranMs: vcpu.ranNs / MS,
-        fluidMs: this.fluid.serviceNs(vcpu.vcpu, now) / MS,
+        idealMs: vcpu.idealNs / MS,
         waitedMs: vcpu.waitedNs / MS,
         jobs: vcpu.jobs,
         cost: vcpu.fit.model(),
       })),
       series: this.#series,
-      waits: this.#waits.distribution().map(({ ns, part }) => ({ ms: ns / MS, part })),
     };
   }
 
@@ -244,7 +251,7 @@ export class Measurements {
     const hungry = vcpus.filter((vcpu) => vcpu.runnableNs > HUNGRY * (now - vcpu.startNs));
     const models = vcpus.flatMap((vcpu) => vcpu.fit.model() ?? []);
     const mean = (of: (model: CostModel) => number): number =>
-      models.reduce((sum, model) => sum + of(model), 0) / models.length;
+      models.reduce((sum, model) => sum + of(model) * model.jobs, 0) / jobs;
     const { p50Ns, p95Ns, p99Ns, maxNs } = waits.summary();
     return {
       vcpus: vcpus.length,
@@ -253,10 +260,7 @@ export class Measurements {
       utilization: workNs / (now * this.scenario.pcpus),
       meanDelayMs: jobs > 0 ? total((vcpu) => vcpu.delayNs) / jobs / MS : undefined,
       waitMs: { p50: p50Ns / MS, p95: p95Ns / MS, p99: p99Ns / MS, max: maxNs / MS },
-      jain:
-        hungry.length > 1
-          ? jainIndex(hungry.map((vcpu) => vcpu.ranNs / Math.max(1, this.fluid.serviceNs(vcpu.vcpu, now))))
-          : undefined,
+      jain: hungry.length > 1 ? jainIndex(hungry.map((vcpu) => vcpu.ranNs / Math.max(1, vcpu.idealNs))) : undefined,
       maxLagMs: vcpus.reduce((most, vcpu) => Math.max(most, vcpu.maxLagNs), 0) / MS,
       cost:
         models.length > 0
@@ -268,4 +272,8 @@ export class Measurements {
           : undefined,
     };
   }
+}
+
+function distribution(histogram: LatencyHistogram): { ms: number; part: number }[] {
+  return histogram.distribution().map(({ ns, part }) => ({ ms: ns / MS, part }));
 }

@@ -7,7 +7,8 @@ import { FluidShare } from "../fluid.ts";
 import { Heap, type HeapItem } from "../heap.ts";
 import type { Ns, SchedParameters, SchedPolicy, VcpuId } from "../policy.ts";
 import { createPolicy } from "../registry.ts";
-import { Measurements, type SimResult, type VcpuMeasure } from "./measure.ts";
+import { fluidRun } from "./fluid-run.ts";
+import { Measurements, SAMPLES, type SimResult, type VcpuMeasure } from "./measure.ts";
 import { Random } from "./random.ts";
 import { type Scenario, toNs } from "./scenario.ts";
 import { type Job, type JobSource, jobSource } from "./workload.ts";
@@ -15,6 +16,8 @@ import { type Job, type JobSource, jobSource } from "./workload.ts";
 export interface SimOptions {
   readonly policy: string;
   readonly policyOptions?: unknown;
+  /** The same scenario on the ideal fluid host, where it is known already; else it is run too. */
+  readonly ideal?: SimResult;
   /** Called a hundred times, with the part that is done. */
   readonly onProgress?: (done: number) => void;
 }
@@ -23,8 +26,6 @@ export interface SimOptions {
 const REST_NS = 1;
 /** However short a slice, so much work is done in it after the cost of switching, or nothing might ever be. */
 const PROGRESS_NS = 1000;
-const SAMPLES = 100;
-
 class Timer implements HeapItem {
   heapIndex = -1;
   atNs = 0;
@@ -142,7 +143,7 @@ class Simulation {
     }
     for (const pcpu of this.#pcpus) this.#charge(pcpu, this.#endNs);
     this.#measurements.sample(this.#endNs);
-    return this.#measurements.result(this.#endNs);
+    return this.#measurements.result(this.#endNs, this.#options.ideal ?? fluidRun(this.#scenario));
   }
 
   /** Everybody on a pCPU, in turn; reservations where they are admitted. */

@@ -1,0 +1,95 @@
+// JSON schemas of the API's answers; bodies of requests have theirs in the tables that check them.
+type Schema = Readonly<Record<string, unknown>>;
+
+const number: Schema = { type: "number" };
+const text: Schema = { type: "string" };
+const counters: Schema = { type: "object", additionalProperties: number };
+
+function object(properties: Readonly<Record<string, Schema>>, optional: readonly string[] = []): Schema {
+  const required = Object.keys(properties).filter((name) => !optional.includes(name));
+  return { type: "object", properties, required, additionalProperties: false };
+}
+
+const state: Schema = { enum: ["created", "running", "paused", "stopped", "crashed"] };
+
+export const VM_SCHEMA = object({
+  name: text,
+  state,
+  pcpu: { type: "integer" },
+  memoryMib: number,
+  boot: { enum: ["linux", "multiboot", "elf", "firmware", "flat"] },
+  cpu: text,
+  clock: { enum: ["real", "virtual"] },
+  scheduling: object(
+    {
+      weight: { type: "integer" },
+      capPercent: number,
+      priority: { type: "integer" },
+      sliceNs: number,
+      realtime: object({ periodNs: number, budgetNs: number }),
+    },
+    ["sliceNs", "realtime"],
+  ),
+  lastExit: {
+    oneOf: [{ type: "null" }, object({ kind: text, message: text, code: { type: "integer" } }, ["message", "code"])],
+  },
+});
+
+export const VMS_SCHEMA: Schema = { type: "array", items: VM_SCHEMA };
+
+export const HOST_SCHEMA = object({
+  version: text,
+  policy: text,
+  vms: { type: "integer" },
+  memoryMib: number,
+  pcpus: {
+    type: "array",
+    items: object({
+      index: { type: "integer" },
+      upSeconds: number,
+      busySeconds: number,
+      switches: { type: "integer" },
+      vcpus: { type: "integer" },
+    }),
+  },
+});
+
+const latency = object({ count: { type: "integer" }, p50Ns: number, p95Ns: number, p99Ns: number, maxNs: number });
+
+export const STATS_SCHEMA = object({
+  name: text,
+  state,
+  scheduler: {
+    oneOf: [
+      { type: "null" },
+      object({
+        ranNs: number,
+        stolenNs: number,
+        dispatches: { type: "integer" },
+        wakeLatency: latency,
+        waiting: { type: "boolean" },
+        movable: { type: "boolean" },
+      }),
+    ],
+  },
+  instructions: number,
+  guestSeconds: number,
+  hostSeconds: number,
+  vcpuSeconds: number,
+  idleSeconds: number,
+  mips: number,
+  exits: counters,
+  exitTotal: number,
+  core: counters,
+  unknownPorts: counters,
+  unknownMmio: number,
+  unknownMsrs: counters,
+  resets: { type: "integer" },
+  devices: { type: "object", additionalProperties: counters },
+});
+
+export const EVENT_SCHEMA: Schema = {
+  type: "object",
+  properties: { sequence: { type: "integer" }, time: { type: "string", format: "date-time" }, event: text, vm: text },
+  required: ["sequence", "time", "event"],
+};

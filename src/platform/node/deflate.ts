@@ -1,0 +1,21 @@
+// Raw DEFLATE on zlib's thread pool.
+import { promisify } from "node:util";
+import { deflateRaw, inflateRaw } from "node:zlib";
+
+/** Level 1: higher ones make snapshots of guests 4% smaller and take two to five times as long. */
+const LEVEL = 1;
+const deflateAsync = promisify<Uint8Array, { level: number; chunkSize: number }, Uint8Array>(deflateRaw);
+const inflateAsync = promisify<Uint8Array, { maxOutputLength: number; chunkSize: number }, Uint8Array>(inflateRaw);
+
+export function deflate(bytes: Uint8Array): Promise<Uint8Array> {
+  return deflateAsync(bytes, { level: LEVEL, chunkSize: chunkSize(bytes.length) });
+}
+
+export function inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
+  // One output buffer, so that zlib need not join pieces.
+  return inflateAsync(bytes, { maxOutputLength: sizeBytes, chunkSize: chunkSize(sizeBytes) });
+}
+
+function chunkSize(bytes: number): number {
+  return Math.max(1024, bytes);
+}

@@ -1,0 +1,224 @@
+// A snapshot with its parents, opened and checked: what the guest's memory was, and the images it boots from.
+import type { Platform } from "../platform/platform.ts";
+import { VmError } from "../vmm/error.ts";
+import {
+  type Blob,
+  CHUNK_PAGES,
+  type ChunkRow,
+  type Frame,
+  hasPage,
+  hex,
+  METHOD_DEFLATE,
+  PAGE_BYTES,
+  readFrame,
+  refuse,
+} from "./format.ts";
+import type { GuestPages } from "./guest-pages.ts";
+import { decodeManifest, type Manifest } from "./manifest.ts";
+import { forEach } from "./parallel.ts";
+import type { SnapshotSource, SnapshotStore } from "./store.ts";
+
+/** Blobs read and unpacked at once. */
+const UNDER_WAY = 8;
+/** More parents than this make a restore slow for nothing: flatten. */
+const CHAIN_MAX = 256;
+/** No level of the chain has the page: it is zero. */
+const NOBODY = -1;
+
+type Tools = Pick<Platform, "sha256" | "inflate">;
+
+export interface SnapshotFile {
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly id: string;
+  readonly manifest: Manifest;
+  readonly rows: readonly ChunkRow[];
+  readonly source: SnapshotSource;
+}
+
+/** Opens one file, without its parents, and checks its frame and manifest. Throws VmError("bad-snapshot"), whose message begins with the name. */
+export async function openFile(store: SnapshotStore, name: string, tools: Tools): Promise<SnapshotFile> {
+  const source = await store.open(name);
+  try {
+    const frame = await readFrame(source.sizeBytes, (offset, length) => source.read(offset, length), tools.sha256);
+    const manifest = decodeManifest(frame.manifest, frame.indexOffset);
+    checkRows(frame, manifest);
+    return { name, sizeBytes: source.sizeBytes, id: frame.id, manifest, rows: frame.rows, source };
+  } catch (error) {
+    await source.close();
+    throw naming(name, error);
+  }
+}
+
+function checkRows({ rows }: Frame, manifest: Manifest): void {
+  const pageCount = (manifest.ramBytes + manifest.romBytes) / PAGE_BYTES;
+  for (const { chunk, present, zero } of rows) {
+    for (let i = 0; i < CHUNK_PAGES; i++) {
+      if (chunk * CHUNK_PAGES + i >= pageCount && (hasPage(present, i) || hasPage(zero, i))) {
+        refuse(`chunk ${chunk}`, "lies beyond the end of memory");
+      }
+    }
+  }
+}
+
+function naming(name: string, error: unknown): unknown {
+  if (!(error instanceof VmError) || error.code !== "bad-snapshot") return error;
+  return new VmError(
+    "bad-snapshot",
+    `${name}: ${error.message}`,
+    { ...error.details, snapshot: name },
+    { cause: error },
+  );
+}
+
+export class SnapshotChain {
+  private constructor(
+    /** The one asked for, its parent, and so on to the full one. */
+    readonly files: readonly SnapshotFile[],
+    private readonly tools: Tools,
+  ) {}
+
+  /** Throws VmError: "not-found" for a name that the store does not have, "bad-snapshot" for what is wrong with one. */
+  static async open(store: SnapshotStore, name: string, tools: Tools): Promise<SnapshotChain> {
+    const files: SnapshotFile[] = [];
+    try {
+      let file = await openFile(store, name, tools);
+      files.push(file);
+      for (let parent = file.manifest.parent; parent !== null; parent = file.manifest.parent) {
+        const child = file;
+        if (files.length === CHAIN_MAX) refuse(name, `has more than ${CHAIN_MAX} parents`);
+        file = await openParent(store, child, parent.name, tools);
+        files.push(file);
+        checkParent(child, file, parent.id);
+      }
+      return new SnapshotChain(files, tools);
+    } catch (error) {
+      for (const file of files) await file.source.close();
+      throw error;
+    }
+  }
+
+  get top(): SnapshotFile {
+    return this.files[0] as SnapshotFile;
+  }
+
+  /** Puts every page that is not zero into `pages`, which are zero. */
+  async readMemory(pages: GuestPages): Promise<void> {
+    const owner = this.#owners(pages.count);
+    const work = this.files.flatMap((file, level) => file.rows.map((row) => ({ file, level, row })));
+    await forEach(work, UNDER_WAY, async ({ file, level, row }) => {
+      const first = row.chunk * CHUNK_PAGES;
+      const wanted: { readonly page: number; readonly at: number }[] = [];
+      let at = 0;
+      for (let i = 0; i < CHUNK_PAGES; i++) {
+        if (!hasPage(row.present, i)) continue;
+        if (owner[first + i] === level) wanted.push({ page: first + i, at });
+        at += PAGE_BYTES;
+      }
+      if (wanted.length === 0) return;
+      const bytes = await this.#unpack(file, row, `chunk ${row.chunk}`);
+      for (const { page, at: from } of wanted) pages.page(page).set(bytes.subarray(from, from + PAGE_BYTES));
+    });
+  }
+
+  /** Which level's page counts, for every page. */
+  #owners(pageCount: number): Int16Array {
+    const owner = new Int16Array(pageCount).fill(NOBODY);
+    for (let level = this.files.length - 1; level >= 0; level--) {
+      for (const { chunk, present, zero } of (this.files[level] as SnapshotFile).rows) {
+        for (let i = 0; i < CHUNK_PAGES; i++) {
+          if (hasPage(present, i)) owner[chunk * CHUNK_PAGES + i] = level;
+          else if (hasPage(zero, i)) owner[chunk * CHUNK_PAGES + i] = NOBODY;
+        }
+      }
+    }
+    return owner;
+  }
+
+  /** Digests of the images that the chain has. */
+  imageDigests(): Set<string> {
+    return new Set(this.files.flatMap(({ manifest }) => manifest.images.map(({ image }) => image)));
+  }
+
+  /** Boot images by digest; all of them, or those in `wanted`. */
+  async readImages(wanted: ReadonlySet<string> = this.imageDigests()): Promise<Map<string, Uint8Array>> {
+    const images = new Map<string, Uint8Array>();
+    for (const file of this.files) {
+      for (const blob of file.manifest.images) {
+        if (!wanted.has(blob.image) || images.has(blob.image)) continue;
+        const bytes = await this.#unpack(file, blob, `image ${blob.image}`);
+        // Stored as it is, the blob's digest is the image's.
+        const digest = blob.method === METHOD_DEFLATE ? await this.tools.sha256(bytes) : blob.digest;
+        if (hex(digest) !== blob.image) throw naming(file.name, damaged(`image ${blob.image}`));
+        images.set(blob.image, bytes);
+      }
+    }
+    return images;
+  }
+
+  /** Reads and unpacks everything. */
+  async verify(): Promise<void> {
+    for (const file of this.files) {
+      await forEach(file.rows, UNDER_WAY, async (row) => void (await this.#unpack(file, row, `chunk ${row.chunk}`)));
+    }
+    await this.readImages();
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.files) await file.source.close();
+  }
+
+  async #unpack(file: SnapshotFile, blob: Blob, what: string): Promise<Uint8Array> {
+    const stored = await file.source.read(blob.offset, blob.storedBytes);
+    if (!sameBytes(await this.tools.sha256(stored), blob.digest)) throw naming(file.name, damaged(what));
+    if (blob.method !== METHOD_DEFLATE) return stored;
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.tools.inflate(stored, blob.sizeBytes);
+    } catch (cause) {
+      throw naming(file.name, damaged(what, cause));
+    }
+    if (bytes.length !== blob.sizeBytes) throw naming(file.name, damaged(what));
+    return bytes;
+  }
+}
+
+async function openParent(
+  store: SnapshotStore,
+  child: SnapshotFile,
+  name: string,
+  tools: Tools,
+): Promise<SnapshotFile> {
+  try {
+    return await openFile(store, name, tools);
+  } catch (cause) {
+    if (!(cause instanceof VmError) || cause.code !== "not-found") throw cause;
+    throw new VmError(
+      "bad-snapshot",
+      `${child.name}: parent ${name} is not there; put it beside its child.`,
+      { field: "parent", snapshot: child.name },
+      { cause },
+    );
+  }
+}
+
+function checkParent(child: SnapshotFile, parent: SnapshotFile, id: string): void {
+  const wrong = (what: string): never => {
+    throw new VmError("bad-snapshot", `${child.name}: parent ${parent.name} ${what}.`, {
+      field: "parent",
+      snapshot: child.name,
+    });
+  };
+  if (parent.id !== id) wrong("is another snapshot than the one this was made from");
+  const { ramBytes, romBytes } = child.manifest;
+  if (parent.manifest.ramBytes !== ramBytes || parent.manifest.romBytes !== romBytes)
+    wrong("has another size of memory");
+}
+
+function damaged(what: string, cause?: unknown): VmError {
+  return new VmError("bad-snapshot", `${what} is damaged: its digest or length differs.`, { field: what }, { cause });
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+}

@@ -1,0 +1,88 @@
+// Guest memory as a snapshot counts it: the pages of RAM, then those of ROM.
+import type { MemoryMap } from "../vmm/memory.ts";
+import { addPage, CHUNK_PAGES, emptyMask, PAGE_BYTES } from "./format.ts";
+
+/** Pages of one chunk that go into a snapshot, copied: the guest may run on. */
+export interface CapturedChunk {
+  readonly chunk: number;
+  readonly present: Uint8Array;
+  readonly zero: Uint8Array;
+  readonly bytes: Uint8Array;
+}
+
+export class GuestPages {
+  readonly count: number;
+  readonly ramCount: number;
+
+  constructor(
+    private readonly bytes: Uint8Array,
+    private readonly ramBase: number,
+    private readonly romBase: number,
+    ramBytes: number,
+    romBytes: number,
+  ) {
+    this.ramCount = ramBytes / PAGE_BYTES;
+    this.count = this.ramCount + romBytes / PAGE_BYTES;
+  }
+
+  static ofMachine(memory: WebAssembly.Memory, map: MemoryMap): GuestPages {
+    return new GuestPages(new Uint8Array(memory.buffer), map.ramBase, map.romBase, map.ramBytes, map.romBytes);
+  }
+
+  /** Memory of its own, all zero. */
+  static scratch(ramBytes: number, romBytes: number): GuestPages {
+    return new GuestPages(new Uint8Array(ramBytes + romBytes), 0, ramBytes, ramBytes, romBytes);
+  }
+
+  /** A view. */
+  page(page: number): Uint8Array {
+    const at =
+      page < this.ramCount ? this.ramBase + page * PAGE_BYTES : this.romBase + (page - this.ramCount) * PAGE_BYTES;
+    return this.bytes.subarray(at, at + PAGE_BYTES);
+  }
+
+  /** Everything that is not zero. */
+  captureAll(): CapturedChunk[] {
+    return this.#capture((page) => (isZero(this.page(page)) ? "same" : "present"));
+  }
+
+  /** Pages that `changed` names, whatever is in them now. */
+  captureChanged(changed: (page: number) => boolean): CapturedChunk[] {
+    return this.#capture((page) => (!changed(page) ? "same" : isZero(this.page(page)) ? "zero" : "present"));
+  }
+
+  #capture(kindOf: (page: number) => "same" | "zero" | "present"): CapturedChunk[] {
+    const chunks: CapturedChunk[] = [];
+    for (let first = 0; first < this.count; first += CHUNK_PAGES) {
+      const present = emptyMask();
+      const zero = emptyMask();
+      const stored: number[] = [];
+      let zeros = 0;
+      for (let i = 0; i < CHUNK_PAGES && first + i < this.count; i++) {
+        const kind = kindOf(first + i);
+        if (kind === "same") continue;
+        addPage(kind === "zero" ? zero : present, i);
+        if (kind === "zero") zeros++;
+        else stored.push(first + i);
+      }
+      if (stored.length === 0 && zeros === 0) continue;
+      const bytes = new Uint8Array(stored.length * PAGE_BYTES);
+      stored.forEach((page, n) => bytes.set(this.page(page), n * PAGE_BYTES));
+      chunks.push({ chunk: first / CHUNK_PAGES, present, zero, bytes });
+    }
+    return chunks;
+  }
+}
+
+export function isZero(page: Uint8Array): boolean {
+  const words = new Int32Array(page.buffer, page.byteOffset, page.length / 4);
+  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
+  return true;
+}
+
+export function samePage(a: Uint8Array, b: Uint8Array): boolean {
+  const x = new Int32Array(a.buffer, a.byteOffset, a.length / 4);
+  const y = new Int32Array(b.buffer, b.byteOffset, b.length / 4);
+  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
+  return true;
+}

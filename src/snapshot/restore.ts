@@ -1,0 +1,97 @@
+// Makes a machine of a snapshot. The caller gets one that is whole, or an error and nothing.
+import type { Platform } from "../platform/platform.ts";
+import type { CheckedConfig } from "../vmm/check-config.ts";
+import type { VmConfig } from "../vmm/config.ts";
+import { VmError } from "../vmm/error.ts";
+import type { Machine } from "../vmm/machine.ts";
+import { loadMachine } from "../vmm/machine-state.ts";
+import { SnapshotChain } from "./chain.ts";
+import { imagesOf, joinConfig } from "./config.ts";
+import { refuse } from "./format.ts";
+import { GuestPages } from "./guest-pages.ts";
+import type { SnapshotStore } from "./store.ts";
+
+export interface SnapshotName {
+  readonly store: SnapshotStore;
+  readonly name: string;
+}
+
+export interface RestoreOptions {
+  /**
+   * What may differ from the saved VM: its name, what ends a run, and objects of the host that a snapshot cannot keep
+   * (disks, networks). Anything else must be as it was, and is refused by name.
+   */
+  readonly config?: Partial<VmConfig>;
+  /** Guest time goes on from the snapshot ("resume"), or jumps forward to the host's present ("now"). Default "resume". */
+  readonly clock?: "resume" | "now";
+  /**
+   * "new": another generation ID, and whatever else must differ between copies, so that the guest's random numbers and
+   * identifiers part. "same": the same machine, moved; bit for bit what was saved. Default "new".
+   */
+  readonly identity?: "new" | "same";
+  /** Logs writes from here on, so that a snapshot with this one as its parent is quick. Default false. */
+  readonly track?: boolean;
+}
+
+/** An opened snapshot, and the configuration of the machine that it wants. */
+export interface OpenedSnapshot {
+  readonly config: CheckedConfig;
+  readonly id: string;
+  /** Fills a machine that was just made for `config`. Throws VmError("bad-snapshot"); the machine must then be disposed of. */
+  fill(machine: Machine): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Throws VmError: "not-found", "bad-snapshot" naming what is wrong, "io". */
+export async function openSnapshot(
+  from: SnapshotName,
+  options: RestoreOptions,
+  platform: Platform,
+): Promise<OpenedSnapshot> {
+  checkOptions(options);
+  const chain = await SnapshotChain.open(from.store, from.name, platform);
+  try {
+    const { manifest, id } = chain.top;
+    const images = await chain.readImages(imagesOf(manifest));
+    const config = joinConfig(manifest, images, options.config ?? {});
+    return {
+      config,
+      id,
+      fill: async (machine) => {
+        const { map } = machine;
+        if (manifest.ramBytes !== map.ramBytes || manifest.romBytes !== map.romBytes) {
+          refuse("ramBytes", "and romBytes are not those of the saved configuration");
+        }
+        await chain.readMemory(GuestPages.ofMachine(machine.memory, map));
+        loadMachine(machine, manifest.machine);
+        if (options.clock === "now") catchUp(machine, Date.parse(manifest.createdAt), platform);
+        if (options.identity !== "same")
+          for (const device of machine.board.devices) device.renewIdentity?.(platform.entropy);
+      },
+      close: () => chain.close(),
+    };
+  } catch (error) {
+    await chain.close();
+    throw error;
+  }
+}
+
+/** Never backwards: a host whose clock is behind the snapshot's goes on from the snapshot. */
+function catchUp(machine: Machine, savedAtMs: number, platform: Platform): void {
+  const behindNs = (platform.wallMs() - savedAtMs) * 1e6;
+  if (behindNs <= 0) return;
+  machine.clock.skip(behindNs);
+  machine.core.clockStopped(machine.vcpu.address);
+}
+
+function checkOptions(options: RestoreOptions): void {
+  const oneOf = (field: "clock" | "identity", accepted: readonly string[]): void => {
+    const value = options[field];
+    if (value === undefined || accepted.includes(value)) return;
+    throw new VmError("bad-config", `${field} is ${JSON.stringify(value)}; accepted: ${accepted.join(", ")}.`, {
+      field,
+    });
+  };
+  oneOf("clock", ["resume", "now"]);
+  oneOf("identity", ["new", "same"]);
+}

@@ -1,0 +1,96 @@
+// Writes one snapshot file: blobs as they are packed, then the index that names them.
+import type { Platform } from "../platform/platform.ts";
+import {
+  type Blob,
+  type ChunkRow,
+  encodeHeader,
+  encodeIndex,
+  HEADER_BYTES,
+  METHOD_DEFLATE,
+  METHOD_RAW,
+} from "./format.ts";
+import type { CapturedChunk } from "./guest-pages.ts";
+import { encodeManifest, type ImageBlob, type Manifest } from "./manifest.ts";
+import { inOrder } from "./parallel.ts";
+import type { SnapshotSink } from "./store.ts";
+
+/** Blobs packed at once: zlib's pool has four threads. */
+const UNDER_WAY = 8;
+/** What deflates to more than this stays as it is, and is read faster. */
+const WORTH_PACKING = 0.9;
+
+export interface SnapshotContent {
+  readonly manifest: Omit<Manifest, "images">;
+  readonly images: ReadonlyMap<string, Uint8Array>;
+  readonly chunks: Iterable<CapturedChunk> | AsyncIterable<CapturedChunk>;
+  /** False: blobs as they are, for a faster restore from a fast disk. */
+  readonly compress: boolean;
+}
+
+export interface Written {
+  readonly id: string;
+  readonly sizeBytes: number;
+}
+
+/** Writes and commits; after an error nothing of it is left. */
+export async function writeSnapshot(
+  sink: SnapshotSink,
+  content: SnapshotContent,
+  platform: Pick<Platform, "sha256" | "deflate">,
+): Promise<Written> {
+  try {
+    let offset = HEADER_BYTES;
+    const append = async (stored: Stored): Promise<Blob> => {
+      await sink.write(stored.bytes);
+      const { method, sizeBytes, digest } = stored;
+      const blob = { offset, storedBytes: stored.bytes.length, method, sizeBytes, digest };
+      offset += stored.bytes.length;
+      return blob;
+    };
+    await sink.write(encodeHeader());
+    const images: ImageBlob[] = [];
+    for (const [image, bytes] of content.images) {
+      images.push({ image, ...(await append(await pack(bytes, content.compress, platform))) });
+    }
+    const rows: ChunkRow[] = [];
+    const packed = inOrder(content.chunks, UNDER_WAY, async (captured) => ({
+      captured,
+      stored: await pack(captured.bytes, content.compress, platform),
+    }));
+    for await (const { captured, stored } of packed) {
+      const { chunk, present, zero } = captured;
+      rows.push({ ...(await append(stored)), chunk, present, zero });
+    }
+    const manifest = encodeManifest({ ...content.manifest, images });
+    const index = await encodeIndex(offset, manifest, rows, platform.sha256);
+    await sink.write(index.bytes);
+    await sink.commit();
+    return { id: index.id, sizeBytes: offset + index.bytes.length };
+  } catch (error) {
+    await sink.abort().catch(() => {});
+    throw error;
+  }
+}
+
+interface Stored {
+  readonly bytes: Uint8Array;
+  readonly method: number;
+  readonly sizeBytes: number;
+  readonly digest: Uint8Array;
+}
+
+async function pack(
+  bytes: Uint8Array,
+  compress: boolean,
+  platform: Pick<Platform, "sha256" | "deflate">,
+): Promise<Stored> {
+  const packed = compress && bytes.length > 0 ? await platform.deflate(bytes) : bytes;
+  const worth = packed.length < bytes.length * WORTH_PACKING;
+  const stored = worth ? packed : bytes;
+  return {
+    bytes: stored,
+    method: worth ? METHOD_DEFLATE : METHOD_RAW,
+    sizeBytes: bytes.length,
+    digest: await platform.sha256(stored),
+  };
+}

@@ -1,0 +1,15 @@
+import { writeFileSync } from "node:fs";
+import { openImage, pullImage } from "../src/images/node/index.ts";
+import { Vm } from "../src/index.ts";
+await pullImage("linux");
+const { kernel, initrd, append } = await openImage("linux");
+const vm = await Vm.create({ memoryBytes: 128 << 20, clock: "virtual", timeoutMs: 200_000, boot: { kind: "linux", kernel, initrd, append: append + ' paravane.run="i=0; while true; do i=$((i+1)); echo tick $i; cat /proc/meminfo >/dev/null; done"' } as any });
+let text = "";
+vm.on("serial", ({ bytes }) => { text += new TextDecoder().decode(bytes); });
+vm.start();
+while (!text.includes("tick 50") && vm.state === "running") await new Promise((r) => setTimeout(r, 50));
+await vm.pause();
+console.log(text.slice(-300), vm.statistics().instructions / 1e6);
+const ram = new Uint8Array(128 << 20); vm.memory.read(0, ram);
+writeFileSync("/tmp/pv/snap/ram.bin", ram);
+await vm.stop();
