@@ -16,6 +16,7 @@ export { runVcpu } from "./cpu/run";
 export { syncVcpu, translateGva, guestWritten, setA20 } from "./cpu/sync";
 export { resetVcpu } from "./cpu/reset";
 export { flushTlbAll } from "./mmu/tlb";
+export { chipsetPortRead, chipsetPortWrite } from "./irq/ports";
 export { setDirtyLog } from "./mmu/dirty-log";
 export { nextDeadlineNs, advanceTimers } from "./time/deadline";
 export { advanceClock } from "./time/clock";

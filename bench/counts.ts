@@ -7,6 +7,7 @@ import { benchMain } from "./run/command-line.ts";
 import {
   COUNTS_FILE,
   type CountsFile,
+  debianGuest,
   type GuestCounts,
   linuxGuests,
   readCounts,
@@ -30,7 +31,7 @@ await benchMain(async () => {
   }
   await build({ quiet: true });
   const counted: Record<string, GuestCounts> = {};
-  for (const guest of [await romGuest(), ...(await linuxGuests())]) {
+  for (const guest of [await romGuest(), await debianGuest(), ...(await linuxGuests())]) {
     status(`counting ${guest.name}`);
     counted[guest.name] = await guest.count();
   }

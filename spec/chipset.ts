@@ -58,6 +58,14 @@ export const PORT_61 = 0x140; // u32
 /** When the next edge of OUT0 is due, guest ns; i64 MAX = none. */
 export const PIT_DEADLINE = 0x148; // i64
 
+// ---------------------------------------------------------------- what firmware's tables say of the APICs
+export const LAPIC_ADDRESS = 0xfee00000;
+export const IOAPIC_ADDRESS = 0xfec00000;
+/** Integrated APIC, six local vector table entries (the number of the last one is in bits 23..16). */
+export const LAPIC_VERSION = 0x50014;
+/** 82093AA: version 11h, number of the last entry in bits 23..16. */
+export const IOAPIC_VERSION = 0x170011;
+
 // ---------------------------------------------------------------- CHIPSET_BASE: I/O APIC
 export const IOAPIC_PINS = 24;
 export const IOAPIC_REGSEL = 0x180; // u32

@@ -89,6 +89,14 @@ export const PARAVIRT_SWITCHES: readonly ParavirtSwitch[] = [
   { name: "eoi", features: ["kvm-pv-eoi"] },
 ];
 
+/** Features that no CPUID bit reports: software knows them by family and model, and they come with a model alone. */
+export const UNREPORTED_FEATURES: readonly { readonly name: string; readonly feature: Feature }[] = [
+  { name: "p6-counters", feature: Feature.P6Counters },
+];
+
+/** Every feature by its name. */
+export const NAMED_FEATURES = [...FEATURE_BITS.map(({ name, feature }) => ({ name, feature })), ...UNREPORTED_FEATURES];
+
 /** One cache of CPUID leaf 4. */
 export interface CpuCache {
   readonly level: number;
@@ -116,6 +124,8 @@ export interface CpuModelSpec {
   /** Leaf 4, for models that have it. */
   readonly caches: readonly CpuCache[];
   readonly features: readonly string[];
+  /** Names of UNREPORTED_FEATURES. */
+  readonly unreported?: readonly string[];
 }
 
 const PENTIUM3 = [
@@ -164,6 +174,7 @@ export const CPU_MODELS: readonly CpuModelSpec[] = [
     cacheDescriptors: [0x03020101, 0, 0, 0x0c040841],
     caches: [],
     features: PENTIUM3,
+    unreported: ["p6-counters"],
   },
   {
     name: "core2",

@@ -18,7 +18,7 @@ export const enum Exit {
   InterruptWindow = 7,
   /** Triple fault. */
   Shutdown = 8,
-  /** Breakpoint or single step of the debugger: EXIT_QUAL = 1 step, 2 breakpoint; EXIT_ADDR linear address. */
+  /** Breakpoint or single step of the debugger: EXIT_QUAL DEBUG_*; EXIT_ADDR linear address; for a watch also EXIT_SIZE and EXIT_NR (WATCH_*). */
   Debug = 9,
   /** KICKED was set. */
   Kicked = 10,
@@ -48,3 +48,9 @@ export const enum Exit {
   Deadline = 24,
 }
 export const EXIT_REASONS = 25;
+
+// EXIT_QUAL of Exit.Debug
+export const DEBUG_STEP = 1;
+export const DEBUG_BREAKPOINT = 2;
+/** The instruction just executed, or an interrupt's delivery, accessed a watched range. */
+export const DEBUG_WATCH = 3;

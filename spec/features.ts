@@ -53,4 +53,6 @@ export const enum Feature {
   KvmStealTime = 46,
   KvmPvEoi = 47,
   KvmClockStable = 48,
+  /** Without a CPUID bit: the two performance counters of the P6 family, which software knows by family and model. */
+  P6Counters = 127,
 }

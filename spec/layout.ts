@@ -45,6 +45,8 @@ export const VM_ARENA_END = 0x50; // u32
 export const VM_ARENA_NEXT = 0x54; // u32 next free byte
 export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
+export const VM_IRQ_TRACE = 0x64; // u32 1 = the interrupt controllers keep their log, see spec/irq-trace.ts
+export const VM_IRQ_TRACE_COUNT = 0x68; // u32 records written since the host emptied it
 export const VM_WALL_NS = 0x100; // u64 ns since 1970 at guest time 0
 /** Real clock: from VM_SLEW_START_NS (host ns) for VM_SLEW_LENGTH_NS it runs by VM_SLEW_PPM faster (negative: slower). */
 export const VM_SLEW_START_NS = 0x108; // i64
@@ -187,7 +189,9 @@ export const VECTORING_VALID = -0x80000000;
 export const VECTORING_NMI = 0x200;
 
 // MSRs with storage in the block (u64 unless said)
-export const MSR_STATE = 0x280;
+export const MSR_STATE = 0x268;
+export const P6_EVNTSEL = 0x268; // 2 u32
+export const P6_PERFCTR = 0x270; // 2 u64, 40 bits each
 export const EFER = 0x280;
 export const SYSENTER_CS = 0x288;
 export const SYSENTER_ESP = 0x290;
@@ -318,7 +322,21 @@ export const IMPLICIT_ACCESS = 0x964; // u32
 export const TLB_SUPER_AC = 0x97c;
 /** Debugger breakpoints on linear addresses. */
 export const DEBUG_BREAK_COUNT = 0x960; // u32
-export const DEBUG_BREAK = 0x980; // 32 u32
+export const DEBUG_BREAK = 0x980; // DEBUG_BREAK_MAX u32
+export const DEBUG_BREAK_MAX = 32;
+/** Debugger watches on ranges of linear addresses; pages that they touch get no read or write tag in any TLB. */
+export const WATCH_COUNT = 0xd50; // u32
+export const WATCH_HIT = 0xd54; // u32 WATCH_READ and WATCH_WRITE: what the last instruction did to a watched range
+export const WATCH_HIT_ADDR = 0xd58; // u32 linear address of its first such access
+export const WATCH_HIT_SIZE = 0xd5c; // u32 bytes of it
+export const WATCH_RANGES = 0xd60; // WATCH_MAX entries
+export const WATCH_STRIDE = 12;
+export const WATCH_MAX = 12;
+export const WATCH_START = 0; // u32
+export const WATCH_LENGTH = 4; // u32
+export const WATCH_ACCESS = 8; // u32 WATCH_READ, WATCH_WRITE
+export const WATCH_READ = 1;
+export const WATCH_WRITE = 2;
 
 /**
  * Scratch of one instruction (assembly/isa/system), not state: segment caches and gates being validated before they are
@@ -335,6 +353,7 @@ export const TASK = 0xb40; // see assembly/isa/system/task.ts
 export const FPU_WORK = 0xe00;
 
 export const PORT_BITMAP = 0x1000; // 65,536 bits
+export const PORT_BITMAP_SIZE = 0x2000;
 export const MSR_BITMAP = 0x3000; // read low, read high, write low, write high: 1 KiB each, as VMX
 /** Items of a string port access, and MMIO bursts. */
 export const IO_DATA = 0x4000;

@@ -6,6 +6,18 @@ export type { SegmentState, StartState } from "./boot/machine.ts";
 export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
 export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
 export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
+export { admit, type Shortage, shortages } from "./host/resources/admission.ts";
+export { checkFleet, type Fleet } from "./host/resources/fleet.ts";
+export {
+  type BalloonedVm,
+  type MemoryTargetOptions,
+  nextMemoryTargets,
+  WorkingSet,
+} from "./host/resources/memory-targets.ts";
+export type { HostCapacity, ResourceClaim, VmClaims } from "./host/resources/model.ts";
+export { type Plan, type PlanOptions, plan } from "./host/resources/plan.ts";
+export { comparePlans, type PlanChanges } from "./host/resources/plan-changes.ts";
+export { applyEdits, type Edit } from "./host/resources/what-if.ts";
 export type { SchedParameters } from "./host/sched/policy.ts";
 export { type FlattenedSnapshot, flattenSnapshot } from "./snapshot/flatten.ts";
 export { inspectSnapshot, type SnapshotReport, verifySnapshot } from "./snapshot/inspect.ts";
@@ -28,10 +40,10 @@ export type {
   ResumeTime,
   VmConfig,
 } from "./vmm/config.ts";
+export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
-export type { BreakConditions } from "./vmm/machine.ts";
 export type {
   DebugStop,
   ExitStatus,

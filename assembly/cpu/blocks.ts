@@ -12,7 +12,7 @@ import { Vector } from "../../spec/vectors";
 import { decode, DECODE_END } from "../isa/decode";
 import { fuse } from "../isa/fuse.gen";
 import { Mem } from "../mmu/access";
-import { addBlockToPage, blockBucket, flushBlocks } from "../mmu/code-pages";
+import { addBlockToPage, blockBucket, flushBlocks, killBlock } from "../mmu/code-pages";
 import { hostForFetch } from "../mmu/slow";
 import { exitBefore, faulted, raise } from "./fault";
 
@@ -24,6 +24,8 @@ const LARGEST_BLOCK: i32 = BLOCK_RECORDS + (MAX_BLOCK + 1) * REC_STRIDE;
 const HOT_FIELDS: i32 = 0x100;
 /** Longest block, in bytes: REC_END is one byte. */
 const MAX_BYTES: u32 = 255;
+/** Blocks in one bucket of the map. Code that is not laid out to collide stays below a few. */
+const MAX_CHAIN: i32 = 16;
 
 /** REC_IMM of the record that ends a block: EIP is in the vCPU block (the last instruction set it). */
 export const END_ELSEWHERE: u32 = 0;
@@ -161,6 +163,19 @@ function nextFree(): i32 {
   return offset < HOT_FIELDS ? (next & ~0xfff) + HOT_FIELDS : (next & ~0xfff) + 0x1000 + HOT_FIELDS;
 }
 
+/** Makes room in a bucket: a guest can choose addresses that share one, and every lookup there would walk them all. */
+function shortenChain(bucket: i32): void {
+  let last = load<i32>(bucket);
+  if (last == 0) return;
+  let length = 1;
+  for (let b = load<i32>(last, BLOCK_NEXT_HASH); b != 0; b = load<i32>(b, BLOCK_NEXT_HASH)) {
+    last = b;
+    length++;
+  }
+  // the oldest: it is at the end
+  if (length >= MAX_CHAIN) killBlock(last);
+}
+
 function newBlock(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i32 {
   store<u64>(vcpu, load<u64>(vcpu, COUNT_BLOCK_DECODE) + 1, COUNT_BLOCK_DECODE);
   let block = nextFree();
@@ -178,6 +193,7 @@ function newBlock(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i32 {
   if (n == 0) return decodeCrossing(vcpu, eip, lin, host, mode);
   store<u32>(VM_BASE, block + BLOCK_RECORDS + (n + 1) * REC_STRIDE, VM_ARENA_NEXT);
   const bucket = blockBucket(host);
+  shortenChain(bucket);
   store<u32>(block, load<u32>(bucket), BLOCK_NEXT_HASH);
   store<u32>(bucket, block);
   addBlockToPage(block, host, load<u32>(block, BLOCK_BYTES));

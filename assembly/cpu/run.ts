@@ -2,14 +2,16 @@
 // instruction, NMI, interrupts, code breakpoints, then the instruction itself), then blocks until something stops them.
 import {
   BLOCK_COUNT, BLOCK_RECORDS, BUDGET_END, CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CUR_BLOCK, CUR_REC, DEBUG_BREAK, DEBUG_BREAK_COUNT, DR7,
-  EFLAGS_SYS, EIP, EVENT, EVENT_EXIT, EVENT_NO_STEP, EVENT_TIMER, EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_QUAL, EXIT_REASON, FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION,
+  EFLAGS_SYS, EIP, EVENT, EVENT_EXIT, EVENT_NO_STEP, EVENT_TIMER, EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_QUAL, EXIT_REASON, EXIT_SIZE, FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION,
   FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_DELIVERED, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_END, BLOCK_EIP,
-  REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, STRING_WORK, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS,
+  REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, STRING_WORK, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS, WATCH_HIT, WATCH_HIT_ADDR, WATCH_HIT_SIZE,
 } from "../../spec/layout";
-import { Exit } from "../../spec/exits";
+import { DEBUG_BREAKPOINT, DEBUG_WATCH, Exit } from "../../spec/exits";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { FLAG_IF, FLAG_RF, FLAG_TF } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { acknowledgeInterrupt, interruptPending, nmiPending } from "../irq/pending";
+import { traceIrq } from "../irq/trace";
 import { STRING_WORK_MAX } from "../isa/strings";
 import { deliverDebugTrap, deliverException, deliverInterrupt, deliverNmi, redeliver } from "../isa/system/interrupt";
 import { clockIsVirtual, instructionsUntil, nowNs } from "../time/clock";
@@ -26,8 +28,6 @@ const DR6_BS: u32 = 0x4000;
 const DR7_ENABLED: u32 = 0xff;
 /** Nothing to report: go on. */
 const GO_ON: i32 = -1;
-/** Debug exit: a breakpoint of the debugger. */
-const DEBUG_BREAKPOINT: u32 = 2;
 
 function codeLinear(vcpu: i32): u32 {
   return load<u32>(vcpu, EIP) + load<u32>(vcpu + SEG + SEG_CS * SEG_STRIDE, SEG_BASE);
@@ -111,6 +111,7 @@ function deliverPending(vcpu: i32): i32 {
   }
   if (nmiPending(vcpu) && load<u32>(vcpu, NMI_BLOCKED) == 0 && !(inhibit & INHIBIT_SS)) {
     store<u32>(vcpu, 0, HALTED);
+    traceIrq(IrqTrace.Take, Vector.NMI, IrqSource.Nmi, load<u32>(vcpu, EIP));
     deliverNmi(vcpu);
     return deliveryDone(vcpu);
   }
@@ -138,6 +139,18 @@ function atBreakpoint(vcpu: i32): bool {
   return false;
 }
 
+/** True when a watched range was accessed, which is then the debug exit's. */
+function atWatch(vcpu: i32): bool {
+  const hit = load<u32>(vcpu, WATCH_HIT);
+  if (hit == 0) return false;
+  store<u32>(vcpu, 0, WATCH_HIT);
+  store<u32>(vcpu, DEBUG_WATCH, EXIT_QUAL);
+  store<u32>(vcpu, hit, EXIT_NR);
+  store<u64>(vcpu, <u64>load<u32>(vcpu, WATCH_HIT_ADDR), EXIT_ADDR);
+  store<u32>(vcpu, load<u32>(vcpu, WATCH_HIT_SIZE), EXIT_SIZE);
+  return true;
+}
+
 /**
  * Accounts for how the block loop stopped: RETIRED, EIP of an instruction that did not complete, traps.
  * GO_ON or an exit reason.
@@ -161,6 +174,8 @@ function account(vcpu: i32, stop: i32, stepped: bool): i32 {
     if (load<u32>(vcpu, REPLAY_COUNT) != 0) replayClear(vcpu);
     if (stepped && !(load<u32>(vcpu, EVENT) & EVENT_NO_STEP)) store<u32>(vcpu, load<u32>(vcpu, PENDING_DB) | DR6_BS, PENDING_DB);
   }
+  // what an instruction did that is executed again, it has not done
+  if (!completed) store<u32>(vcpu, 0, WATCH_HIT);
   if (fault != FAULT_NONE) {
     const settled = settleFault(vcpu);
     if (settled != GO_ON) return settled;
@@ -192,6 +207,8 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
       store<u32>(vcpu, 0, KICKED);
       return Exit.Kicked;
     }
+    // behind the instruction, and again behind the delivery of an interrupt
+    if (atWatch(vcpu)) return Exit.Debug;
     let left = end - load<u64>(vcpu, RETIRED);
     if (counted) {
       const now = nowNs(vcpu);
@@ -210,6 +227,7 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
     moved = true;
     const delivered = deliverPending(vcpu);
     if (delivered != GO_ON) return delivered;
+    if (atWatch(vcpu)) return Exit.Debug;
     if (load<u32>(vcpu, HALTED) != 0) return Exit.Hlt;
     if (end <= load<u64>(vcpu, RETIRED) || load<u32>(vcpu, STRING_WORK) >= STRING_WORK_MAX) return Exit.Budget;
 

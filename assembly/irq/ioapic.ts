@@ -10,11 +10,11 @@ import {
   IOAPIC_PINS,
   IOAPIC_REDIR,
   IOAPIC_REGSEL,
+  IOAPIC_VERSION,
 } from "../../spec/chipset";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { deliver } from "./bus";
-
-/** Version 11h, number of the last entry in bits 23..16. */
-const VERSION = 0x170011;
+import { traceIrq } from "./trace";
 
 const REDIR_LOGICAL = 0x800;
 const REDIR_REMOTE_IRR = 0x4000;
@@ -39,6 +39,7 @@ function send(pin: i32): void {
   const at = entryOf(pin);
   const entry = load<u32>(at);
   const level = levelTriggered(entry);
+  traceIrq(IrqTrace.Send, entry & 0xff, IrqSource.Gsi | <u32>pin, (entry >> 8) & 7);
   const taken = deliver(
     load<u32>(at, 4) >> 24,
     (entry & REDIR_LOGICAL) != 0,
@@ -100,7 +101,7 @@ export function ioapicMmioRead(offset: u32, size: u32): u32 {
 function readRegister(index: u32): u32 {
   // The arbitration register takes the ID whenever that is written.
   if (index == 0 || index == 2) return load<u32>(CHIPSET_BASE, IOAPIC_ID);
-  if (index == 1) return VERSION;
+  if (index == 1) return IOAPIC_VERSION;
   if (index < 0x10 || index >= <u32>(0x10 + 2 * IOAPIC_PINS)) return 0;
   return load<u32>(CHIPSET_BASE + IOAPIC_REDIR + <i32>((index - 0x10) << 2));
 }

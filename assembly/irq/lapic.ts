@@ -26,6 +26,7 @@ import {
   INIT_PENDING,
   IRQ_FROM_APIC,
   IRQ_FROM_EXTINT,
+  LAPIC_VERSION,
   LVT_ACTIVE_LOW,
   LVT_LEVEL,
   LVT_MASKED,
@@ -33,18 +34,17 @@ import {
   SIPI_PENDING,
   SVR_ENABLE,
 } from "../../spec/chipset";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { apicTimerReset } from "../time/apictimer";
 import { vectorClear, vectorHighest, vectorSet, vectorTest } from "./bits";
 import { deliverTo } from "./bus";
 import { ioapicEoi } from "./ioapic";
 import { offerPvEoi, settlePvEoi, withdrawPvEoi } from "../pv/eoi";
 import { lapicOn, setSummary, updateExtInt } from "./pending";
+import { traceIrq } from "./trace";
 
 export { lapicMmioRead, lapicMmioWrite } from "./registers";
 export { lapicAdvance, lapicGetTscDeadline, lapicNextDeadline, lapicSetTscDeadline } from "../time/apictimer";
-
-/** Integrated APIC, six local vector table entries (the number of the last one is in bits 23..16). */
-const VERSION = 0x50014;
 
 /** Switched on by IA32_APIC_BASE and by the spurious-vector register: accepts fixed interrupts. */
 export function lapicEnabled(vcpu: i32): bool {
@@ -96,6 +96,7 @@ export function lapicEoi(vcpu: i32): void {
   if (vector < 0) return;
   vectorClear(vcpu + LAPIC + APIC_ISR, <u32>vector);
   lapicUpdate(vcpu);
+  traceIrq(IrqTrace.End, <u32>vector, IrqSource.Apic, 0);
   if (!vectorTest(vcpu + LAPIC + APIC_TMR, <u32>vector)) return;
   for (let lint = 0; lint < 2; lint++) {
     const lvt = vcpu + LAPIC + APIC_LVT_LINT0 + (lint << 4);
@@ -122,13 +123,20 @@ export function lapicWriteEsr(vcpu: i32): void {
   store<u32>(vcpu, 0, LAPIC_PRIVATE + APIC_ERROR_SENT);
 }
 
+/** A message of an entry of the local vector table, which is numbered by its register. */
+function traceLocal(lvt: i32, entry: u32): void {
+  traceIrq(IrqTrace.Send, entry & 0xff, IrqSource.Local | (<u32>(lvt - APIC_LVT_TIMER) >> 4), (entry >> 8) & 7);
+}
+
 /** An edge on a local source: timer, thermal, performance counter or error (offset of its LVT register). */
 export function lapicLocal(vcpu: i32, lvt: i32): void {
   if (!lapicOn(vcpu)) return;
   const entry = load<u32>(vcpu + LAPIC + lvt);
   if (entry & LVT_MASKED) return;
   const mode = lvt == APIC_LVT_TIMER || lvt == APIC_LVT_ERROR ? DELIVER_FIXED : <i32>(entry >> 8) & 7;
-  if (mode != DELIVER_EXTINT) deliverTo(vcpu, mode, entry & 0xff, false);
+  if (mode == DELIVER_EXTINT) return;
+  traceLocal(lvt, entry);
+  deliverTo(vcpu, mode, entry & 0xff, false);
 }
 
 /** Drives LINT0 (the 8259s' INTR) or LINT1 (the board's NMI). */
@@ -153,8 +161,10 @@ export function lapicLint(vcpu: i32, lint: i32, moved: bool): void {
   if (!asserted || entry & LVT_MASKED || mode == DELIVER_EXTINT) return;
   if (mode == DELIVER_FIXED && entry & LVT_LEVEL) {
     if (entry & LVT_REMOTE_IRR) return;
+    traceLocal(APIC_LVT_LINT0 + (lint << 4), entry);
     if (lapicReceive(vcpu, entry & 0xff, true)) store<u32>(lvt, entry | LVT_REMOTE_IRR);
   } else if (moved) {
+    traceLocal(APIC_LVT_LINT0 + (lint << 4), entry);
     deliverTo(vcpu, mode, entry & 0xff, false);
   }
 }
@@ -175,7 +185,7 @@ export function lapicReset(vcpu: i32): void {
   memory.fill(vcpu + LAPIC, 0, 0x400);
   withdrawPvEoi(vcpu);
   store<u32>(vcpu, load<u32>(vcpu, VCPU_ID) << 24, LAPIC + APIC_ID);
-  store<u32>(vcpu, VERSION, LAPIC + APIC_VERSION);
+  store<u32>(vcpu, LAPIC_VERSION, LAPIC + APIC_VERSION);
   store<u32>(vcpu, 0xffffffff, LAPIC + APIC_DFR);
   store<u32>(vcpu, 0xff, LAPIC + APIC_SVR);
   for (let lvt = APIC_LVT_TIMER; lvt <= APIC_LVT_ERROR; lvt += 0x10) store<u32>(vcpu + LAPIC + lvt, LVT_MASKED);

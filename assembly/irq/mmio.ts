@@ -1,10 +1,11 @@
 // Guest-physical pages of the chipset that are answered inside Wasm, as far as VM_KERNEL_DEVICES puts them there.
 import { APIC_BASE, KDEV_IOAPIC, VM_BASE, VM_KERNEL_DEVICES } from "../../spec/layout";
+import { IOAPIC_ADDRESS } from "../../spec/chipset";
 import { ioapicMmioRead, ioapicMmioWrite } from "./ioapic";
 import { lapicOn } from "./pending";
 import { lapicMmioRead, lapicMmioWrite } from "./registers";
 
-const IOAPIC_PAGE: u32 = 0xfec00000;
+const IOAPIC_PAGE: u32 = <u32>IOAPIC_ADDRESS;
 
 /** The local APIC's page, where IA32_APIC_BASE puts it while it is switched on. */
 function isLapicPage(vcpu: i32, page: u32): bool {

@@ -2,6 +2,7 @@
 // up to date by the controllers, so the question is one load; EVENT_IRQ makes the block loop come and ask.
 import {
   APIC_BASE,
+  EIP,
   EVENT,
   EVENT_IRQ,
   KDEV_LAPIC,
@@ -28,9 +29,11 @@ import {
   LVT_MASKED,
   SIPI_PENDING,
 } from "../../spec/chipset";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { ioapicPicPin } from "./ioapic";
 import { lapicAccept, lapicSetLint } from "./lapic";
 import { picAcknowledge, picOutput } from "./pic";
+import { traceIrq } from "./trace";
 
 /** vCPUs of the VM. */
 export function vcpuCount(): i32 {
@@ -107,7 +110,11 @@ export function intrChanged(level: bool): void {
  */
 export function acknowledgeInterrupt(vcpu: i32): i32 {
   const summary = load<u32>(vcpu, LAPIC_PRIVATE + IRQ_SUMMARY);
-  if (summary & IRQ_FROM_APIC) return lapicAccept(vcpu);
+  if (summary & IRQ_FROM_APIC) {
+    const vector = lapicAccept(vcpu);
+    traceIrq(IrqTrace.Take, vector, IrqSource.Apic, load<u32>(vcpu, EIP));
+    return vector;
+  }
   if (!(summary & (IRQ_FROM_PIC | IRQ_FROM_EXTINT))) return -1;
   // Before the INTA cycle: a request that is left raises INTR, and with it the message, once more.
   setSummary(vcpu, IRQ_FROM_EXTINT, false);

@@ -1,7 +1,7 @@
 // The two 8259A interrupt controllers as a PC chipset wires them: the slave's INT on the master's IR2, edge or level
 // triggering chosen by ELCR (ports 4D0h, 4D1h; ICW1's LTIM bit does nothing). Intel 8259A datasheet 231468; PIIX3
 // datasheet for ELCR. 8086 mode only: ICW4's uPM and BUF bits are stored and ignored.
-import { CHIPSET_BASE } from "../../spec/layout";
+import { CHIPSET_BASE, EIP } from "../../spec/layout";
 import {
   PICF_POLL,
   PICF_READ_ISR,
@@ -23,7 +23,9 @@ import {
   PIC_SLAVE,
   PIC_VECTOR,
 } from "../../spec/chipset";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { intrChanged } from "./pending";
+import { traceIrq } from "./trace";
 
 const MASTER = CHIPSET_BASE + PIC_MASTER;
 const SLAVE = CHIPSET_BASE + PIC_SLAVE;
@@ -148,11 +150,14 @@ export function picOutput(): bool {
 export function picAcknowledge(vcpu: i32): i32 {
   const input = acknowledge(MASTER);
   let vector = <i32>load<u8>(MASTER, PIC_VECTOR) + input;
+  let irq = input;
   if (input == CASCADE_INPUT && cascadeBit(MASTER)) {
     // Only a slave that was given the number of the cascade input answers; else nobody drives the bus.
     const answers = !(load<u8>(SLAVE, PIC_ICW1) & ICW1_SINGLE) && (load<u8>(SLAVE, PIC_ICW3) & 7) == CASCADE_INPUT;
-    vector = answers ? <i32>load<u8>(SLAVE, PIC_VECTOR) + acknowledge(SLAVE) : 0xff;
+    if (answers) irq = 8 + acknowledge(SLAVE);
+    vector = answers ? <i32>load<u8>(SLAVE, PIC_VECTOR) + irq - 8 : 0xff;
   }
+  traceIrq(IrqTrace.Take, vector, IrqSource.Pic | <u32>irq, load<u32>(vcpu, EIP));
   update();
   return vector;
 }
@@ -243,6 +248,7 @@ function writeOcw2(pic: i32, value: u32): void {
   } else if (command != 2) {
     const input = command & 2 ? level : nonSpecific(pic);
     if (input < 0) return;
+    traceIrq(IrqTrace.End, pic == SLAVE ? 8 + input : input, IrqSource.Pic, 0);
     store<u8>(pic, <u8>(<i32>load<u8>(pic, PIC_ISR) & ~(1 << input)), PIC_ISR);
     if (command & 4) store<u8>(pic, <u8>input, PIC_LOWEST);
   }

@@ -38,6 +38,7 @@ import {
   LVT_REMOTE_IRR,
   SVR_ENABLE,
 } from "../../spec/chipset";
+import { IrqSource, IrqTrace } from "../../spec/irq-trace";
 import { apicTimerCurrent, apicTimerSetDivide, apicTimerSetLvt, apicTimerStart, lapicAdvance } from "../time/apictimer";
 import { nowNs } from "../time/clock";
 import { deadlineMoved } from "../time/deadline";
@@ -47,6 +48,7 @@ import { ioapicRetry } from "./ioapic";
 import { lapicEoi, lapicError, lapicLint, lapicUpdate, lapicWriteEsr } from "./lapic";
 import { settlePvEoi } from "../pv/eoi";
 import { updateExtInt, vcpuAt, vcpuCount } from "./pending";
+import { traceIrq } from "./trace";
 
 const ICR_WRITABLE = 0xccfff & ~0x1000;
 const ICR_LOGICAL = 0x800;
@@ -206,6 +208,7 @@ function sendIpi(vcpu: i32, icr: u32, destination: u32): void {
   if (mode == 3 || mode > DELIVER_SIPI || mode == DELIVER_SMI) return;
   // INIT level de-assert only sets arbitration IDs, which are not modelled.
   if (mode == DELIVER_INIT && icr & ICR_LEVEL && !(icr & ICR_ASSERT)) return;
+  traceIrq(IrqTrace.Send, vector, IrqSource.Ipi, mode);
   if (shorthand == 0) {
     deliver(destination, (icr & ICR_LOGICAL) != 0, mode, vector, false);
     return;

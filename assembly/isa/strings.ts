@@ -4,7 +4,7 @@
 import {
   EAX, ECX, EDI, EFLAGS_SYS, ESI, EVENT, EVENT_RECHECK, PFX_ADDR16, PFX_OP16, PFX_REP, PFX_REPNE, REC_PFX, REPLAY_COUNT, SEG, SEG_ACCESS, SEG_BASE, SEG_ES, SEG_LIMIT,
   SEG_STRIDE, SEGA_EXPAND_DOWN, SEGA_READ, SEGA_WRITE, STRING_WORK, TLB_CURRENT,
-  TLB_DELTA, TLB_READ, TLB_WRITE,
+  TLB_DELTA, TLB_READ, TLB_WRITE, WATCH_HIT,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
 import { FLAG_DF, FLAG_TF } from "../../spec/registers";
@@ -195,6 +195,7 @@ function repeat<T>(vcpu: i32, rec: i32, k: u32, pfx: u32): void {
       done = n;
       work += BULK_WORK;
     } else work++;
+    if (load<u32>(vcpu, WATCH_HIT) != 0) break;
   }
   work += load<u32>(vcpu, STRING_WORK);
   store<u32>(vcpu, work, STRING_WORK);

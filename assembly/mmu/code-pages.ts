@@ -63,7 +63,7 @@ function unlinkFromMap(block: i32): void {
 }
 
 /** Makes every record of the block look itself up again, so that execution inside it notices at the next instruction. */
-function killBlock(block: i32): void {
+export function killBlock(block: i32): void {
   unlinkFromMap(block);
   const n = load<i32>(block, BLOCK_COUNT);
   for (let i = 0; i <= n; i++) {

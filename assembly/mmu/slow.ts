@@ -2,11 +2,11 @@
 import {
   COUNT_TLB_FILL, CPL, CR0, DR0, DR7, EFLAGS_SYS, IMPLICIT_ACCESS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
   SLOT_GPA, SLOT_HOST, SLOTF_READONLY, TLB_CURRENT, TLB_DELTA, TLB_EXEC, TLB_NULL, TLB_READ, TLB_SUPER, TLB_USER, TLB_WRITE, VM_A20_MASK, VM_BASE,
-  VM_DIRTY_LOG, WALK_FLAGS, WALK_GPA,
+  VM_DIRTY_LOG, WALK_FLAGS, WALK_GPA, WATCH_COUNT,
 } from "../../spec/layout";
 import { CR0_AM, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
-import { checkDataBreakpoint } from "../cpu/debug";
+import { checkDataBreakpoint, pageHasWatch } from "../cpu/debug";
 import { faulted, raise, supervisorTlb } from "../cpu/fault";
 import { Mem } from "./access";
 import { mmioRead, mmioWrite } from "./mmio";
@@ -17,8 +17,9 @@ import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, UNPAGED, walk, W
 /** No Wasm address: the page is not memory (see WALK_GPA), or a fault is recorded. */
 const NO_HOST: u32 = 0;
 
-/** True when a data breakpoint lies in the page: such a page gets no read or write tag. */
+/** True when a data breakpoint or a watch lies in the page: such a page gets no read or write tag. */
 function pageWatched(vcpu: i32, lin: u32): bool {
+  if (load<u32>(vcpu, WATCH_COUNT) != 0 && pageHasWatch(vcpu, lin)) return true;
   const dr7 = load<u32>(vcpu, DR7);
   if (!(dr7 & 0xff)) return false;
   for (let i = 0; i < 4; i++) {

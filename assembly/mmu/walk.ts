@@ -1,8 +1,10 @@
 // Page walks for 32-bit and PAE paging, written level by level so that four levels need no rewrite (SDM 3A 4.3, 4.4).
 import { CPL, CR0, CR2, CR3, CR4, EFER, EFLAGS_SYS, IMPLICIT_ACCESS, PDPTE, WALK_FLAGS, WALK_GPA } from "../../spec/layout";
+import { Feature } from "../../spec/features";
 import { CR0_PG, CR0_WP, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER_NXE, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { raise } from "../cpu/fault";
+import { hasFeature } from "../cpu/features";
 import { readPhysical32, readPhysical64, writePhysical32 } from "./physical";
 
 export const ACCESS_READ: u32 = 0;
@@ -33,6 +35,15 @@ const ERROR_W: u32 = 2;
 const ERROR_U: u32 = 4;
 const ERROR_RSVD: u32 = 8;
 const ERROR_I: u32 = 16;
+
+// 32-bit entries of 4 MiB pages: PSE-36 has address bits 32..35 in 13..16 (SDM 3A table 4-4); the others up to 21 are
+// reserved with 36 address bits, and all of them without PSE-36.
+const PSE36_FRAME: u32 = 0x1e000;
+const PDE_HIGH: u32 = 0x3fe000;
+
+function reservedOfLarge(vcpu: i32): u32 {
+  return hasFeature(vcpu, Feature.Pse36) ? PDE_HIGH & ~PSE36_FRAME : PDE_HIGH;
+}
 
 // Bits 36..62 of a PAE entry (CPUID 80000008h says 36 address bits): beyond the physical address width, reserved.
 const PAE_RESERVED: u64 = 0x7ffffff000000000;
@@ -85,8 +96,7 @@ function walk32(vcpu: i32, lin: u32, access: u32, user: bool, quiet: bool): bool
   if (!(pde & PTE_P)) return pageFault(vcpu, lin, 0, access, user, quiet);
   const global = (cr4 & CR4_PGE) != 0;
   if (pde & PTE_PS && cr4 & CR4_PSE) {
-    // PSE-36 bits 13..16 would address above 4 GiB: there is no memory there; bit 21 is reserved
-    if (pde & 0x200000 || pde & 0x1fe000) return pageFault(vcpu, lin, ERROR_P | ERROR_RSVD, access, user, quiet);
+    if (pde & PDE_HIGH && pde & reservedOfLarge(vcpu)) return pageFault(vcpu, lin, ERROR_P | ERROR_RSVD, access, user, quiet);
     let rights = WALK_LARGE | (pde & PTE_U ? WALK_USER : 0) | (pde & PTE_W ? WALK_WRITABLE : 0);
     if (!accessAllowed(vcpu, rights, access, user)) return pageFault(vcpu, lin, ERROR_P, access, user, quiet);
     let bits = PTE_A;
@@ -94,7 +104,7 @@ function walk32(vcpu: i32, lin: u32, access: u32, user: bool, quiet: bool): bool
     if (!quiet && (pde & bits) != bits) writePhysical32(vcpu, pdeAddr, pde | bits);
     if ((pde | bits) & PTE_D) rights |= WALK_DIRTY;
     if (pde & PTE_G && global) rights |= WALK_GLOBAL;
-    return finish(vcpu, (pde & 0xffc00000) | (lin & 0x3fffff), rights);
+    return finish36(vcpu, (<u64>(pde & PSE36_FRAME) << 19) | <u64>(pde & 0xffc00000), lin & 0x3fffff, rights);
   }
   const pteAddr = (pde & 0xfffff000) | ((lin >> 10) & 0xffc);
   const pte = readPhysical32(pteAddr);
@@ -133,7 +143,7 @@ function walkPae(vcpu: i32, lin: u32, access: u32, user: bool, quiet: bool): boo
     if (!quiet && (low & bits) != bits) writePhysical32(vcpu, pdeAddr, low | bits);
     if ((low | bits) & PTE_D) rights |= WALK_DIRTY;
     if (low & PTE_G && global) rights |= WALK_GLOBAL;
-    return finishPae(vcpu, pde & 0xfffe00000, lin & 0x1fffff, rights);
+    return finish36(vcpu, pde & 0xfffe00000, lin & 0x1fffff, rights);
   }
   const pteAddr = (<u32>pde & 0xfffff000) | ((lin >> 9) & 0xff8);
   const pte = (<u64>(pde >> 32) & 0xff) != 0 ? <u64>0xffffffffffffffff : readPhysical64(pteAddr);
@@ -150,11 +160,11 @@ function walkPae(vcpu: i32, lin: u32, access: u32, user: bool, quiet: bool): boo
   }
   if ((<u32>pte | bits) & PTE_D) rights |= WALK_DIRTY;
   if (<u32>pte & PTE_G && global) rights |= WALK_GLOBAL;
-  return finishPae(vcpu, pte & 0xffffff000, lin & 0xfff, rights);
+  return finish36(vcpu, pte & 0xffffff000, lin & 0xfff, rights);
 }
 
 /** Frames above 4 GiB have no memory behind them; they are sent to the last page, which no slot but firmware has. */
-function finishPae(vcpu: i32, frame: u64, offset: u32, rights: u32): bool {
+function finish36(vcpu: i32, frame: u64, offset: u32, rights: u32): bool {
   if (frame >> 32) return finish(vcpu, 0xfee01000 | (offset & 0xfff), rights);
   return finish(vcpu, <u32>frame | offset, rights);
 }

@@ -78,6 +78,11 @@ export async function romGuest(): Promise<CountedGuest> {
   };
 }
 
+/** Debian's stock kernel from power-on to its end. Pulls the image, some seconds, if need be. */
+export async function debianGuest(): Promise<CountedGuest> {
+  return linuxGuest("linux", await openGuest("linux"), "paravane.run=true", toInit);
+}
+
 /** Why linux-tiny cannot be counted here without building it first; undefined when it can. */
 export async function linuxMissing(): Promise<string | undefined> {
   const manifest = await new ImageCache().readManifest("linux-tiny").catch(() => undefined);
@@ -90,12 +95,15 @@ export async function linuxMissing(): Promise<string | undefined> {
 export async function linuxGuests(): Promise<CountedGuest[]> {
   await using scratch = await Scratch.create();
   const bench = await makeBenchGuest(compileInit(scratch));
-  const boot = (line: string): string | undefined => (line.includes(INIT_BANNER) ? "power-on to init" : undefined);
   const programs = (line: string): string | undefined => /^bench: ((?:begin|end) \S+)/.exec(line)?.[1];
   return [
-    linuxGuest("linux-tiny", await openGuest("linux-tiny"), "paravane.run=true", boot),
+    linuxGuest("linux-tiny", await openGuest("linux-tiny"), "paravane.run=true", toInit),
     linuxGuest("programs", bench, `bench_percent=${PERCENT}`, programs),
   ];
+}
+
+function toInit(line: string): string | undefined {
+  return line.includes(INIT_BANNER) ? "power-on to init" : undefined;
 }
 
 function linuxGuest(

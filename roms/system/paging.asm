@@ -340,6 +340,32 @@ PTEST "a reserved bit of a 4 MiB page"
         PF0 9, BIG, mov eax, [BIG]
         PF3 15, BIG, mov [BIG], eax
 
+%macro ABOVE 1          ; PDE bits 13 to 16: address bits 32 to 35
+        mov dword [pd + 8], 0x00800000 | MAPPED | PS | %1
+        RELOAD_CR3
+        OK0 mov dword [BIG + PHYS - 0x00800000 + 0x10], 0x0bad0bad
+        OK0 mov eax, [BIG + PHYS - 0x00800000 + 0x10]
+        xor eax, 0x600df00d             ; not what is below 4 GiB
+        neg eax
+        sbb eax, eax
+        WANT eax, -1
+        WANT [pd + 8], 0x00800000 | MAPPED | PS | A | D | %1
+%endmacro
+
+PTEST "PSE-36: 4 MiB pages above 4 GiB, where no memory is"
+        CR4_ON CR4_PSE
+        mov dword [pd + 8], 0x00800000 | MAPPED | PS
+        RELOAD_CR3
+        mov dword [BIG + PHYS - 0x00800000 + 0x10], 0x600df00d
+        ABOVE 1 << 13
+        ABOVE 1 << 14
+        ABOVE 1 << 15
+        ABOVE 1 << 16
+        ABOVE 15 << 13
+        mov dword [pd + 8], 0x00800000 | MAPPED | PS
+        RELOAD_CR3
+        WANT [BIG + PHYS - 0x00800000 + 0x10], 0x600df00d
+
 PTEST "PUSH and CALL onto a missing page can be restarted"
         PTE 0, PHYS | MAPPED
         FAULTS 14, 6

@@ -47,6 +47,9 @@ export async function debug(guest: string | undefined, raw: RawDebugOptions, io:
 }
 
 class Prompt {
+  /** Standard output is. */
+  #closed = false;
+
   constructor(
     private readonly debug: Debugger,
     private readonly machine: { serial(port?: number): { write(text: string): void } },
@@ -56,12 +59,17 @@ class Prompt {
 
   async run(first: readonly string[]): Promise<void> {
     this.#print(location(this.debug));
+    const { stdin, stdout } = this.io;
+    // Nobody reads any more: the guest stops, and with it the command that runs it.
+    stdout.once("error", () => {
+      this.#closed = true;
+      void this.debug.interrupt();
+    });
     for (const line of first) {
       this.#print(`${PROMPT}${line}`);
-      if (await this.#execute(line)) return;
+      if ((await this.#execute(line)) || this.#closed) return;
     }
     if (this.batch) return;
-    const { stdin, stdout } = this.io;
     const reader = createInterface({
       input: stdin,
       output: stdout,
@@ -73,13 +81,14 @@ class Prompt {
       if (this.debug.running) void this.debug.interrupt();
       else reader.write("", { ctrl: true, name: "u" });
     });
+    stdout.once("error", () => reader.close());
     let last = "";
     reader.prompt();
     for await (const typed of reader) {
       // An empty line repeats a command that moves the guest, as in gdb.
       const line = typed.trim() === "" && /^(s|step|n|next)\b/.test(last) ? last : typed;
       last = line;
-      if (await this.#execute(line)) break;
+      if ((await this.#execute(line)) || this.#closed) break;
       if (this.debug.ended) break;
       reader.prompt();
     }

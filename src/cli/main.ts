@@ -1,6 +1,7 @@
 // The command line: verbs, options, help; what goes wrong becomes one sentence and an exit code.
 import { Command, CommanderError, Help } from "commander";
 import { VmError } from "../vmm/error.ts";
+import { errorText } from "./chardev.ts";
 import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
 import { processIo } from "./machine.ts";
@@ -15,6 +16,8 @@ import { addVmVerbs } from "./vm-verbs.ts";
 
 /** Runs the command line and sets process.exitCode. Never throws. */
 export async function main(argv: readonly string[], io: CliIo = processIo()): Promise<void> {
+  // For the life of the process: a pipe is found closed after the verb that wrote to it has returned.
+  for (const stream of [io.stdout, io.stderr]) stream.on("error", (error) => outputFailed(error, io));
   process.exitCode = await runCommandLine(argv, io);
 }
 
@@ -42,6 +45,14 @@ export async function runCommandLine(argv: readonly string[], io: CliIo): Promis
     process.off("unhandledRejection", onDefect);
   }
   return code;
+}
+
+/** A reader that has seen enough (`| head -1`) is no error; where a verb must end because of it, it looks itself. */
+function outputFailed(error: NodeJS.ErrnoException, io: CliIo): void {
+  if (error.code === "EPIPE") return;
+  process.exit(
+    reportError(new VmError("host", `cannot write the output: ${errorText(error)}`, {}, { cause: error }), io),
+  );
 }
 
 /** One sentence on stderr; the stack only where PARAVANE_DEBUG asks for it. Returns the exit code. */
@@ -83,8 +94,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     });
 
   addPlanOptions(
-    verb("plan <fleet>", "where the VMs of a fleet file go and how large they get, at the optimum"),
-  ).action(async (fleet: string, options) => setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)));
+    verb("plan [fleet]", "where the VMs of a fleet file go and how large they get, at the optimum"),
+  ).action(async (fleet: string | undefined, options) =>
+    setCode(await (await import("./plan.ts")).planVerb(fleet, options, io)),
+  );
 
   const images = verb("images", "the guests that are fetched or built once: list, pull, rm");
   images.allowExcessArguments().action(async () => {

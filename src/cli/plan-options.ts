@@ -10,6 +10,7 @@ export interface PlanVerbOptions {
   readonly svg?: string;
   readonly html?: string;
   readonly timeLimit?: string;
+  readonly schema?: boolean;
   /** The same list in each: what was given, in order. */
   readonly with?: readonly Edit[];
   readonly without?: readonly Edit[];
@@ -32,6 +33,7 @@ export function addPlanOptions(command: Command): Command {
     .option("--svg <file>", "draw who is where")
     .option("--html <file>", "the drawing and the tables as a page")
     .option("--time-limit <time>", "give up without a proven optimum after this (default: 60s)")
+    .option("--schema", "print the JSON schema of fleet files")
     .optionsGroup("What if (repeatable, in this order; shows the difference to the file's own plan):")
     .option("--with <vm=NAME,...>", "add a VM or host=NAME: like=OTHER, memory.limit=1G, host=h1...", edit(parseWith))
     .option(

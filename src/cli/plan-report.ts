@@ -35,7 +35,7 @@ function table([head = [], ...rows]: readonly (readonly string[])[], figures: nu
 }
 
 /** Utilisation of each host; the host's name once. */
-export function hostRows(plan: Plan): string[][] {
+function hostRows(plan: Plan): string[][] {
   const rows = [["host", "resource", "capacity", "needed", "allocated", "utilisation", "limits"]];
   for (const host of plan.hosts) {
     host.use.forEach((use, i) => {
@@ -54,7 +54,7 @@ export function hostRows(plan: Plan): string[][] {
   return rows;
 }
 
-export function vmRows(plan: Plan): string[][] {
+function vmRows(plan: Plan): string[][] {
   const names = resourcesOf(plan);
   return [
     ["vm", "host", ...names, "latency"],
@@ -70,7 +70,7 @@ export function vmRows(plan: Plan): string[][] {
   ];
 }
 
-export function scalabilityRows(plan: Plan): string[][] {
+function scalabilityRows(plan: Plan): string[][] {
   const names = Object.keys(plan.scalability);
   return [
     ["", ...names],
@@ -79,7 +79,7 @@ export function scalabilityRows(plan: Plan): string[][] {
 }
 
 /** One line for each thing that differs. */
-export function changeLines(changes: PlanChanges): string[] {
+function changeLines(changes: PlanChanges): string[] {
   const lines: string[] = [];
   const figure = (name: string, before: number, after: number): void => {
     const difference = after - before;
@@ -117,7 +117,7 @@ function vmLine(change: VmChange): string {
   return `${change.name}: ${parts.join(", ")}`;
 }
 
-export function resourcesOf(plan: Plan): string[] {
+function resourcesOf(plan: Plan): string[] {
   return [...new Set(plan.hosts.flatMap((host) => host.use.map(({ resource }) => resource)))];
 }
 

@@ -1,5 +1,6 @@
 // `paravane plan`: where the VMs of a fleet go, how large they get, and what would be different if.
 import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { checkFleet } from "../host/resources/fleet.ts";
 import { type Plan, plan } from "../host/resources/plan.ts";
 import { comparePlans, type PlanChanges } from "../host/resources/plan-changes.ts";
@@ -10,13 +11,20 @@ import { VmError } from "../vmm/error.ts";
 import { errorText } from "./chardev.ts";
 import { EXIT_OK } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
+import { findPackage } from "./package-root.ts";
 import { editsOf, type PlanVerbOptions } from "./plan-options.ts";
 import { planHtml, planSvg } from "./plan-picture.ts";
 import { changesText, planText } from "./plan-report.ts";
-import { parseChoice, parseDuration } from "./values.ts";
+import { parseChoice, parseDuration, UsageError } from "./values.ts";
 
 /** Returns the exit code. Throws UsageError and VmError; see docs/RESOURCES.md. */
-export async function planVerb(path: string, options: PlanVerbOptions, io: CliIo): Promise<number> {
+export async function planVerb(path: string | undefined, options: PlanVerbOptions, io: CliIo): Promise<number> {
+  if (options.schema) {
+    io.stdout.write(await readFile(join(findPackage().root, "docs/fleet.schema.json"), "utf8"));
+    return EXIT_OK;
+  }
+  if (path === undefined)
+    throw new UsageError("plan: give the fleet file; paravane plan --schema prints what it may say");
   const objective =
     options.objective === undefined ? undefined : parseChoice(options.objective, "--objective", OBJECTIVES);
   const strategy = options.strategy === undefined ? undefined : parseChoice(options.strategy, "--strategy", STRATEGIES);

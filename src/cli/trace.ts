@@ -1,5 +1,5 @@
 // --trace: which events to follow, and how one looks as a line of text.
-import type { TraceEvent, TraceKind } from "../vmm/status.ts";
+import type { IrqTraceEvent, TraceEvent, TraceKind } from "../vmm/status.ts";
 import { hex } from "./exit-code.ts";
 import { didYouMean, UsageError } from "./values.ts";
 
@@ -11,8 +11,9 @@ export const TRACE_NAMES: Readonly<Record<string, readonly TraceKind[]>> = {
   msrs: ["msr"],
   exceptions: ["exception"],
   hypercalls: ["hypercall"],
+  irqs: ["irq"],
   io: ["port", "mmio"],
-  all: ["exit", "port", "mmio", "msr", "exception", "hypercall"],
+  all: ["exit", "port", "mmio", "msr", "exception", "hypercall", "irq"],
 };
 /** Singular forms, and QEMU's `-d int`. */
 const ALIASES: Readonly<Record<string, string>> = {
@@ -22,6 +23,7 @@ const ALIASES: Readonly<Record<string, string>> = {
   exception: "exceptions",
   int: "exceptions",
   hypercall: "hypercalls",
+  irq: "irqs",
 };
 
 export interface TraceRequest {
@@ -59,8 +61,26 @@ export function formatTraceEvent(event: TraceEvent): string {
       return `exit  ${event.reason}`;
     case "exception":
       return `exc   vector ${event.vector} error ${hex(event.error, 4)} eip ${hex(event.eip, 8)}`;
+    case "irq":
+      return formatIrq(event);
     case "hypercall":
       return `hcall ${event.nr} (${event.args.map((arg) => hex(arg, 8)).join(", ")})`;
+  }
+}
+
+function formatIrq(event: IrqTraceEvent): string {
+  const from = "source" in event ? `${event.source}${"line" in event ? ` ${event.line}` : ""}` : "";
+  switch (event.event) {
+    case "line":
+      return `irq   line ${event.gsi} ${event.level ? "high" : "low"}`;
+    case "send":
+      return `irq   send vector ${hex(event.vector, 2)} from ${from}${event.mode === "fixed" ? "" : `, ${event.mode}`}`;
+    case "take":
+      return `irq   take vector ${hex(event.vector, 2)} from ${from} eip ${hex(event.eip, 8)}`;
+    case "end":
+      return `irq   end  ${event.source === "apic" ? `vector ${hex(event.vector, 2)}` : from}`;
+    case "lost":
+      return `irq   ${event.count} more, lost`;
   }
 }
 

@@ -2,11 +2,12 @@
 import { ATTR_DB } from "../../spec/layout.ts";
 import { CR0_PE, CR0_PG, CR4_PAE } from "../../spec/registers.ts";
 import { VmError } from "../vmm/error.ts";
-import type { Debugger, Stop, WatchKind } from "./debugger.ts";
+import type { Debugger, Stop } from "./debugger.ts";
 import { disassemble } from "./disassemble.ts";
 import { evaluate, evaluateAddress } from "./expression.ts";
 import { INFO } from "./info.ts";
 import { REGISTERS, type RegisterGroup } from "./registers.ts";
+import { addWatch, isWatchWord, listWatches, removeWatch, WATCH_ARGUMENTS } from "./watches.ts";
 
 export interface CommandResult {
   readonly output: string;
@@ -21,12 +22,6 @@ interface Command {
   run(debug: Debugger, args: readonly string[], rest: string): CommandResult | string | Promise<CommandResult | string>;
 }
 
-const WATCHES: Readonly<Record<string, WatchKind>> = {
-  io: "ports",
-  port: "ports",
-  msr: "msrs",
-  exception: "exceptions",
-};
 const BYTES_A_ROW = 16;
 const EXAMINE_MAX = 4096;
 const STEP_MAX = 1_000_000_000;
@@ -124,32 +119,22 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     names: ["watch"],
-    arguments: "io|msr|exception NUMBER",
-    help: "stops at accesses to a port or MSR, or at an exception",
-    run: (debug, [what = "", ...number]) => {
-      const value = Number(
-        BigInt.asUintN(32, evaluate(debug, needed(number.join(""), "watch needs a number: watch io 0x3f8"))),
-      );
-      debug.watch(watchKind(what), value);
-      return `watching ${what} 0x${value.toString(16)}`;
-    },
+    arguments: WATCH_ARGUMENTS,
+    help: "stops behind accesses to a port or memory, at an MSR, or before an exception",
+    run: (debug, args) => addWatch(debug, args),
   },
   {
     names: ["delete", "d"],
-    arguments: "[ADDRESS | io|msr|exception NUMBER]",
+    arguments: "[ADDRESS | what was watched]",
     help: "removes a breakpoint or watch, or all of them",
     run: (debug, args) => {
       if (args.length === 0) {
         debug.clear();
         return "removed all breakpoints and watches";
       }
-      const [first = "", ...rest] = args;
-      const isWatch = first in WATCHES;
-      const number = evaluateAddress(
-        debug,
-        isWatch ? needed(rest.join(""), `delete ${first} needs a number`) : args.join(""),
-      );
-      const removed = isWatch ? debug.unwatch(watchKind(first), number) : debug.removeBreakpoint(number);
+      const removed = isWatchWord(args[0] ?? "")
+        ? removeWatch(debug, args)
+        : debug.removeBreakpoint(evaluateAddress(debug, args.join("")));
       return removed ? "removed" : "there is none";
     },
   },
@@ -222,8 +207,9 @@ export function formatStop(debug: Debugger, stop: Stop): string {
     case "interrupted":
       return `interrupted\n${location(debug)}`;
     case "stopped": {
-      const { reason, number } = stop.stop;
-      const what = number === undefined ? "" : ` 0x${number.toString(16)}`;
+      const { reason, number, access, sizeBytes } = stop.stop;
+      let what = number === undefined ? "" : ` 0x${number.toString(16)}`;
+      if (access !== undefined) what = `, ${access} of ${sizeBytes} bytes at${what}`;
       return reason === "step" ? location(debug) : `stopped: ${reason}${what}\n${location(debug)}`;
     }
   }
@@ -371,17 +357,8 @@ function summary(debug: Debugger): string {
 }
 
 function listBreakpoints(debug: Debugger): string {
-  const rows = debug.breakpoints.map((address) => `break ${hex(address)}`);
-  for (const [name, kind] of Object.entries(WATCHES)) {
-    if (name !== "port") rows.push(...debug.watches(kind).map((number) => `watch ${name} 0x${number.toString(16)}`));
-  }
+  const rows = [...debug.breakpoints.map((address) => `break ${hex(address)}`), ...listWatches(debug)];
   return rows.length > 0 ? rows.join("\n") : "no breakpoints";
-}
-
-function watchKind(name: string): WatchKind {
-  const kind = WATCHES[name];
-  if (!kind) throw new VmError("bad-config", "watch knows io, msr and exception.");
-  return kind;
 }
 
 function needed(text: string | undefined, message: string): string {

@@ -1,5 +1,7 @@
 // Looks into a VM and moves it on: registers, memory by physical and by linear address, single steps, breakpoints.
 // The REPL, the gdb stub and instruction-level test suites stand on this class; it stands on the public VM.
+import { DEBUG_BREAK_MAX } from "../../spec/layout.ts";
+import type { MemoryWatch } from "../vmm/debug-controls.ts";
 import { VmError } from "../vmm/error.ts";
 import { findRegister, REGISTERS, type Register } from "./registers.ts";
 import type { DebugStop, DebugTarget, ExitStatus, StartState } from "./target.ts";
@@ -12,14 +14,12 @@ export type Stop =
 
 export type WatchKind = "ports" | "msrs" | "exceptions";
 
-const BREAKPOINTS_MAX = 32;
-/** Ports of the controllers inside the core (8259s, 8254, port 61h, ELCR): their accesses never reach the host. */
-const CORE_PORTS: readonly number[] = [0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x61, 0xa0, 0xa1, 0x4d0, 0x4d1];
 const LIMITS: Readonly<Record<WatchKind, number>> = { ports: 0xffff, msrs: 0xffffffff, exceptions: 31 };
 
 export class Debugger {
   readonly #breakpoints = new Set<number>();
   readonly #watches: Record<WatchKind, Set<number>> = { ports: new Set(), msrs: new Set(), exceptions: new Set() };
+  #memory: readonly MemoryWatch[] = [];
   #ended: ExitStatus | undefined;
   #interruptRequested = false;
 
@@ -162,8 +162,8 @@ export class Debugger {
   /** At a linear address. Throws VmError("bad-config") beyond 32. */
   addBreakpoint(address: number): void {
     const linear = address >>> 0;
-    if (!this.#breakpoints.has(linear) && this.#breakpoints.size >= BREAKPOINTS_MAX) {
-      throw new VmError("bad-config", `There are ${BREAKPOINTS_MAX} breakpoints already; delete one first.`);
+    if (!this.#breakpoints.has(linear) && this.#breakpoints.size >= DEBUG_BREAK_MAX) {
+      throw new VmError("bad-config", `There are ${DEBUG_BREAK_MAX} breakpoints already; delete one first.`);
     }
     this.#breakpoints.add(linear);
     this.target.setBreakpoints([...this.#breakpoints]);
@@ -184,12 +184,6 @@ export class Debugger {
     if (!(Number.isInteger(number) && number >= 0 && number <= LIMITS[kind])) {
       throw new VmError("bad-config", `${number} is none of the ${kind} 0 to 0x${LIMITS[kind].toString(16)}.`);
     }
-    if (kind === "ports" && CORE_PORTS.includes(number)) {
-      throw new VmError(
-        "bad-config",
-        `Port 0x${number.toString(16)} belongs to a controller inside the core and cannot be watched.`,
-      );
-    }
     this.#watches[kind].add(number);
     this.#applyWatches();
   }
@@ -204,9 +198,40 @@ export class Debugger {
     return [...this.#watches[kind]];
   }
 
+  /**
+   * Stops behind an instruction, or the delivery of an interrupt, that accessed the range. The guest's debug registers are
+   * left alone. Throws VmError("bad-config") beyond 12 ranges, or for one that does not fit 4 GiB.
+   */
+  watchMemory(watch: MemoryWatch): void {
+    this.#setMemory([...this.#memory.filter((other) => !sameWatch(other, watch)), watch]);
+  }
+
+  unwatchMemory(watch: MemoryWatch): boolean {
+    const left = this.#memory.filter((other) => !sameWatch(other, watch));
+    if (left.length === this.#memory.length) return false;
+    this.#setMemory(left);
+    return true;
+  }
+
+  get memoryWatches(): readonly MemoryWatch[] {
+    return this.#memory;
+  }
+
+  /** The watch that a stop is due to. */
+  watchOf(stop: DebugStop): MemoryWatch | undefined {
+    const { number = 0, sizeBytes = 0, access } = stop;
+    return this.#memory.find(
+      (watch) =>
+        number < watch.address + watch.sizeBytes &&
+        watch.address < number + sizeBytes &&
+        (watch.access === "any" || watch.access === access),
+    );
+  }
+
   /** Removes every breakpoint and watch. */
   clear(): void {
     this.#breakpoints.clear();
+    this.#memory = [];
     for (const watch of Object.values(this.#watches)) watch.clear();
     this.target.setBreakpoints([]);
     this.#applyWatches();
@@ -216,7 +241,19 @@ export class Debugger {
 
   #applyWatches(): void {
     const { ports, msrs, exceptions } = this.#watches;
-    this.target.breakOn({ ports: [...ports], msrs: [...msrs], exceptions: [...exceptions] });
+    this.target.breakOn({ ports: [...ports], msrs: [...msrs], exceptions: [...exceptions], memory: this.#memory });
+  }
+
+  #setMemory(watches: readonly MemoryWatch[]): void {
+    this.#checkStopped();
+    const before = this.#memory;
+    this.#memory = watches;
+    try {
+      this.#applyWatches();
+    } catch (error) {
+      this.#memory = before;
+      throw error;
+    }
   }
 
   #register(name: string): Register {
@@ -246,4 +283,8 @@ export class Debugger {
     });
     return await Promise.race([own, end]);
   }
+}
+
+function sameWatch(a: MemoryWatch, b: MemoryWatch): boolean {
+  return a.address === b.address && a.sizeBytes === b.sizeBytes && a.access === b.access;
 }

@@ -10,6 +10,7 @@ import {
   PARAVIRT_SWITCHES,
   type ParavirtName,
   PHYSICAL_BITS,
+  UNREPORTED_FEATURES,
 } from "../../spec/cpuid.ts";
 import { CPUID_COUNT, CPUID_MAX, CPUID_STRIDE, CPUID_TABLE, FEATURES } from "../../spec/layout.ts";
 import { VmError } from "../vmm/error.ts";
@@ -138,8 +139,9 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
   const chosen = FEATURE_BITS.filter((b) => set.has(b.name));
   const features = new Array<number>(FEATURE_WORDS).fill(0);
   features[0] = 1;
-  for (const b of chosen)
-    features[b.feature >> 5] = ((features[b.feature >> 5] as number) | (1 << (b.feature & 31))) >>> 0;
+  const unreported = UNREPORTED_FEATURES.filter(({ name }) => spec.unreported?.includes(name));
+  for (const { feature } of [...chosen, ...unreported])
+    features[feature >> 5] = ((features[feature >> 5] as number) | (1 << (feature & 31))) >>> 0;
 
   const bits = (leaf: number, register: CpuidRegister): number => {
     let word = 0;

@@ -11,7 +11,7 @@ import { IsaDebugExit } from "../devices/isa-debug-exit.ts";
 import { ParallelPort } from "../devices/parallel.ts";
 import { PcTestDevice } from "../devices/pc-testdev.ts";
 import { PciHost } from "../devices/pci/host.ts";
-import { PIRQ_GSI_BASE, Piix3 } from "../devices/pci/piix3.ts";
+import { PIRQ_GSI_BASE, Piix3, SOUTH_BRIDGE_SLOT } from "../devices/pci/piix3.ts";
 import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
@@ -37,7 +37,6 @@ const KEYBOARD_IRQ = 1;
 const MOUSE_IRQ = 12;
 const RTC_IRQ = 8;
 const FERR_IRQ = 13;
-const ISA_BRIDGE_SLOT = 1;
 const PM_FUNCTION = 3;
 
 /** What devices tell the VM. */
@@ -103,7 +102,7 @@ export function buildBoard(
     setIntx: (slot, pin, level) => bridge.setSlotIntx(slot, pin, level),
     resetControl,
   });
-  pci.add(ISA_BRIDGE_SLOT, 0, bridge);
+  pci.add(SOUTH_BRIDGE_SLOT, 0, bridge);
   const fwCfg = new FwCfg({ memory, ramBytes: config.memoryBytes, cpuCount: 1 });
   const uarts = SERIAL_PORTS.slice(0, config.serialPorts).map(
     ({ base, irq }, n) =>
@@ -131,7 +130,7 @@ export function buildBoard(
       powerOff: events.powerOff,
       mapPorts: (range) => ports.addMovable(range),
     });
-    pci.add(ISA_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
+    pci.add(SOUTH_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
     devices.push(pm);
     if (config.boot.kind !== "firmware") {
       // Firmware builds tables of its own and uses the memory in which the ID would lie.

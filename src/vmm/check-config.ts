@@ -16,7 +16,7 @@ const WALL_MAX = 253_402_300_799;
 export const FIRMWARE_MAX = 8 * 1024 * KIB;
 export const FIRMWARE_UNIT = 64 * KIB;
 
-const TRACE_KINDS: readonly TraceKind[] = ["port", "mmio", "msr", "exit", "exception", "hypercall"];
+const TRACE_KINDS: readonly TraceKind[] = ["port", "mmio", "msr", "exit", "exception", "hypercall", "irq"];
 const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "name",
   "memoryBytes",

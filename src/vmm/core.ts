@@ -31,6 +31,10 @@ export interface Core {
   /** A message-signalled interrupt: the write of `data` to `address` (0xFEExxxxx). */
   deliverMsi(address: number, data: number): void;
   raiseNmi(vcpu: number): void;
+  /** 1, 2 or 4 bytes from a port of the controllers in the core; -1 if it is none of theirs. */
+  chipsetPortRead(vcpu: number, port: number, size: number): bigint;
+  /** Not 0 if the port is theirs. */
+  chipsetPortWrite(vcpu: number, port: number, size: number, value: number): number;
   /** Steal time: the vCPU could have run for `ns` and did not. */
   addStealNs(vcpu: number, ns: bigint): void;
   /** Steal time: 1 = it lost its pCPU while it could run, 0 = it has one again. */
@@ -56,6 +60,8 @@ const REQUIRED = [
   "setA20",
   "deliverMsi",
   "raiseNmi",
+  "chipsetPortRead",
+  "chipsetPortWrite",
   "addStealNs",
   "setPreempted",
   "clockStopped",

@@ -1,6 +1,6 @@
 // Everything that a machine is outside guest RAM, as plain data: what a snapshot stores, and what goes along when a VM
 // moves to another thread. By name and never by position; nothing of the host is in it.
-import { FEATURE_BITS } from "../../spec/cpuid.ts";
+import { NAMED_FEATURES } from "../../spec/cpuid.ts";
 import {
   CHIPSET_BASE,
   CPUID_COUNT,
@@ -135,7 +135,7 @@ function loadDevice(device: Machine["board"]["devices"][number], saved: SavedDev
 // ---- CPU model
 
 function saveCpu(vcpu: Vcpu): CpuState {
-  const features = FEATURE_BITS.filter((bit) => hasFeature(vcpu, bit.feature)).map((bit) => bit.name);
+  const features = NAMED_FEATURES.filter((bit) => hasFeature(vcpu, bit.feature)).map((bit) => bit.name);
   return { features, cpuid: vcpu.bytes(CPUID_TABLE, vcpu.getU32(CPUID_COUNT) * CPUID_STRIDE).slice() };
 }
 
@@ -147,7 +147,7 @@ function loadCpu(vcpu: Vcpu, view: DataView, cpu: CpuState): void {
   const features = new Array<number>(FEATURE_WORDS).fill(0);
   // Bit 0 stands for what every CPU has.
   features[0] = 1;
-  for (const { name, feature } of FEATURE_BITS) {
+  for (const { name, feature } of NAMED_FEATURES) {
     if (cpu.features.includes(name))
       features[feature >> 5] = (features[feature >> 5] as number) | (1 << (feature & 31));
   }
@@ -236,7 +236,7 @@ function checkCpu(cpu: CpuState): void {
   object(cpu, "cpu");
   if (!Array.isArray(cpu.features)) refuse("cpu.features", "is not a list of names");
   for (const name of cpu.features) {
-    if (!FEATURE_BITS.some((bit) => bit.name === name)) {
+    if (!NAMED_FEATURES.some((bit) => bit.name === name)) {
       refuse("cpu.features", `asks for ${JSON.stringify(name)}, a CPU feature that this build does not implement`);
     }
   }

@@ -1,23 +1,13 @@
 // The machine of one VM: its memory, core, vCPU, buses and board, and what exit handlers and devices ask of it. It
 // knows nothing of the host's event loop or of the VM's life cycle; those are run-loop.ts and vm.ts.
-import {
-  CTRL_EXCEPTIONS,
-  CTRL_FLAGS,
-  CTRLF_DEBUG,
-  CTRLF_HLT,
-  CTRLF_MSR_BITMAP,
-  DEBUG_BREAK,
-  DEBUG_BREAK_COUNT,
-  FERR_IGNNE,
-  FPU_FERR,
-  MSR_BITMAP,
-} from "../../spec/layout.ts";
+import { CTRL_FLAGS, CTRLF_HLT, FERR_IGNNE, FPU_FERR } from "../../spec/layout.ts";
 import { type BootMachine, E820_RAM } from "../boot/machine.ts";
 import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
+import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
-import { buildCpuid, installCpuModel } from "../vcpu/cpu-model.ts";
+import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
 import { MmioBus, PortBus } from "./bus.ts";
@@ -25,6 +15,8 @@ import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./
 import { VmClock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
+import { corePortRanges } from "./core-ports.ts";
+import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
@@ -32,6 +24,7 @@ import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
 import { IrqWiring } from "./irq.ts";
+import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { leaveMtrrsAsFirmware } from "./mtrr.ts";
@@ -40,7 +33,6 @@ import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from ".
 
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
-const BREAKPOINTS_MAX = 32;
 /** An 8-bit access on an ISA bus. */
 const ISA_ACCESS_NS = 1000n;
 
@@ -58,12 +50,6 @@ export interface MachineEvents
   trace(event: TraceEvent): void;
 }
 
-export interface BreakConditions {
-  readonly ports?: readonly number[];
-  readonly msrs?: readonly number[];
-  readonly exceptions?: readonly number[];
-}
-
 export class Machine implements ExitContext {
   readonly ports = new PortBus();
   readonly mmio = new MmioBus();
@@ -74,15 +60,21 @@ export class Machine implements ExitContext {
   readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly debugControls: DebugControls;
   readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
   /** Set by the exception handler and by whoever resumes after a debugger's stop. */
   stepOverNext = false;
   traceExits = false;
+  /** Interrupts are being traced. */
+  irqLog: IrqLog | undefined;
   readonly irqs: IrqWiring;
+  readonly #cpu: CpuModel;
   #tracing: ReadonlySet<TraceKind> = new Set();
-  #breaks = { ports: new Set<number>(), msrs: new Set<number>(), exceptions: new Set<number>() };
-  #breakpoints: readonly number[] = [];
+  /** The last stop was behind an instruction, so that nothing is known of the next. */
+  #stoppedBehind = false;
+  /** Instructions retired when FERR# last froze the vCPU. */
+  #frozenAt = -1;
 
   private constructor(
     readonly config: CheckedConfig,
@@ -99,13 +91,8 @@ export class Machine implements ExitContext {
     this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
-    if (!adopted) {
-      installCpuModel(
-        new DataView(memory.buffer),
-        this.vcpu.address,
-        buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt }),
-      );
-    }
+    this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
+    if (!adopted) installCpuModel(new DataView(memory.buffer), this.vcpu.address, this.#cpu);
     this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config));
     this.clockSync = new ClockSync(this.clock, core, this.vcpu, config.clockSync);
     if (!adopted) core.initVm();
@@ -114,6 +101,8 @@ export class Machine implements ExitContext {
       if (level) events.wake();
     });
     this.onTripleFault = config.onTripleFault;
+    this.debugControls = new DebugControls(this.vcpu, core);
+    for (const range of corePortRanges(core, this.vcpu.address)) this.ports.add(range);
     this.board = buildBoard(
       config,
       {
@@ -136,6 +125,8 @@ export class Machine implements ExitContext {
       },
     );
     this.setTrace(config.trace);
+    // Another host's watches are none of this one's.
+    if (adopted) this.debugControls.restore();
   }
 
   /** `kind`: plain memory, or shared, which other threads can take over. */
@@ -209,6 +200,15 @@ export class Machine implements ExitContext {
         board.generation?.publish();
         acpiRsdp = tables.rsdp;
       }
+      if (this.config.apic) {
+        const identity = this.#cpu.leaves.find(({ leaf }) => leaf === 1);
+        const mp = buildMpTable({
+          cpuCount: 1,
+          cpuSignature: identity?.eax ?? 0,
+          cpuFeatures: identity?.edx ?? 0,
+        });
+        this.guest.write(MP_BASE, mp);
+      }
     }
     await boot({
       memory: this.guest,
@@ -247,6 +247,7 @@ export class Machine implements ExitContext {
   }
   debugStop(stop: DebugStop): void {
     this.requests.debug ??= stop;
+    this.#stoppedBehind = stop.reason === "watch" || stop.reason === "port";
   }
   get requested(): boolean {
     const { end, reset, debug } = this.requests;
@@ -257,45 +258,41 @@ export class Machine implements ExitContext {
     if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
   }
 
-  assertFerr(): void {
+  assertFerr(): boolean {
+    const { retired } = this.vcpu;
+    const moved = retired !== this.#frozenAt;
+    this.#frozenAt = retired;
     this.board.ferr.assert();
+    return moved;
   }
 
   // ---- debugger and trace
 
   breaksOnPort(port: number, size: number): boolean {
-    if (this.#breaks.ports.size === 0) return false;
-    for (let i = 0; i < size; i++) if (this.#breaks.ports.has(port + i)) return true;
-    return false;
+    return this.debugControls.stopsAtPort(port, size);
   }
   breaksOnMsr(msr: number): boolean {
-    return this.#breaks.msrs.has(msr);
+    return this.debugControls.stopsAtMsr(msr);
   }
   breaksOnException(vector: number): boolean {
-    return this.#breaks.exceptions.has(vector);
+    return this.debugControls.stopsAtException(vector);
   }
   stepOver(): void {
     this.stepOverNext = true;
+    this.#stoppedBehind = false;
   }
 
-  setBreakpoints(addresses: readonly number[]): void {
-    if (addresses.length > BREAKPOINTS_MAX) {
-      throw new VmError("bad-config", `At most ${BREAKPOINTS_MAX} breakpoints; ${addresses.length} given.`, {
-        count: addresses.length,
-      });
-    }
-    this.#breakpoints = [...addresses];
-    this.#applyControls(true);
-  }
-
-  setBreaks(what: BreakConditions): void {
-    this.#breaks = { ports: new Set(what.ports), msrs: new Set(what.msrs), exceptions: new Set(what.exceptions) };
-    this.#applyControls(true);
+  /** The guest goes on from where it stands: not at once into the breakpoint there, which has stopped it already. */
+  leaveStop(): void {
+    if (!this.#stoppedBehind) this.stepOver();
+    this.#stoppedBehind = false;
   }
 
   setTrace(kinds: readonly TraceKind[]): void {
     this.#tracing = new Set(kinds);
     this.traceExits = this.#tracing.has("exit");
+    IrqLog.stop(this.memory);
+    this.irqLog = this.#tracing.has("irq") ? new IrqLog(this.memory, this.events.trace) : undefined;
     const observe = (kind: "port" | "mmio") => {
       if (!this.#tracing.has(kind)) return undefined;
       return (write: boolean, at: number, size: number, value: number, known: boolean): void =>
@@ -307,7 +304,7 @@ export class Machine implements ExitContext {
     };
     this.ports.observer = observe("port");
     this.mmio.observer = observe("mmio");
-    this.#applyControls(true);
+    this.debugControls.setTrace(this.#tracing.has("port"), this.#tracing.has("exception"));
   }
 
   tracer(kind: TraceKind): ((event: TraceEvent) => void) | undefined {
@@ -316,32 +313,13 @@ export class Machine implements ExitContext {
 
   /** The debugger's execution controls on, or off around one instruction. */
   setDebugControls(on: boolean): void {
-    this.#applyControls(on);
+    this.debugControls.apply(on);
   }
 
   /** Execution controls as this host wants them; they are no part of the guest's state. */
   restoreControls(): void {
     this.vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
-    this.#applyControls(true);
-  }
-
-  #applyControls(on: boolean): void {
-    const { vcpu } = this;
-    let exceptions = this.#tracing.has("exception") ? 0xffffffff : 0;
-    for (const vector of this.#breaks.exceptions) exceptions |= 1 << (vector & 31);
-    vcpu.setU32(CTRL_EXCEPTIONS, on ? exceptions : 0);
-    const breakpoints = on ? this.#breakpoints : [];
-    vcpu.setU32(DEBUG_BREAK_COUNT, breakpoints.length);
-    for (const [i, address] of breakpoints.entries()) vcpu.setU32(DEBUG_BREAK + i * 4, address);
-    const bitmap = vcpu.bytes(MSR_BITMAP, 4096).fill(0);
-    for (const msr of on ? this.#breaks.msrs : []) {
-      const half = msr >= 0xc0000000 ? 1024 : 0;
-      const index = (msr & 0x1fff) >> 3;
-      for (const area of [0, 2048]) bitmap[area + half + index] = (bitmap[area + half + index] ?? 0) | (1 << (msr & 7));
-    }
-    const flags = vcpu.getU32(CTRL_FLAGS) & ~(CTRLF_DEBUG | CTRLF_MSR_BITMAP);
-    const debug = breakpoints.length > 0 ? CTRLF_DEBUG : 0;
-    vcpu.setU32(CTRL_FLAGS, flags | debug | (on && this.#breaks.msrs.size > 0 ? CTRLF_MSR_BITMAP : 0));
+    this.debugControls.restore();
   }
 
   // ---- devices

@@ -33,6 +33,8 @@ export interface LoopControl {
   stepOverNext: boolean;
   /** Exits are being traced. */
   readonly traceExits: boolean;
+  /** Interrupts are being traced: what happened to them before an exit is told before it. */
+  readonly irqLog: { drain(): void } | undefined;
   setDebugControls(on: boolean): void;
 }
 
@@ -162,6 +164,7 @@ export class RunLoop implements Runnable {
   #enter(budget: number): { readonly reason: Exit; readonly next: Next } {
     const { core, vcpu, machine } = this;
     const reason = machine.stepOverNext ? this.#enterStepOver() : core.runVcpu(vcpu.address, BigInt(budget));
+    machine.irqLog?.drain();
     const handler = exitHandlers[reason];
     if (handler === undefined)
       throw new VmError("internal", `The core returned exit reason ${reason}, which does not exist.`, { reason });

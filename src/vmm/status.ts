@@ -24,12 +24,57 @@ export type ResetCause = "keyboard-controller" | "port-92" | "port-cf9" | "tripl
 
 /** Why a debugged VM stopped; it is then in state "paused". */
 export interface DebugStop {
-  readonly reason: "step" | "breakpoint" | "port" | "mmio" | "msr" | "exception";
+  readonly reason: "step" | "breakpoint" | "watch" | "port" | "mmio" | "msr" | "exception";
   /** Linear address of the next instruction. */
   readonly address: number;
-  /** Port, MSR number or exception vector. */
+  /** Port, MSR number, exception vector, or the linear address of an access to watched memory. */
   readonly number?: number;
+  /** Of an access to watched memory; one that reads and writes is a write. */
+  readonly access?: "read" | "write";
+  readonly sizeBytes?: number;
 }
+
+/** Where an interrupt comes from. `line`: the 8259s' IRQ, or the input of the I/O APIC (GSI). */
+export interface InterruptOrigin {
+  readonly source:
+    | "8259"
+    | "gsi"
+    | "msi"
+    | "ipi"
+    | "nmi"
+    /** Entries of the local vector table. */
+    | "timer"
+    | "thermal"
+    | "performance"
+    | "lint0"
+    | "lint1"
+    | "error"
+    /** The local APIC, which does not say: a spurious interrupt, or one sent before the trace began. */
+    | "apic";
+  readonly line?: number;
+}
+
+/** SDM 3A 11.6.1. */
+export type DeliveryMode = "fixed" | "lowest" | "smi" | "reserved" | "nmi" | "init" | "startup" | "extint";
+
+/** One step of an interrupt's way through the controllers. */
+export type IrqTraceEvent =
+  /** A line of the board rose or fell. */
+  | { readonly kind: "irq"; readonly event: "line"; readonly gsi: number; readonly level: boolean }
+  /** A message to the local APICs. */
+  | ({
+      readonly kind: "irq";
+      readonly event: "send";
+      readonly vector: number;
+      readonly mode: DeliveryMode;
+    } & InterruptOrigin)
+  /** A vCPU takes it, before the instruction at `eip`. */
+  | ({ readonly kind: "irq"; readonly event: "take"; readonly vector: number; readonly eip: number } & InterruptOrigin)
+  /** End of interrupt. */
+  | { readonly kind: "irq"; readonly event: "end"; readonly source: "8259"; readonly line: number }
+  | { readonly kind: "irq"; readonly event: "end"; readonly source: "apic"; readonly vector: number }
+  /** So many steps were too much for the log. */
+  | { readonly kind: "irq"; readonly event: "lost"; readonly count: number };
 
 /** Something the machine saw that a person may want to follow. Emitted only for the categories asked for. */
 export type TraceEvent =
@@ -58,7 +103,8 @@ export type TraceEvent =
     }
   | { readonly kind: "exit"; readonly reason: string }
   | { readonly kind: "exception"; readonly vector: number; readonly error: number; readonly eip: number }
-  | { readonly kind: "hypercall"; readonly nr: number; readonly args: readonly number[] };
+  | { readonly kind: "hypercall"; readonly nr: number; readonly args: readonly number[] }
+  | IrqTraceEvent;
 export type TraceKind = TraceEvent["kind"];
 
 export interface VmEvents {

@@ -6,14 +6,17 @@ import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapsho
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
+
 import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
+import type { BreakConditions } from "./debug-controls.ts";
+
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
-import { type BreakConditions, Machine, type MachineEvents } from "./machine.ts";
+import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine, saveMachine } from "./machine-state.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
@@ -234,8 +237,7 @@ export class Vm implements AsyncDisposable {
   /** Goes on. `time` says where guest time goes on, whatever clockSync says; the clock never goes back. */
   resume(options: { readonly time?: ResumeTime } = {}): void {
     if (this.#state !== "paused") this.#refuse("resume", "paused");
-    // Not at once into the breakpoint that we stand on.
-    this.#machine.stepOver();
+    this.#machine.leaveStop();
     this.#run(options.time);
   }
 
@@ -371,12 +373,12 @@ export class Vm implements AsyncDisposable {
 
   /** Breakpoints on linear addresses, at most 32; replaces those set before. */
   setBreakpoints(addresses: readonly number[]): void {
-    this.#machine.setBreakpoints(addresses);
+    this.#machine.debugControls.setBreakpoints(addresses);
   }
 
-  /** What else stops the guest; replaces what was set before. Ports of devices inside the core (8259, 8254) do not. */
+  /** What else stops the guest; replaces what was set before. */
   breakOn(what: BreakConditions): void {
-    this.#machine.setBreaks(what);
+    this.#machine.debugControls.setBreaks(what);
   }
 
   setTrace(kinds: readonly TraceKind[]): void {

@@ -138,7 +138,7 @@ mean latency 100 ms, estimated: processor sharing of the CPU alone
     expect(svg).toMatch(/^<svg xmlns="http:\/\/www\.w3\.org\/2000\/svg" viewBox="0 0 860 \d+"/);
     for (const title of ["web: memory 1 GiB", "db: memory 1 GiB", "web: cpu 1", "db: cpu 1"])
       expect(svg).toContain(`<title>${title}</title>`);
-    expect(svg.match(/class="frame"/g)).toHaveLength(4);
+    expect(svg.match(/class="axis"/g)).toHaveLength(4);
     // Elements are closed, and none but these occur.
     const open = [...svg.matchAll(/<(\w+)(?: [^>]*[^/])?>/g)].map(([, name]) => name);
     const closed = [...svg.matchAll(/<\/(\w+)>/g)].map(([, name]) => name);
@@ -146,12 +146,12 @@ mean latency 100 ms, estimated: processor sharing of the CPU alone
     expect([...new Set(open)].sort()).toEqual(["rect", "style", "svg", "text", "title"]);
     const html = readFileSync(htmlFile, "utf8");
     expect(html).toContain(svg);
-    expect(html).toMatch(/<td>web<\/td><td>small<\/td>/);
-    expect(html).toMatch(/<li>batch: gone from small<\/li>/);
+    expect(html).toMatch(/^web {2,}small/m);
+    expect(html).toMatch(/^ {2}batch: gone from small$/m);
   });
 
   it.each<[string[], number, RegExp]>([
-    [["plan"], 2, /missing required argument 'fleet'/],
+    [["plan"], 2, /^paravane: plan: give the fleet file; paravane plan --schema prints what it may say$/],
     [["plan", join(folder, "none.json")], 4, /^paravane: cannot read .*none\.json: no such file or directory$/],
     [["plan", folder], 4, /^paravane: cannot read .*: illegal operation on a directory$/],
     [["plan", file("broken.json", "{hosts")], 2, /^paravane: .*broken\.json is not JSON: /],
@@ -179,6 +179,25 @@ mean latency 100 ms, estimated: processor sharing of the CPU alone
     expect(result.err).toMatch(message);
     expect(result.err.split("\n")).toHaveLength(1);
     expect(result).toMatchObject({ code, out: "" });
+  });
+
+  it("--schema prints the schema of fleet files", async () => {
+    const { code, out } = await paravane("plan", "--schema");
+    expect(code).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ $id: "urn:paravane:fleet", required: ["hosts", "vms"] });
+  });
+
+  it("prints what docs/RESOURCES.md shows", async () => {
+    const doc = readFileSync(new URL("../../docs/RESOURCES.md", import.meta.url), "utf8");
+    const [, example = ""] = /```json\n(.*?)```/s.exec(doc) ?? [];
+    const path = file("doc.json", example);
+    const sessions = [...doc.matchAll(/```\n\$ paravane plan fleet\.json ?(.*)\n([^`]*)```/g)];
+    expect(sessions).toHaveLength(2);
+    for (const [, options = "", shown = ""] of sessions) {
+      const { out } = await paravane("plan", path, ...options.split(" ").filter(Boolean));
+      if (shown.startsWith("...\n")) expect(out.endsWith(`\n${shown.slice(4)}`), out).toBe(true);
+      else expect(out).toBe(shown);
+    }
   });
 
   it("survives any edits at all without a stack trace", async () => {

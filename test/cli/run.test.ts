@@ -228,10 +228,28 @@ describe("paravane run", () => {
     const io = fakeIo((machine) => {
       machine.emit("trace", { kind: "port", write: true, port: 0x80, size: 1, value: 0x5a, known: false });
       machine.emit("trace", { kind: "exit", reason: "Hlt" });
+      machine.emit("trace", { kind: "irq", event: "line", gsi: 4, level: true });
+      machine.emit("trace", { kind: "irq", event: "send", vector: 0x51, mode: "lowest", source: "gsi", line: 4 });
+      machine.emit("trace", { kind: "irq", event: "take", vector: 0x51, source: "msi", eip: 0xc0100000 });
+      machine.emit("trace", { kind: "irq", event: "end", source: "apic", vector: 0x51 });
+      machine.emit("trace", { kind: "irq", event: "end", source: "8259", line: 4 });
+      machine.emit("trace", { kind: "irq", event: "lost", count: 7 });
       machine.end({ kind: "power-off" });
     });
     expect(await paravane(io, "run", kernel, "--trace", "all", "--trace-file", file)).toBe(0);
-    expect(readFileSync(file, "utf8")).toBe("port  write 0080 5a (no device)\nexit  Hlt\n");
+    expect(readFileSync(file, "utf8")).toBe(
+      [
+        "port  write 0080 5a (no device)",
+        "exit  Hlt",
+        "irq   line 4 high",
+        "irq   send vector 51 from gsi 4, lowest",
+        "irq   take vector 51 from msi eip c0100000",
+        "irq   end  vector 51",
+        "irq   end  8259 4",
+        "irq   7 more, lost",
+        "",
+      ].join("\n"),
+    );
   });
 
   it("ends in order on a signal, with 128 plus its number", async () => {

@@ -59,9 +59,9 @@ export class Machine {
     this.view = new DataView(memory.buffer);
   }
 
-  static async create(cpu = "max"): Promise<Machine> {
+  static async create(cpu = "max", ramBytes = 1 << 20): Promise<Machine> {
     compiled ??= new WebAssembly.Module(readFileSync(new URL("../../build/paravane.wasm", import.meta.url)));
-    const map = layOut({ ramBytes: 1 << 20, romBytes: 0, vcpuCount: 1 });
+    const map = layOut({ ramBytes, romBytes: 0, vcpuCount: 1 });
     const memory = allocateMemory(map);
     writeHeader(memory, map, { kind: "virtual", psPerInstruction: 1000, tscKhz: 1_000_000, apic: true });
     writeSlots(memory, machineSlots(map, 0));

@@ -104,7 +104,6 @@ describe("Debugger", () => {
     expect(await debug.continue()).toMatchObject({ kind: "stopped", stop: { reason: "port", number: 0x80 } });
     expect(await debug.continue()).toMatchObject({ kind: "stopped", stop: { reason: "port", number: 0x71 } });
     expect(debug.unwatch("ports", 0x80)).toBe(true);
-    expect(() => debug.watch("ports", 0x61)).toThrow(/inside the core/);
     expect(() => debug.watch("ports", 0x10000)).toThrow();
   });
 
@@ -223,7 +222,13 @@ describe("debugger commands", () => {
     await say(debug, "b 0x10000a");
     await say(debug, "watch io 0x3f8");
     await say(debug, "watch exception 14");
-    expect(await say(debug, "b")).toBe("break 0010000a\nwatch io 0x3f8\nwatch exception 0xe");
+    expect(await say(debug, "watch write 0x1ffffe+2 0x10")).toBe("watching write 0x200000 16");
+    await say(debug, "watch access esp");
+    expect(await say(debug, "b")).toBe(
+      "break 0010000a\nwatch io 0x3f8\nwatch exception 0xe\nwatch write 0x200000 16\nwatch access 0x0 4",
+    );
+    expect(await say(debug, "delete access esp")).toBe("removed");
+    expect(await say(debug, "delete write 0x200000")).toBe("there is none");
     expect(await say(debug, "d io 0x3f8")).toBe("removed");
     expect(await say(debug, "d 0x10000a")).toBe("removed");
     expect(await say(debug, "d 0x10000a")).toBe("there is none");
@@ -249,7 +254,7 @@ describe("debugger commands", () => {
     ["x", /an address is needed/],
     ["x eip 0", /count from 1 to 4096/],
     ["step 0", /count from 1/],
-    ["watch tape 1", /watch knows io, msr and exception/],
+    ["watch tape 1", /watch knows io, msr, exception, read, write and access/],
     ["watch exception 99", /none of the exceptions/],
     ["write 0x100 999", /not a byte/],
     ["info weather", /info knows pic/],

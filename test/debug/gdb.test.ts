@@ -168,7 +168,7 @@ describe("the gdb stub", () => {
       expect(await gdb.ask("p0")).toBe(eax);
     }
     expect(await gdb.ask("z0,100007,1")).toBe("OK");
-    expect(await gdb.ask("Z2,200000,4")).toBe("");
+    expect(await gdb.ask("Z5,200000,4")).toBe("");
   });
 
   it("stops a running guest at Ctrl-C", async () => {
@@ -245,8 +245,21 @@ describe("the gdb stub", () => {
     expect(await gdb.ask("qC")).toBe("QC1");
   });
 
+  it("takes watchpoints for writes, reads and both, and says which was hit and where", async () => {
+    // mov eax, [200000h]; mov [200004h], eax; jmp $
+    const gdb = await session([0xa1, 0, 0, 0x20, 0, 0xa3, 4, 0, 0x20, 0, 0xeb, 0xfe]);
+    expect(await gdb.ask("Z2,200000,4")).toBe("OK");
+    expect(await gdb.ask("Z3,200002,1")).toBe("OK");
+    expect(await gdb.ask("Z4,200006,8")).toBe("OK");
+    expect(await gdb.ask("Z2,200000,0")).toBe("E1c");
+    expect(await gdb.ask("c")).toBe("T05thread:1;rwatch:200002;");
+    expect(await gdb.ask("c")).toBe("T05thread:1;awatch:200006;");
+    expect(await gdb.ask("z3,200002,1")).toBe("OK");
+  });
+
   it.skipIf(!hasGdb)("is what the real gdb expects", async () => {
-    vm = await codeVm(LOOP);
+    // behind the loop: mov dword [200008h], 77h; jmp $
+    vm = await codeVm([...LOOP, 0xc7, 0x05, 0x08, 0, 0x20, 0, 0x77, 0, 0, 0, 0xeb, 0xfe]);
     server = await serveGdb(vm, { port: 0 });
     const commands = [
       "set confirm off",
@@ -259,6 +272,10 @@ describe("the gdb stub", () => {
       "set $ebx = 0xabcd",
       "set {int}0x200000 = 0x1234",
       'printf "ebx %x mem %x pe %d\\n", $ebx, *(int*)0x200000, $cr0 & 1',
+      "watch *(int *)0x200008",
+      "set $eip = 0x100009",
+      "continue",
+      'printf "watched %x eip %x\\n", *(int *)0x200008, $eip',
       "info registers xmm0",
       "monitor info gdt",
       "info registers eflags",
@@ -279,6 +296,8 @@ describe("the gdb stub", () => {
     expect(output).toContain("Breakpoint 1, 0x00100007 in ?? ()");
     expect(output).toContain("eax 11223345 eip 100007");
     expect(output).toContain("ebx abcd mem 1234 pe 1");
+    expect(output).toMatch(/Hardware watchpoint 2: \*\(int \*\)0x200008\s+Old value = 0\s+New value = 119/);
+    expect(output).toContain("watched 77 eip 100013");
     expect(output).toContain("v4_int32");
     expect(output).not.toMatch(/error|warning: (?!No executable)|Truncated|malformed|not supported/i);
     expect(CODE).toBe(0x100000);

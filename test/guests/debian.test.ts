@@ -65,4 +65,14 @@ describe("Debian's kernel", () => {
     },
     5 * MINUTES,
   );
+
+  it(
+    "finds its interrupts by the MultiProcessor tables when it must do without ACPI",
+    async () => {
+      const append = "acpi=off paravane.end=reboot";
+      const run = await runLinux({ image: "linux", script: "interrupts.sh", append, config: { onReset: "exit" } });
+      expectPassed(run, 5, "reset");
+    },
+    5 * MINUTES,
+  );
 });

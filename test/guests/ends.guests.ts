@@ -23,7 +23,7 @@ describe("Debian's kernel ends", () => {
 
   it("by a halt, which is a machine that waits for ever", async () => {
     const { boot, memoryBytes } = await linuxBoot({ image: "linux", script: "short.sh", append: "paravane.end=halt" });
-    await using vm = await Vm.create({ boot, memoryBytes: memoryBytes!, clock: "virtual", timeoutMs: 200_000 });
+    await using vm = await Vm.create({ boot, memoryBytes: memoryBytes!, clock: "virtual", timeoutMs: 600_000 });
     let console = "";
     const halted = new Promise<void>((resolve) => {
       vm.on("serial", ({ bytes }) => {
@@ -42,7 +42,7 @@ describe("Debian's kernel ends", () => {
       script: "short.sh",
       append: "quiet paravane.end=reboot",
     });
-    await using vm = await Vm.create({ boot, memoryBytes: memoryBytes!, clock: "virtual", timeoutMs: 250_000 });
+    await using vm = await Vm.create({ boot, memoryBytes: memoryBytes!, clock: "virtual", timeoutMs: 600_000 });
     let console = "";
     const twice = new Promise<void>((resolve) => {
       vm.on("serial", ({ bytes }) => {

@@ -66,7 +66,7 @@ export async function runLinux(options: GuestOptions): Promise<GuestRun> {
   await using vm = await Vm.create({
     memoryBytes,
     clock: "virtual",
-    timeoutMs: 300_000,
+    timeoutMs: 600_000,
     ...options.config,
     boot,
   } as VmConfig);

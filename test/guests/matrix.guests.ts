@@ -8,12 +8,13 @@ import { SETUPS } from "./setups.ts";
 const SHOWS: Readonly<Record<string, RegExp>> = {
   noapic: /XT-PIC|SMP: APIC: .*(noapic|disabled)|Using PIC for interrupt routing/i,
   nolapic: /(Using PIC for interrupt routing|Local APIC (disabled|not detected))/i,
+  "acpi=off": /MPTABLE: APIC at: 0xFEE00000[\s\S]*ACPI: Interpreter disabled/,
   nosmp: /SMP mode deactivated|nosmp/,
   "686-pae": /NX \(Execute Disable\) protection: active/,
 };
 
-describe.each(SETUPS)("Debian's kernel: $name", ({ name, image, append, config }) => {
-  it("passes the basic script, warns of nothing new and powers off", async () => {
+describe.each(SETUPS)("Debian's kernel: $name", ({ name, image, append, config, end }) => {
+  it("passes the basic script, warns of nothing new and ends", async () => {
     await ensureImage(image);
     const run = await runLinux({
       image,
@@ -21,7 +22,7 @@ describe.each(SETUPS)("Debian's kernel: $name", ({ name, image, append, config }
       ...(append === undefined ? {} : { append }),
       ...(config === undefined ? {} : { config }),
     });
-    expectPassed(run, 40);
+    expectPassed(run, 40, end);
     if (SHOWS[name]) expect(run.console).toMatch(SHOWS[name]);
     expect(newWarnings(run.console, name)).toEqual([]);
   });

@@ -1,11 +1,13 @@
 // The machines that the basic script runs on: each a boot of Debian's kernel that takes another way through it.
-import type { VmConfig } from "../../src/index.ts";
+import type { ExitStatus, VmConfig } from "../../src/index.ts";
 
 export interface Setup {
   readonly name: string;
   readonly image: "linux" | "linux-pae";
   readonly append?: string;
   readonly config?: Partial<VmConfig>;
+  /** How it ends; by power-off unless said. */
+  readonly end?: ExitStatus["kind"];
   /** The same machine in QEMU's words, for the recording of what the kernel warns of there. */
   readonly qemu: readonly string[];
 }
@@ -17,6 +19,15 @@ export const SETUPS: readonly Setup[] = [
   { name: "noapic", image: "linux", append: "noapic", qemu: ["-cpu", "max", "-m", "256"] },
   { name: "nolapic", image: "linux", append: "nolapic", qemu: ["-cpu", "max", "-m", "256"] },
   { name: "nosmp", image: "linux", append: "nosmp", qemu: ["-cpu", "max", "-m", "256"] },
+  {
+    name: "acpi=off",
+    image: "linux",
+    // Without ACPI nothing can switch the machine off.
+    append: "acpi=off paravane.end=reboot",
+    config: { onReset: "exit" },
+    end: "reset",
+    qemu: ["-cpu", "max", "-m", "256"],
+  },
   { name: "pentium3", image: "linux", config: { cpu: "pentium3" }, qemu: ["-cpu", "pentium3", "-m", "256"] },
   { name: "core2", image: "linux", config: { cpu: "core2" }, qemu: ["-cpu", "core2duo,-lm", "-m", "256"] },
   { name: "686-pae", image: "linux-pae", qemu: ["-cpu", "max", "-m", "256"] },

@@ -127,6 +127,27 @@ describe("the state of a machine", () => {
     expect(await moved.hash()).toBe(await reference.hash());
   });
 
+  it("has the features that no CPUID bit reports, and their registers", async () => {
+    // mov ecx, c1h; mov eax, 1234h; xor edx, edx; wrmsr; xor eax, eax; rdmsr; hlt
+    const code = [0xb9, 0xc1, 0, 0, 0, 0xb8, 0x34, 0x12, 0, 0, 0x31, 0xd2, 0x0f, 0x30, 0x31, 0xc0, 0x0f, 0x32, 0xf4];
+    const boot = { kind: "flat", image: Uint8Array.from(code), address: 0x8000 } as const;
+    const config: VmConfig = { boot, memoryBytes: 1 << 20, clock: "virtual", cpu: "pentium3" };
+    const one = await BareMachine.create(config);
+    one.enter(5);
+    const two = await BareMachine.restore(config, structuredClone(saveMachine(one.machine)), one.guestBytes());
+    two.enter(2);
+    expect(two.machine.vcpu.registers().eax).toBe(0x1234);
+  });
+
+  it("does not take a debugger's watches along into another machine", async () => {
+    const config = await romConfig("hello");
+    const one = await BareMachine.create(config, "shared");
+    one.machine.debugControls.setBreaks({ memory: [{ address: 0, sizeBytes: 0xffffffff, access: "any" }] });
+    const two = await BareMachine.adopt(config, saveMachine(one.machine), one.machine.memory);
+    for (let i = 0; i < 5; i++) two.enter(1000);
+    expect(two.machine.requests.debug).toBeUndefined();
+  });
+
   it("carries a real clock on from where it stood", async () => {
     const config: VmConfig = { ...(await romConfig("hello")), clock: "real" };
     const one = await BareMachine.create(config);

@@ -1,8 +1,8 @@
-// RDMSR and WRMSR. SDM volume 4 for the registers, 3A 11.11 (MTRRs), 11.12 (PAT). An MSR that the core does not have is
+// RDMSR and WRMSR. SDM volume 4 for the registers, 3A 11.11 (MTRRs), 11.12 (PAT), 3B, Performance Monitoring (P6 Family Processor). An MSR that the core does not have is
 // the host's: the instruction exits (Exit.MsrRead, Exit.MsrWrite) and takes the answer when it is executed again.
 import {
   APIC_BASE, BIOS_SIGN_ID, CPL, CTRL_FLAGS, CTRLF_MSR_BITMAP, EAX, ECX, EDX, EFER, EXIT_DATA, EXIT_NR, EXIT_QUAL, MISC_ENABLE, MSR_BITMAP,
-  MTRR_DEF_TYPE, MTRR_FIX, MTRR_VAR, PAT, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, TSC_OFFSET,
+  MTRR_DEF_TYPE, MTRR_FIX, MTRR_VAR, P6_EVNTSEL, P6_PERFCTR, PAT, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX, TSC_OFFSET,
 } from "../../../spec/layout";
 import { Exit } from "../../../spec/exits";
 import { Feature } from "../../../spec/features";
@@ -26,6 +26,8 @@ const UNKNOWN = 2;
 const PHYSICAL_MASK: u64 = ((<u64>1) << PHYSICAL_ADDRESS_BITS) - 1;
 /** 8 variable ranges, fixed ranges, write combining. */
 const MTRRCAP: u64 = 0x508;
+/** Width of a P6 performance counter. */
+const COUNTER_MASK: u64 = ((<u64>1) << 40) - 1;
 const APIC_BASE_BSP: u64 = 0x100;
 const APIC_BASE_ENABLE: u64 = 0x800;
 /** BTS and PEBS are unavailable: read-only ones. */
@@ -97,6 +99,8 @@ function storage(vcpu: i32, nr: u32): i32 {
     case M.MSR_TSC_AUX: return hasFeature(vcpu, Feature.Rdtscp) ? TSC_AUX : 0;
     case M.MSR_MISC_ENABLE: return MISC_ENABLE;
     case M.MSR_BIOS_SIGN_ID: return BIOS_SIGN_ID;
+    case M.MSR_P6_PERFCTR0: return hasFeature(vcpu, Feature.P6Counters) ? P6_PERFCTR : 0;
+    case M.MSR_P6_PERFCTR1: return hasFeature(vcpu, Feature.P6Counters) ? P6_PERFCTR + 8 : 0;
     default: {
       const mtrr = hasFeature(vcpu, Feature.Mtrr) ? mtrrStorage(nr) : 0;
       return mtrr != 0 ? mtrr : pvMsrStorage(vcpu, nr);
@@ -144,6 +148,11 @@ function readSpecial(vcpu: i32, nr: u32): i32 {
     case M.MSR_DEBUGCTL:
       result(vcpu, 0);
       return DONE;
+    case M.MSR_P6_EVNTSEL0:
+    case M.MSR_P6_EVNTSEL1:
+      if (!hasFeature(vcpu, Feature.P6Counters)) return UNKNOWN;
+      result(vcpu, <u64>load<u32>(vcpu + <i32>((nr - M.MSR_P6_EVNTSEL0) << 2), P6_EVNTSEL));
+      return DONE;
     default:
       return UNKNOWN;
   }
@@ -190,6 +199,13 @@ function write(vcpu: i32, nr: u32, value: u64): i32 {
     case M.MSR_DEBUGCTL:
       // neither branch records nor branch tracing
       return value == 0 ? DONE : BAD;
+    case M.MSR_P6_EVNTSEL0:
+    case M.MSR_P6_EVNTSEL1:
+      // the selection is kept; no event that can be selected ever occurs here, so the counters stand still
+      if (!hasFeature(vcpu, Feature.P6Counters)) return UNKNOWN;
+      if (value >> 32) return BAD;
+      store<u32>(vcpu + <i32>((nr - M.MSR_P6_EVNTSEL0) << 2), <u32>value, P6_EVNTSEL);
+      return DONE;
     default:
       break;
   }
@@ -209,6 +225,11 @@ function writeStored(vcpu: i32, nr: u32, at: i32, value: u64): i32 {
       return DONE;
     case M.MSR_BIOS_SIGN_ID:
       store<u64>(p, value);
+      return DONE;
+    case M.MSR_P6_PERFCTR0:
+    case M.MSR_P6_PERFCTR1:
+      // 40 bits, of which a write gives 32, sign-extended
+      store<u64>(p, <u64>(<i64>(<i32>value)) & COUNTER_MASK);
       return DONE;
     case M.MSR_TSC_AUX:
       if (value >> 32) return BAD;

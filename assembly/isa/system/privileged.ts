@@ -1,14 +1,16 @@
 // HLT, RDTSC, RDTSCP, RDPMC, WBINVD, MONITOR, MWAIT, SYSENTER, SYSEXIT, BOUND and hypercalls. SDM 2A-2B.
 import {
-  ATTR_CODE, ATTR_DB, ATTR_G, ATTR_PRESENT, ATTR_S, CPL, CR0, CR4, EAX, EBX, ECX, EDX, EIP, ESI, ESP, EXIT_ARGS, EXIT_NR, HALTED, PFX_ADDR16,
+  ATTR_CODE, ATTR_DB, ATTR_G, ATTR_PRESENT, ATTR_S, CPL, CR0, CR4, EAX, EBX, ECX, EDX, EIP, ESI, ESP, EXIT_ARGS, EXIT_NR, HALTED, P6_PERFCTR, PFX_ADDR16,
   PFX_OP16, PFX_SEG, REC_PFX, SEG_ATTR, SEG_BASE, SEG_CS, SEG_DS, SEG_LIMIT, SEG_SELECTOR, SEG_SS, SYSENTER_CS, SYSENTER_EIP,
   SYSENTER_ESP, TSC_AUX,
 } from "../../../spec/layout";
 import { Exit } from "../../../spec/exits";
+import { Feature } from "../../../spec/features";
 import { KVM_EPERM, KVM_HC_VAPIC_POLL_IRQ } from "../../../spec/paravirt";
-import { CR0_PE, CR4_TSD, FLAG_IF, FLAG_VM } from "../../../spec/registers";
+import { CR0_PE, CR4_PCE, CR4_TSD, FLAG_IF, FLAG_VM } from "../../../spec/registers";
 import { Vector } from "../../../spec/vectors";
 import { exitBefore, faulted, raise, raiseGP, raiseUD, recheck } from "../../cpu/fault";
+import { hasFeature } from "../../cpu/features";
 import { getEflags, setEflags } from "../../cpu/flags";
 import { replayTake, replayValue } from "../../cpu/replay";
 import { checkSegment, segAddress, updateMode, updateSegment } from "../../cpu/segment";
@@ -38,9 +40,14 @@ export function readTimeStamp(vcpu: i32, withAux: bool): void {
   recheck(vcpu);
 }
 
-/** There are no performance counters, so every index is out of range. */
+/** RDPMC: ECX numbers the counter. Only the P6 family's two exist, so every other index is out of range. */
 export function readCounter(vcpu: i32): void {
-  raiseGP(vcpu, 0);
+  const index = load<u32>(vcpu, ECX);
+  const allowed = load<u32>(vcpu, CPL) == 0 || (load<u32>(vcpu, CR4) & CR4_PCE) != 0 || !(load<u32>(vcpu, CR0) & CR0_PE);
+  if (!allowed || index > 1 || !hasFeature(vcpu, Feature.P6Counters)) return raiseGP(vcpu, 0);
+  const value = load<u64>(vcpu + <i32>(index << 3), P6_PERFCTR);
+  store<u64>(vcpu, value & 0xffffffff, EAX);
+  store<u64>(vcpu, value >> 32, EDX);
 }
 
 /** MONITOR reads its byte as a load would; extensions and hints do not exist. */

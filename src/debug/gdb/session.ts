@@ -1,6 +1,8 @@
 // One gdb, attached: answers its packets (gdb manual, appendix E.2). Addresses are linear; code breakpoints live in the
 // vCPU and never change guest memory.
+import type { MemoryWatch } from "../../vmm/debug-controls.ts";
 import { VmError } from "../../vmm/error.ts";
+import type { DebugStop } from "../../vmm/status.ts";
 import { runDebugCommand } from "../commands.ts";
 import type { Debugger, Stop } from "../debugger.ts";
 import { bigIntToBytes, bytesToBigInt } from "../registers.ts";
@@ -11,6 +13,8 @@ const SIGTRAP = 5;
 const SIGABRT = 6;
 /** Largest packet that we take and send, in bytes. */
 const PACKET_SIZE = 0x4000;
+/** Z2, Z3, Z4. */
+const WATCH_TYPES: Readonly<Record<string, MemoryWatch["access"]>> = { "2": "write", "3": "read", "4": "any" };
 const EINVAL = "E16";
 const EFAULT = "E0e";
 
@@ -168,7 +172,8 @@ export class GdbSession {
   }
 
   #reportStop(stop: Stop): string {
-    this.#stopReply = stopReply(stop);
+    const watch = stop.kind === "stopped" && stop.stop.reason === "watch" ? this.debug.watchOf(stop.stop) : undefined;
+    this.#stopReply = stopReply(stop, watch);
     return this.#stopReply;
   }
 
@@ -206,18 +211,26 @@ export class GdbSession {
   }
 
   #breakpoint(insert: boolean, rest: string): string {
-    const [type, address = ""] = rest.split(",");
+    const [type = "", address = "", kind = ""] = rest.split(",");
     const linear = Number.parseInt(address, 16);
-    // 0 software and 1 hardware are the same here; 2 to 4 watch data, which this machine leaves to its own DR0..DR3.
-    if ((type !== "0" && type !== "1") || Number.isNaN(linear)) return "";
-    if (insert) this.debug.addBreakpoint(linear);
-    else this.debug.removeBreakpoint(linear);
+    if (Number.isNaN(linear)) return "";
+    // 0 software and 1 hardware are the same here: guest memory is never changed
+    if (type === "0" || type === "1") {
+      if (insert) this.debug.addBreakpoint(linear);
+      else this.debug.removeBreakpoint(linear);
+      return "OK";
+    }
+    const access = WATCH_TYPES[type];
+    if (access === undefined) return "";
+    const watch = { address: linear, sizeBytes: Number.parseInt(kind, 16), access };
+    if (insert) this.debug.watchMemory(watch);
+    else this.debug.unwatchMemory(watch);
     return "OK";
   }
 }
 
 /** How a stop looks to gdb. */
-export function stopReply(stop: Stop): string {
+export function stopReply(stop: Stop, watch?: MemoryWatch): string {
   switch (stop.kind) {
     case "interrupted":
       return `T${hexByte(SIGINT)}thread:1;`;
@@ -226,8 +239,16 @@ export function stopReply(stop: Stop): string {
       if (stop.status.kind === "guest-exit") return `W${hexByte(stop.status.code)}`;
       return stop.status.kind === "triple-fault" || stop.status.kind === "crashed" ? `X${hexByte(SIGABRT)}` : "W00";
     case "stopped":
-      return `T${hexByte(SIGTRAP)}thread:1;${stop.stop.reason === "breakpoint" ? "hwbreak:;" : ""}`;
+      return `T${hexByte(SIGTRAP)}thread:1;${stopReason(stop.stop, watch)}`;
   }
+}
+
+function stopReason({ reason, number = 0 }: DebugStop, watch: MemoryWatch | undefined): string {
+  if (reason === "breakpoint") return "hwbreak:;";
+  if (watch === undefined) return "";
+  const word = { write: "watch", read: "rwatch", any: "awatch" }[watch.access];
+  // gdb looks the watch up by an address inside it; the access may begin before it
+  return `${word}:${Math.max(number, watch.address).toString(16)};`;
 }
 
 function parseRange(text: string): { address: number; size: number } | undefined {

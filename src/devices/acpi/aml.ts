@@ -1,5 +1,7 @@
 // A small assembler of ACPI Machine Language (ACPI 6.5, chapter 20): functions that give the bytes of one term each.
 
+import { u16, u32 } from "../table-bytes.ts";
+
 export type Aml = readonly number[];
 
 const enum AmlOp {
@@ -154,11 +156,4 @@ function wordSpace(type: number, flags: number, first: number, last: number): nu
     ...u16(0),
     ...u16(last - first + 1),
   ];
-}
-
-export function u16(value: number): number[] {
-  return [value & 0xff, (value >> 8) & 0xff];
-}
-export function u32(value: number): number[] {
-  return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
 }

@@ -1,8 +1,9 @@
 // The DSDT: what the guest cannot find by itself. PCI root bridge with its windows and interrupt routing, the ISA devices
 // behind the bridge, and the way to switch off.
-import { GPE0_BASE, GPE0_BYTES, PM_BASE, PM_BYTES, SCI_IRQ, SLEEP_TYPE_S5, SMI_COMMAND_PORT } from "../acpi-pm.ts";
-import { LINK_IRQS, PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END } from "../pci/firmware-setup.ts";
-import { linkOf, PIRQ_GSI_BASE } from "../pci/piix3.ts";
+import { GPE0_BASE, GPE0_BYTES, PM_BASE, PM_BYTES, SLEEP_TYPE_S5, SMI_COMMAND_PORT } from "../acpi-pm.ts";
+import { type PciInterrupt, pciInterrupts } from "../interrupt-wiring.ts";
+import { PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END } from "../pci/firmware-setup.ts";
+import { SOUTH_BRIDGE_SLOT } from "../pci/piix3.ts";
 import { VM_GENERATION_GPA, VM_GENERATION_GPE } from "../vm-generation.ts";
 import {
   type Aml,
@@ -22,10 +23,6 @@ import {
   store,
   string,
 } from "./aml.ts";
-
-const PCI_SLOTS = 32;
-const PCI_PINS = 4;
-const SOUTH_BRIDGE_SLOT = 1;
 
 export interface DsdtOptions {
   /** COM ports present: base and ISA IRQ. */
@@ -75,11 +72,11 @@ export function dsdtBody(options: DsdtOptions): Aml {
         ),
         define(
           "PRTP",
-          routing((link) => LINK_IRQS[link] ?? 0),
+          routing(({ irq }) => irq),
         ),
         define(
           "PRTA",
-          routing((link) => PIRQ_GSI_BASE + link),
+          routing(({ gsi }) => gsi),
         ),
         method("_PRT", 0, ifTrue(name("\\PICF"), giveBack(name("PRTA"))), giveBack(name("PRTP"))),
         device(
@@ -102,14 +99,11 @@ export function dsdtBody(options: DsdtOptions): Aml {
   ];
 }
 
-/** _PRT rows: any function of a slot, its pin, no link device, the GSI. The power management function's pin is the SCI. */
-function routing(gsi: (link: number) => number): Aml {
-  const rows: Aml[] = [];
-  for (let slot = 1; slot < PCI_SLOTS; slot++) {
-    for (let pin = 0; pin < PCI_PINS; pin++) {
-      const target = slot === SOUTH_BRIDGE_SLOT && pin === 0 ? SCI_IRQ : gsi(linkOf(slot, pin));
-      rows.push(pack(integer(slot * 0x10000 + 0xffff), integer(pin), integer(0), integer(target)));
-    }
-  }
-  return pack(...rows);
+/** _PRT rows: any function of a slot, its pin, no link device, the GSI. */
+function routing(target: (row: PciInterrupt) => number): Aml {
+  return pack(
+    ...pciInterrupts().map((row) =>
+      pack(integer(row.slot * 0x10000 + 0xffff), integer(row.pin), integer(0), integer(target(row))),
+    ),
+  );
 }

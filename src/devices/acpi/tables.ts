@@ -1,6 +1,10 @@
 // The ACPI tables of a machine that starts without firmware (ACPI 6.5, chapter 5), as one image to copy below 1 MiB.
+
+import { IOAPIC_ADDRESS, LAPIC_ADDRESS } from "../../../spec/chipset.ts";
 import { ACPI_DISABLE, ACPI_ENABLE, GPE0_BASE, GPE0_BYTES, SCI_IRQ, SMI_COMMAND_PORT } from "../acpi-pm.ts";
-import { type Aml, u16, u32 } from "./aml.ts";
+import { AS_THE_BUS, ISA_OVERRIDES, ioApicId, NMI_LINT } from "../interrupt-wiring.ts";
+import { ascii, checksum, u16, u32 } from "../table-bytes.ts";
+import type { Aml } from "./aml.ts";
 import { dsdtBody } from "./dsdt.ts";
 
 /** In the area that guests search for the RSDP (E0000..FFFFF). */
@@ -33,10 +37,8 @@ const NO_C2 = 101;
 const NO_C3 = 1001;
 
 // ---- MADT
-const LAPIC_BASE = 0xfee00000;
-const IOAPIC_BASE = 0xfec00000;
 const PC_AT_8259 = 1;
-const LEVEL_HIGH = 0x000d;
+const ALL_PROCESSORS = 0xff;
 
 export interface AcpiOptions {
   readonly apic: boolean;
@@ -158,13 +160,10 @@ function fadtBody(pmBase: number, facs: number, dsdt: number): number[] {
 function madtBody(cpuCount: number): number[] {
   const entries: number[] = [];
   for (let cpu = 0; cpu < cpuCount; cpu++) entries.push(0, 8, cpu, cpu, ...u32(1));
-  entries.push(1, 12, cpuCount, 0, ...u32(IOAPIC_BASE), ...u32(0));
-  // The timer's IRQ 0 is on pin 2; the SCI is level-triggered.
-  entries.push(2, 10, 0, 0, ...u32(2), ...u16(0));
-  entries.push(2, 10, 0, SCI_IRQ, ...u32(SCI_IRQ), ...u16(LEVEL_HIGH));
-  // NMI on LINT1 of every processor.
-  entries.push(4, 6, 0xff, ...u16(0), 1);
-  return [...u32(LAPIC_BASE), ...u32(PC_AT_8259), ...entries];
+  entries.push(1, 12, ioApicId(cpuCount), 0, ...u32(IOAPIC_ADDRESS), ...u32(0));
+  for (const { irq, gsi, flags } of ISA_OVERRIDES) entries.push(2, 10, 0, irq, ...u32(gsi), ...u16(flags));
+  entries.push(4, 6, ALL_PROCESSORS, ...u16(AS_THE_BUS), NMI_LINT);
+  return [...u32(LAPIC_ADDRESS), ...u32(PC_AT_8259), ...entries];
 }
 
 /** Generic address structure (5.2.3.2) of an I/O register; access size is that of the legacy field. */
@@ -173,12 +172,3 @@ function ioAddress(port: number, bytes: number): number[] {
   return [1, bytes * 8, 0, access, ...u32(port), ...u32(0)];
 }
 const NO_ADDRESS: Aml = new Array<number>(12).fill(0);
-
-function ascii(text: string): number[] {
-  return Array.from(text, (c) => c.charCodeAt(0));
-}
-
-/** What makes the bytes sum to 0. */
-function checksum(bytes: Aml): number {
-  return -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff;
-}

@@ -8,6 +8,8 @@ const ROUTE_DISABLED = 0x80;
 const ROUTE_IRQ = 0x0f;
 /** ISA IRQs that a PCI interrupt can be routed to (all but 0, 1, 2, 8, 13). */
 const ROUTABLE = 0xdef8;
+/** Where the south bridge is: the ISA bridge and, beside it, power management. */
+export const SOUTH_BRIDGE_SLOT = 1;
 /** First I/O APIC input that the links also drive, beside the 8259s. */
 export const PIRQ_GSI_BASE = 16;
 

@@ -58,6 +58,8 @@ export const RUN_VM_FIELDS: readonly string[] = [
 const FLEET_FIELDS = ["$schema", "name", "host", "vms", ...PLAN_FLEET_FIELDS];
 export const HOSTS_MAX = 1000;
 export const VMS_MAX = 10_000;
+/** A program has a column for each VM on each host: more than this would not be solved, and take gigabytes to find out. */
+export const PAIRS_MAX = 100_000;
 /** Larger costs and weights would drown the small ones in a double. */
 const COST_MAX = 1e9;
 const cost = (title: string) => ({ kind: "number", title, min: 0, max: COST_MAX }) as const;
@@ -101,6 +103,9 @@ export function checkFleet(value: unknown): Fleet {
   const members = new Map<string, string[]>();
   const vms = list("vms", fleet.vms).flatMap((vm, i) => checkVm(`vms[${i}]`, vm, hosts, members));
   if (vms.length > VMS_MAX) refuse("vms", vms.length, `at most ${VMS_MAX} VMs`);
+  if (vms.length * hosts.length > PAIRS_MAX) {
+    refuse("vms", `${vms.length} on ${hosts.length} hosts`, `VMs times hosts up to ${PAIRS_MAX}`);
+  }
   unique("vms", vms);
   return {
     problem: {

@@ -20,8 +20,8 @@ export interface ExitContext {
   readonly ports: PortBus;
   readonly mmio: MmioBus;
   readonly msrs: MsrSpace;
-  /** Drives IRQ 13 (the FERR# pin through the chipset). */
-  assertFerr(): void;
+  /** Drives IRQ 13 (the FERR# pin through the chipset). False when the vCPU has executed nothing since the last time. */
+  assertFerr(): boolean;
   /** Virtual clock: an access on an ISA bus takes a microsecond, so that polling loops see time pass. */
   ioDelay(): void;
   requestReset(cause: ResetCause): void;

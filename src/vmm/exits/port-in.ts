@@ -1,4 +1,5 @@
 import { EXIT_COUNT, EXIT_DATA, EXIT_PORT, EXIT_SIZE, IO_DATA, IO_DATA_SIZE } from "../../../spec/layout.ts";
+import { CORE_PORTS } from "../core-ports.ts";
 import type { ExitContext, Next } from "./handler.ts";
 import { portBreak } from "./port-break.ts";
 
@@ -19,6 +20,7 @@ export function portIn(machine: ExitContext): Next {
       for (let b = 0; b < size; b++, value >>>= 8) bytes[at++] = value;
     }
   }
-  machine.ioDelay();
+  // The core takes no time over its own ports, and a watch must not change the guest's.
+  if (!CORE_PORTS.includes(port)) machine.ioDelay();
   return portBreak(machine, port, size);
 }

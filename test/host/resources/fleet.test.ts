@@ -120,6 +120,7 @@ describe("a fleet file", () => {
     ],
     ["vms.0.load.requestsPerSecond", undefined, /^vms\[0\]\.load\.requestsPerSecond is missing/],
     ["vms.0.count", 0, /^vms\[0\]\.count is 0; accepted: a number from 1/],
+    ["vms.0.count", 10_000, /^vms is 10001; accepted: at most 10000 VMs/],
     ["vms.0.count", 1.5, /^vms\[0\]\.count is 1\.5; accepted: a whole number/],
     ["vms.1.host", "h9", /^vms\[1\]\.host is "h9"; accepted: h1, h2/],
     [
@@ -141,6 +142,13 @@ describe("a fleet file", () => {
     ["vm", [], /^vm is not a field that is known; accepted: \$schema, name, host, vms, hosts/],
   ])("with %s = %j is refused by naming the field and what is accepted", (path, value, message) => {
     expect(refusal(changed(path, value))).toMatch(message);
+  });
+
+  it("of more VMs times hosts than a program can have is refused before it takes the memory", () => {
+    const hosts = Array.from({ length: 500 }, (_, i) => ({ name: `h${i}`, capacity: { cpu: 1, memory: "1G" } }));
+    expect(refusal({ hosts, vms: [{ name: "a", count: 201, memoryMib: 1 }] })).toMatch(
+      /^vms is "201 on 500 hosts"; accepted: VMs times hosts up to 100000/,
+    );
   });
 
   it.each([null, 3, "text", [], true])("that is %j is refused", (value) => {
