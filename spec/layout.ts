@@ -389,7 +389,12 @@ export const INHIBIT_DELIVERED = 4; // an interrupt or trap was just delivered: 
 // ---------------------------------------------------------------- TLB
 export const TLB_ENTRIES = 4096;
 export const TLB_STRIDE = 16;
-export const TLB_READ = 0; // u32 linear page if it may be read, else 1
+/**
+ * In place of a linear page where there is none. The base-register cache compares addresses that keep their lowest bits, so
+ * these alone must not be set: 1 would be a misaligned access to page 0. The bytes are equal so that a fill can write it.
+ */
+export const TLB_NO_TAG = 0x01010101;
+export const TLB_READ = 0; // u32 linear page if it may be read, else TLB_NO_TAG
 export const TLB_WRITE = 4;
 export const TLB_EXEC = 8;
 export const TLB_DELTA = 12; // u32 Wasm address minus linear address

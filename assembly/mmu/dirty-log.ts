@@ -2,7 +2,7 @@
 // clear has no write tag in any TLB, so its first write takes the slow path (mmu/slow.ts), which sets the flag; writes past
 // the TLB set it in beforeWrite. The host reads the flags themselves.
 import {
-  PAGE_DIRTY, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_BASE, VM_DIRTY_LOG, VM_PAGE_FLAGS, VM_RAM_BASE,
+  PAGE_DIRTY, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_NO_TAG, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_BASE, VM_DIRTY_LOG, VM_PAGE_FLAGS, VM_RAM_BASE,
   VM_RAM_SIZE, VM_VCPU_COUNT,
 } from "../../spec/layout";
 import { flushBaseCache } from "../cpu/fault";
@@ -31,6 +31,6 @@ function dropAllWriteTags(): void {
     const vcpu = VCPU_BASE + v * VCPU_STRIDE;
     flushBaseCache(vcpu);
     const n = load<i32>(vcpu, TLB_JOURNAL_COUNT);
-    for (let i = 0; i < n; i++) store<u32>(load<i32>(vcpu + TLB_JOURNAL + (i << 2)) & ~15, 1, TLB_WRITE);
+    for (let i = 0; i < n; i++) store<u32>(load<i32>(vcpu + TLB_JOURNAL + (i << 2)) & ~15, TLB_NO_TAG, TLB_WRITE);
   }
 }

@@ -3,6 +3,7 @@
 import { shareImages } from "../boot/share-images.ts";
 import { loadPlatform, type Platform } from "../platform/platform.ts";
 import { checkConfig } from "../vmm/check-config.ts";
+import type { PortableConfig } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { VmState } from "../vmm/status.ts";
@@ -10,7 +11,7 @@ import { BalanceLoop } from "./balance-loop.ts";
 import { HostedVm } from "./hosted-vm.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import { PcpuLink } from "./pcpu-link.ts";
-import type { PortableConfig } from "./protocol.ts";
+import type { PortableRestoreOptions, SnapshotFile } from "./protocol.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 import { createPolicy, DEFAULT_POLICY } from "./sched/registry.ts";
@@ -38,11 +39,25 @@ export interface HostedVmConfig extends PortableConfig {
   readonly pinned?: boolean;
 }
 
+export interface RestoredVmConfig
+  extends Pick<HostedVmConfig, "name" | "scheduling" | "pcpu" | "pinned">,
+    Omit<PortableRestoreOptions, "name"> {}
+
 export interface HostEvents {
   "vm-created": { readonly vm: HostedVm };
   "vm-state": { readonly vm: HostedVm; readonly state: VmState; readonly previous: VmState };
   "vm-destroyed": { readonly vm: HostedVm };
   "pcpu-lost": { readonly pcpu: number; readonly reason: string };
+}
+
+/** What a VM boots of which nothing is known yet. */
+const NOTHING = { kind: "flat", image: new Uint8Array(1), address: 0 } as const;
+
+interface Place {
+  readonly name: string;
+  readonly number: number;
+  readonly link: PcpuLink;
+  readonly scheduling: SchedParameters;
 }
 
 export class Host implements AsyncDisposable {
@@ -69,7 +84,7 @@ export class Host implements AsyncDisposable {
       accounts: () => this.accounts(),
       apply: async ({ vcpu, to }) => {
         const vm = this.#byNumber.get(vcpu);
-        if (vm !== undefined && !vm.pinned && vm.state === "running") await this.move(vm, to);
+        if (vm !== undefined && !vm.pinned && !vm.busy && vm.state === "running") await this.move(vm, to);
       },
     });
   }
@@ -108,34 +123,46 @@ export class Host implements AsyncDisposable {
    */
   async createVm(config: HostedVmConfig): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
-    const { scheduling: wanted, pcpu, pinned = false, ...portable } = config;
-    const scheduling = checkSchedParameters(wanted ?? {});
+    const { scheduling, pcpu, pinned, ...portable } = config;
     const checked = checkConfig(portable);
-    const number = this.#nextNumber++;
-    const name = config.name ?? `vm${number}`;
-    if (this.#vms.has(name)) {
-      throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
-    }
-    const link = this.#place(pcpu);
-    const shared: PortableConfig = {
-      ...portable,
-      name,
-      memoryBytes: checked.memoryBytes,
-      boot: link.memory === "shared" ? shareImages(checked.boot) : checked.boot,
-    };
-    const vm = new HostedVm({ name, number, config: shared, scheduling, pinned }, link, (gone) => this.#forget(gone));
-    // The name is taken while the machine is made.
-    this.#vms.set(name, vm);
-    this.#byNumber.set(number, vm);
+    return await this.#join({ name: config.name, scheduling, pcpu, pinned }, (place) => {
+      const boot = place.link.memory === "shared" ? shareImages(checked.boot) : checked.boot;
+      const shared: PortableConfig = { ...portable, name: place.name, memoryBytes: checked.memoryBytes, boot };
+      return {
+        config: shared,
+        make: async () => {
+          await place.link.call("create", place.number, shared, place.scheduling);
+          return shared;
+        },
+      };
+    });
+  }
+
+  /**
+   * Makes a VM of a snapshot, ready to go on from there. Throws VmError: "not-found", "bad-snapshot" naming what is damaged or
+   * cannot be honoured, "bad-config", "admission".
+   */
+  async restoreVm(from: SnapshotFile, config: RestoredVmConfig = {}): Promise<HostedVm> {
+    if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
+    const { name, scheduling, pcpu, pinned, ...options } = config;
+    return await this.#join({ name, scheduling, pcpu, pinned }, (place) => ({
+      // Until the file has been read nobody knows better.
+      config: { boot: NOTHING },
+      make: () => place.link.call("restore", place.number, from, { ...options, name: place.name }, place.scheduling),
+    }));
+  }
+
+  /** So many VMs from one snapshot, named NAME-1, NAME-2..., each with an identity of its own. All of them or none. */
+  async cloneVms(from: SnapshotFile, count: number, config: RestoredVmConfig & { name: string }): Promise<HostedVm[]> {
+    const vms: HostedVm[] = [];
     try {
-      await link.call("create", number, shared, scheduling);
+      for (let copy = 1; copy <= count; copy++)
+        vms.push(await this.restoreVm(from, { ...config, name: `${config.name}-${copy}`, identity: "new" }));
     } catch (error) {
-      this.#forgetQuietly(vm);
+      for (const vm of vms) await vm.destroy();
       throw error;
     }
-    vm.on("state", ({ state, previous }) => this.#events.emit("vm-state", { vm, state, previous }));
-    this.#events.emit("vm-created", { vm });
-    return vm;
+    return vms;
   }
 
   /** By name. Throws VmError("not-found"). */
@@ -207,6 +234,36 @@ export class Host implements AsyncDisposable {
   }
 
   // ---- inside
+
+  /** Gives a VM a name, a number and a pCPU, and makes it; on failure nothing is left of it. */
+  async #join(
+    wanted: { [K in "name" | "scheduling" | "pcpu" | "pinned"]: HostedVmConfig[K] | undefined },
+    plan: (place: Place) => { config: PortableConfig; make: () => Promise<PortableConfig> },
+  ): Promise<HostedVm> {
+    const scheduling = checkSchedParameters(wanted.scheduling ?? {});
+    const number = this.#nextNumber++;
+    const name = wanted.name ?? `vm${number}`;
+    if (this.#vms.has(name)) {
+      throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
+    }
+    const link = this.#place(wanted.pcpu);
+    const { config, make } = plan({ name, number, link, scheduling });
+    const vm = new HostedVm({ name, number, config, scheduling, pinned: wanted.pinned ?? false }, link, (gone) =>
+      this.#forget(gone),
+    );
+    // The name is taken while the machine is made.
+    this.#vms.set(name, vm);
+    this.#byNumber.set(number, vm);
+    try {
+      vm.made(await make());
+    } catch (error) {
+      this.#forgetQuietly(vm);
+      throw error;
+    }
+    vm.on("state", ({ state, previous }) => this.#events.emit("vm-state", { vm, state, previous }));
+    this.#events.emit("vm-created", { vm });
+    return vm;
+  }
 
   #link(index: number): PcpuLink {
     const setup = { policy: this.#policy.name, policyOptions: this.#policy.options };

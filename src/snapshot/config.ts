@@ -114,11 +114,16 @@ export function joinConfig(
   }
   try {
     return checkConfig(config as unknown as VmConfig);
-  } catch (cause) {
-    if (!(cause instanceof VmError)) throw cause;
-    const field = cause.details["field"] ?? "config";
-    throw new VmError("bad-snapshot", `config: ${cause.message}`, { field }, { cause });
+  } catch (error) {
+    throw ofConfig(error);
   }
+}
+
+/** What is wrong with a saved configuration is wrong with the snapshot. Other errors, the host's, stay as they are. */
+export function ofConfig(error: unknown): unknown {
+  if (!(error instanceof VmError) || (error.code !== "bad-config" && error.code !== "bad-image")) return error;
+  const field = error.details["field"] ?? "config";
+  return new VmError("bad-snapshot", `config: ${error.message}`, { field }, { cause: error });
 }
 
 function equal(a: unknown, b: unknown): boolean {

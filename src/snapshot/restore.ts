@@ -6,7 +6,7 @@ import { VmError } from "../vmm/error.ts";
 import type { Machine } from "../vmm/machine.ts";
 import { loadMachine } from "../vmm/machine-state.ts";
 import { SnapshotChain } from "./chain.ts";
-import { imagesOf, joinConfig } from "./config.ts";
+import { imagesOf, joinConfig, ofConfig } from "./config.ts";
 import { refuse } from "./format.ts";
 import { GuestPages } from "./guest-pages.ts";
 import type { SnapshotStore } from "./store.ts";
@@ -40,8 +40,8 @@ export interface RestoreOptions {
 export interface OpenedSnapshot {
   readonly config: CheckedConfig;
   readonly id: string;
-  /** Fills a machine that was just made for `config`. Throws VmError("bad-snapshot"); the machine must then be disposed of. */
-  fill(machine: Machine): Promise<void>;
+  /** Takes a machine that was just made for `config` and puts the saved one into it. Throws VmError("bad-snapshot"). */
+  fill(make: () => Promise<Machine>): Promise<Machine>;
   close(): Promise<void>;
 }
 
@@ -60,18 +60,17 @@ export async function openSnapshot(
     return {
       config,
       id,
-      fill: async (machine) => {
-        const { map } = machine;
-        if (manifest.ramBytes !== map.ramBytes || manifest.romBytes !== map.romBytes) {
-          refuse("ramBytes", "and romBytes are not those of the saved configuration");
+      fill: async (make) => {
+        const machine = await make().catch((error: unknown) => {
+          throw ofConfig(error);
+        });
+        try {
+          await fill(machine, chain, options, platform);
+        } catch (error) {
+          machine.dispose();
+          throw error;
         }
-        await chain.readMemory(GuestPages.ofMachine(machine.memory, map));
-        loadMachine(machine, manifest.machine);
-        if (machine.clock.kind === "real")
-          machine.clockSync.settle(options.clock === "resume" ? "snapshot" : options.clock);
-        else if (options.clock === "now") catchUp(machine, Date.parse(manifest.createdAt), platform);
-        if (options.identity !== "same")
-          for (const device of machine.board.devices) device.renewIdentity?.(platform.entropy);
+        return machine;
       },
       close: () => chain.close(),
     };
@@ -81,7 +80,25 @@ export async function openSnapshot(
   }
 }
 
-/** A virtual clock, which knows nothing of the host's. Never backwards: a host whose clock is behind the snapshot's goes on from the snapshot. */
+async function fill(
+  machine: Machine,
+  chain: SnapshotChain,
+  options: RestoreOptions,
+  platform: Platform,
+): Promise<void> {
+  const { map } = machine;
+  const { manifest } = chain.top;
+  if (manifest.ramBytes !== map.ramBytes || manifest.romBytes !== map.romBytes) {
+    refuse("ramBytes", "and romBytes are not those of the saved configuration");
+  }
+  await chain.readMemory(GuestPages.ofMachine(machine.memory, map));
+  loadMachine(machine, manifest.machine);
+  if (machine.clock.kind === "real") machine.clockSync.settle(options.clock === "resume" ? "snapshot" : options.clock);
+  else if (options.clock === "now") catchUp(machine, Date.parse(manifest.createdAt), platform);
+  if (options.identity !== "same") for (const device of machine.board.devices) device.renewIdentity?.(platform.entropy);
+}
+
+/** A virtual clock. Never backwards: a host whose date is before the snapshot's goes on from the snapshot. */
 function catchUp(machine: Machine, savedAtMs: number, platform: Platform): void {
   const behindNs = (platform.wallMs() - savedAtMs) * 1e6;
   if (behindNs <= 0) return;

@@ -92,3 +92,6 @@ export interface VmConfig {
   /** Categories of "trace" events to emit. Default none. */
   readonly trace?: readonly TraceKind[];
 }
+
+/** A VmConfig as it crosses threads: without what belongs to one thread only. */
+export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;

@@ -122,7 +122,7 @@ function loadDevice(device: Machine["board"]["devices"][number], saved: SavedDev
   try {
     device.load(saved.state, saved.version);
   } catch (cause) {
-    if (cause instanceof VmError) throw cause;
+    if (cause instanceof VmError && cause.code === "bad-snapshot") throw cause;
     throw new VmError(
       "bad-snapshot",
       `${device.name}: the saved state cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`,

@@ -5,9 +5,9 @@ import { loadPlatform, type MemoryKind, type Platform } from "../platform/platfo
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
-import { type CheckedConfig, checkConfig } from "./check-config.ts";
+import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
 
-import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
+import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
 import type { BreakConditions } from "./debug-controls.ts";
 
 import type { DetachedVm } from "./detached-vm.ts";
@@ -150,16 +150,9 @@ export class Vm implements AsyncDisposable {
     options.config?.signal?.throwIfAborted();
     const opened = await openSnapshot(from, options, await loadPlatform());
     try {
-      const vm = await Vm.#build(opened.config, placement, async (platform, events) => {
-        const machine = await Machine.create(opened.config, platform, events, placement.memory);
-        try {
-          await opened.fill(machine);
-        } catch (error) {
-          machine.dispose();
-          throw error;
-        }
-        return machine;
-      });
+      const vm = await Vm.#build(opened.config, placement, (platform, events) =>
+        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory)),
+      );
       if (options.track) vm.#snapshots.trackFrom(opened.id);
       return vm;
     } finally {
@@ -207,6 +200,12 @@ export class Vm implements AsyncDisposable {
   }
 
   // ---- life cycle
+
+  /** The configuration that another thread, or a cold start, makes the same machine of. */
+  get portableConfig(): PortableConfig {
+    const { signal: _signal, core: _core, timeoutMs: _timeoutMs, ...portable } = toConfig(this.config);
+    return portable;
+  }
 
   /** What its clock follows. */
   get clock(): ClockKind {

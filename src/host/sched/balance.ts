@@ -198,7 +198,7 @@ export class Balancer {
       if (pressure < least) [least, to] = [pressure, q];
     });
     const [a, b] = [sums[from], sums[to]];
-    if (!a || !b || from === to) return undefined;
+    if (!a || !b || from === to || most - least < hysteresis * horizonNs) return undefined;
 
     const before = errorOf(a, horizonNs) + errorOf(b, horizonNs);
     let gain = (hysteresis * horizonNs) ** 2;
