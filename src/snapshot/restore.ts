@@ -138,8 +138,10 @@ async function fill(
 function catchUp(machine: Machine, savedAtMs: number, platform: Platform): void {
   const behindNs = (platform.wallMs() - savedAtMs) * 1e6;
   if (behindNs <= 0) return;
-  machine.clock.skip(behindNs);
-  machine.core.clockStopped(machine.vcpu.address);
+  const { clock, core, vcpu } = machine;
+  if (clock.kind === "virtual") core.advanceClock(vcpu.address, BigInt(Math.trunc(behindNs)));
+  else clock.skip(behindNs);
+  core.clockStopped(vcpu.address);
 }
 
 function checkOptions(options: RestoreOptions): void {

@@ -12,6 +12,7 @@ import { VirtioPci } from "../devices/virtio/pci.ts";
 import { type EntropySource, VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioVsock } from "../devices/virtio/vsock.ts";
 import type { CheckedConfig } from "./check-config.ts";
+import { macBytes } from "./check-devices.ts";
 import type { Device, DeviceClock, DmaMemory, MsiSink } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 
@@ -107,7 +108,7 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
   }
   const nics = new Map<string, VirtioNet>();
   for (const [i, nic] of config.nics.entries()) {
-    const net = new VirtioNet(`virtio-net${i}`, memory, { ...nic, clock });
+    const net = new VirtioNet(`virtio-net${i}`, memory, { ...nic, mac: macBytes(nic.mac), clock });
     nics.set(nic.id, plug(VIRTIO_SLOTS.nics + i, CLASSES.network, net));
   }
   return { devices, balloon, console, vsock, drives, nics, inputs };

@@ -42,7 +42,6 @@ const RTC_IRQ = 8;
 const FERR_IRQ = 13;
 /** By which SeaBIOS knows the kinds of devices in CMOS. */
 const CMOS_BOOT_CODES = { floppy: 1, disk: 2, cdrom: 3, network: 4 } as const;
-const ISA_BRIDGE_SLOT = 1;
 const PM_FUNCTION = 3;
 
 /** What devices tell the VM. */

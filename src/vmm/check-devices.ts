@@ -41,8 +41,8 @@ export interface CheckedDevices {
   readonly inputs: readonly InputKind[];
 }
 
-export interface CheckedNic extends Omit<NicConfig, "mac"> {
-  readonly mac: Uint8Array;
+export interface CheckedNic extends NicConfig {
+  readonly mac: string;
 }
 
 export function checkDevices(config: VmConfig): CheckedDevices {
@@ -194,8 +194,8 @@ function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
     methods(`${field}.backend`, nic.backend, ["send", "onReceive"]);
     oneOf(`${field}.model`, nic.model, ["virtio"]);
     const mac = checkMac(`${field}.mac`, nic.mac ?? `02:70:76:00:00:0${i + 1}`);
-    if (addresses.has(mac.join())) refuse(`${field}.mac`, nic.mac, "an address that no other card has");
-    addresses.add(mac.join());
+    if (addresses.has(mac)) refuse(`${field}.mac`, nic.mac, "an address that no other card has");
+    addresses.add(mac);
     if (nic.mtu !== undefined) integer(`${field}.mtu`, nic.mtu, MTU_MIN, 0xffff);
     flag(`${field}.trustedChecksums`, nic.trustedChecksums ?? false);
     checkLimits(`${field}.receiveLimits`, nic.receiveLimits);
@@ -204,13 +204,18 @@ function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
   });
 }
 
-function checkMac(field: string, value: unknown): Uint8Array {
-  const mac = text(field, value);
-  const bytes = Uint8Array.from(mac.split(":"), (byte) => Number.parseInt(byte, 16));
-  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/i.test(mac) || (bytes[0] ?? 0) & 1 || bytes.every((byte) => byte === 0)) {
+/** The six bytes of a checked address. */
+export function macBytes(mac: string): Uint8Array {
+  return Uint8Array.from(mac.split(":"), (byte) => Number.parseInt(byte, 16));
+}
+
+function checkMac(field: string, value: unknown): string {
+  const mac = text(field, value).toLowerCase();
+  const bytes = macBytes(mac);
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac) || (bytes[0] ?? 0) & 1 || bytes.every((byte) => byte === 0)) {
     refuse(field, mac, 'six bytes such as "02:70:76:00:00:01", not a group address');
   }
-  return bytes;
+  return mac;
 }
 
 function checkConsoles(consoles: readonly ConsoleConfig[]): readonly ConsoleConfig[] {

@@ -436,11 +436,6 @@ export class Vm implements AsyncDisposable {
     };
   }
 
-  /** The host ran others for `ns` while this vCPU was runnable. On a virtual clock no guest time passed meanwhile. */
-  addStealNs(ns: number): void {
-    if (this.config.clock === "real") this.#machine.vcpu.addStealNs(ns);
-  }
-
   /** Asserts the NMI pin once, as a "dump" button does; the RTC's index port may mask it. */
   sendNmi(): void {
     if (this.#machine.board.rtc.nmiMasked) return;

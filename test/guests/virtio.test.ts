@@ -6,13 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { MemoryBackend, type Vm } from "../../src/index.ts";
+import { MemoryBackend, MemorySnapshots, Vm } from "../../src/index.ts";
 import { NodeFileTree } from "../../src/platform/node/file-tree.ts";
 import type { NetworkBackend } from "../../src/vmm/network.ts";
 import type { VsockEvents } from "../../src/vmm/vsock.ts";
 import { EchoHost } from "../devices/virtio/echo-host.ts";
 import { MemoryDisk } from "../devices/virtio/memory-disk.ts";
-import { ensureImage, expectPassed, runLinux, VIRTIO_IMAGE } from "./linux-guest.ts";
+import { ensureImage, expectPassed, linuxBoot, runLinux, VIRTIO_IMAGE } from "./linux-guest.ts";
 
 const MINUTES = 60_000;
 const MIB = 1024 * 1024;
@@ -202,6 +202,46 @@ describe("Linux's virtio drivers", () => {
       for (const [name, metrics] of Object.entries(run.statistics.devices)) {
         if (name.startsWith("virtio")) expect(metrics, name).toMatchObject({ faults: 0 });
       }
+    },
+    4 * MINUTES,
+  );
+
+  it(
+    "go on in another VM after a snapshot in the middle of their work",
+    async () => {
+      const share = join(directory, "kept");
+      mkdirSync(share);
+      using tree = new NodeFileTree(share);
+      const disk = new MemoryDisk(new Uint8Array(4 * MIB));
+      const network = new EchoHost();
+      const objects = {
+        drives: [{ id: "disk", backend: disk, bus: "virtio" }],
+        shares: [{ tag: "share", tree }],
+        nics: [{ id: "net", backend: network, model: "virtio" }],
+      } as const;
+      const { memoryBytes, boot } = await linuxBoot({ image: VIRTIO_IMAGE, script: "virtio-resume.sh" });
+      const config = { memoryBytes: memoryBytes ?? 256 * MIB, boot, timeoutMs: 3 * MINUTES, clock: "virtual" } as const;
+      const store = new MemorySnapshots();
+      await using first = await Vm.create({ ...config, ...objects, rng: true, balloon: true });
+      const ready = new Promise<void>((resolve) => onLine(first, { "resume: ready": resolve }));
+      first.start();
+      await ready;
+      await first.pause();
+      await first.snapshot({ store, name: "middle" });
+      await first.stop();
+      await using second = await Vm.restore(
+        { store, name: "middle" },
+        { config: { ...objects, timeoutMs: 3 * MINUTES } },
+      );
+      let console = "";
+      second.on("serial", ({ bytes }) => {
+        console += Buffer.from(bytes).toString();
+      });
+      second.start();
+      second.serial(0).write("go on\r");
+      const status = await second.exited;
+      expectPassed({ status, console: console.replaceAll("\r", ""), statistics: second.statistics() }, 5);
+      expect(network.wrong).toEqual([]);
     },
     4 * MINUTES,
   );

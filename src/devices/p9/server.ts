@@ -1,90 +1,73 @@
 // A 9P2000.L server over a FileTree: the requests that Linux's client makes. What a fid stands for is a path from the
 // root, so ".." is arithmetic on names and nothing can lead out of the tree.
 import type { DeviceState } from "../../vmm/device.ts";
-import { VmError } from "../../vmm/error.ts";
 import type { FileAttributes, FilePath, FileStat, FileTree, OpenFile, OpenMode } from "../../vmm/file-tree.ts";
 import { SavedState } from "../saved-state.ts";
 import { ERRNO, errnoOf, P9Error } from "./errno.ts";
+import { childOf, Fids, NAME_BYTES_MAX } from "./fids.ts";
+import {
+  AT_REMOVE_DIRECTORY,
+  ENTRY_TYPES,
+  FILE_SYSTEM_9P,
+  GETATTR_BASIC,
+  MODE_FILE,
+  MODE_TYPE,
+  MODES,
+  NS,
+  O_ACCESS,
+  O_APPEND,
+  O_READ_WRITE,
+  O_TRUNCATE,
+  O_WRITE_ONLY,
+  QID_TYPES,
+  SET_ACCESS,
+  SET_ACCESS_TO,
+  SET_MODIFY,
+  SET_MODIFY_TO,
+  SET_PERMISSIONS,
+  SET_SIZE,
+  TATTACH,
+  TCLUNK,
+  TFLUSH,
+  TFSYNC,
+  TGETATTR,
+  TGETLOCK,
+  TLCREATE,
+  TLERROR,
+  TLINK,
+  TLOCK,
+  TLOPEN,
+  TMKDIR,
+  TMKNOD,
+  TREAD,
+  TREADDIR,
+  TREADLINK,
+  TREMOVE,
+  TRENAME,
+  TRENAMEAT,
+  TSETATTR,
+  TSTATFS,
+  TSYMLINK,
+  TUNLINKAT,
+  TVERSION,
+  TWALK,
+  TWRITE,
+  UNLOCKED,
+} from "./numbers.ts";
 import { HEADER_BYTES, MessageReader, MessageWriter } from "./wire.ts";
 
 const VERSION = "9P2000.L";
 const MESSAGE_BYTES_MIN = 4096;
 const MESSAGE_BYTES_MAX = 512 * 1024;
-const FIDS_MAX = 65_536;
-const OPEN_MAX = 1024;
-const NAME_BYTES_MAX = 255;
 const WALK_MAX = 16;
-const DEPTH_MAX = 256;
 
-// ---- requests; the reply is one more
-const TLERROR = 6;
-const TSTATFS = 8;
-const TLOPEN = 12;
-const TLCREATE = 14;
-const TSYMLINK = 16;
-const TMKNOD = 18;
-const TRENAME = 20;
-const TREADLINK = 22;
-const TGETATTR = 24;
-const TSETATTR = 26;
-const TREADDIR = 40;
-const TFSYNC = 50;
-const TLOCK = 52;
-const TGETLOCK = 54;
-const TLINK = 70;
-const TMKDIR = 72;
-const TRENAMEAT = 74;
-const TUNLINKAT = 76;
-const TVERSION = 100;
-const TATTACH = 104;
-const TFLUSH = 108;
-const TWALK = 110;
-const TREAD = 116;
-const TWRITE = 118;
-const TCLUNK = 120;
-const TREMOVE = 122;
-
-const NO_FID = 0xffffffff;
 const READ_HEADER = HEADER_BYTES + 4;
-
-// ---- numbers of Linux's
-const O_ACCESS = 0o3;
-const O_WRITE_ONLY = 1;
-const O_READ_WRITE = 2;
-const O_TRUNCATE = 0o1000;
-const O_APPEND = 0o2000;
-const AT_REMOVE_DIRECTORY = 0x200;
-const MODE_TYPE = 0o170000;
-const MODE_FILE = 0o100000;
-const MODES = { file: MODE_FILE, directory: 0o040000, symlink: 0o120000, other: 0o060000 } as const;
-const ENTRY_TYPES = { file: 8, directory: 4, symlink: 10, other: 0 } as const;
-const QID_TYPES = { file: 0, directory: 0x80, symlink: 0x02, other: 0 } as const;
-const FILE_SYSTEM_9P = 0x01021997;
-const UNLOCKED = 2;
-const SET_PERMISSIONS = 0x001;
-const SET_SIZE = 0x008;
-const SET_ACCESS = 0x010;
-const SET_MODIFY = 0x020;
-const SET_ACCESS_TO = 0x080;
-const SET_MODIFY_TO = 0x100;
-const GETATTR_BASIC = 0x7ffn;
-const NS = 1_000_000_000n;
-
-interface Fid {
-  path: FilePath;
-  file: OpenFile | undefined;
-  mode: OpenMode | undefined;
-  /** What a directory held when its reading began. */
-  entries: ReturnType<FileTree["list"]> | undefined;
-  directory: boolean;
-}
 
 type Handler = (request: MessageReader, reply: MessageWriter) => void;
 
 export class P9Server {
-  readonly #fids = new Map<number, Fid>();
+  readonly #fids = new Fids();
   #messageBytes = MESSAGE_BYTES_MIN;
-  #opened = 0;
   readonly #handlers: ReadonlyMap<number, Handler>;
   readonly counts = { requests: 0, errors: 0, readBytes: 0, writtenBytes: 0 };
 
@@ -101,7 +84,7 @@ export class P9Server {
       [TLCREATE, (q, r) => this.#create(q, r)],
       [TREAD, (q, r) => this.#read(q, r)],
       [TWRITE, (q, r) => this.#write(q, r)],
-      [TCLUNK, (q) => this.#clunk(q.u32())],
+      [TCLUNK, (q) => this.#fids.clunk(q.u32())],
       [TREMOVE, (q) => this.#remove(q)],
       [TGETATTR, (q, r) => this.#getAttributes(q, r)],
       [TSETATTR, (q) => this.#setAttributes(q)],
@@ -110,18 +93,24 @@ export class P9Server {
       [TMKDIR, (q, r) => this.#makeDirectory(q, r)],
       [TSYMLINK, (q, r) => this.#makeSymlink(q, r)],
       [TMKNOD, (q, r) => this.#makeNode(q, r)],
-      [TREADLINK, (q, r) => void r.text(this.tree.readSymlink(this.#fid(q.u32()).path))],
+      [TREADLINK, (q, r) => void r.text(this.tree.readSymlink(this.#fids.get(q.u32()).path))],
       [TLINK, (q) => this.#link(q)],
       [TRENAME, (q) => this.#rename(q)],
       [TRENAMEAT, (q) => this.#renameAt(q)],
       [TUNLINKAT, (q) => this.#unlinkAt(q)],
-      [TFSYNC, (q) => this.#fid(q.u32()).file?.sync()],
+      [TFSYNC, (q) => this.#fids.get(q.u32()).file?.sync()],
       // Locks are the client's own: it is the only one to see them.
       [TLOCK, (_, r) => void r.u8(0)],
       [TGETLOCK, (q, r) => this.#getLock(q, r)],
       // Requests are done when they are answered; there is never one to flush.
       [TFLUSH, () => {}],
     ]);
+  }
+
+  /** Forgets all of the client's. */
+  reset(): void {
+    this.#fids.reset();
+    this.#messageBytes = MESSAGE_BYTES_MIN;
   }
 
   /** Answers one message; undefined for bytes that are none. The reply is at most `room` bytes. */
@@ -148,49 +137,6 @@ export class P9Server {
   }
   #room = 0;
 
-  // ---- fids
-
-  #fid(number: number): Fid {
-    const fid = this.#fids.get(number);
-    if (fid === undefined) throw new P9Error(ERRNO.EBADF);
-    return fid;
-  }
-
-  #bind(number: number, path: FilePath): void {
-    if (number === NO_FID || this.#fids.has(number)) throw new P9Error(ERRNO.EBADF);
-    if (this.#fids.size >= FIDS_MAX) throw new P9Error(ERRNO.ENFILE);
-    this.#fids.set(number, { path, file: undefined, mode: undefined, entries: undefined, directory: false });
-  }
-
-  #setOpen(fid: Fid, mode: OpenMode, open: () => OpenFile): void {
-    if (this.#opened >= OPEN_MAX) throw new P9Error(ERRNO.EMFILE);
-    fid.file = open();
-    fid.mode = mode;
-    this.#opened++;
-  }
-
-  #clunk(number: number): void {
-    const fid = this.#fid(number);
-    this.#fids.delete(number);
-    if (fid.file === undefined) return;
-    this.#opened--;
-    fid.file.close();
-  }
-
-  /** Forgets all of the client's. */
-  reset(): void {
-    for (const { file } of this.#fids.values()) {
-      try {
-        file?.close();
-      } catch {
-        // The client is gone; there is nobody to tell.
-      }
-    }
-    this.#fids.clear();
-    this.#opened = 0;
-    this.#messageBytes = MESSAGE_BYTES_MIN;
-  }
-
   #qid(reply: MessageWriter, stat: { kind: FileStat["kind"]; inode: bigint; modifyNs?: bigint }): void {
     reply
       .u8(QID_TYPES[stat.kind])
@@ -212,12 +158,12 @@ export class P9Server {
   #attach(request: MessageReader, reply: MessageWriter): void {
     const number = request.u32();
     const stat = this.tree.stat([]);
-    this.#bind(number, []);
+    this.#fids.bind(number, []);
     this.#qid(reply, stat);
   }
 
   #walk(request: MessageReader, reply: MessageWriter): void {
-    const from = this.#fid(request.u32());
+    const from = this.#fids.get(request.u32());
     const number = request.u32();
     const count = request.u16();
     if (count > WALK_MAX) throw new P9Error(ERRNO.EINVAL);
@@ -236,8 +182,7 @@ export class P9Server {
       }
     }
     if (stats.length === count) {
-      const target = this.#fids.get(number);
-      if (target !== from) this.#bind(number, path);
+      if (!this.#fids.is(number, from)) this.#fids.bind(number, path);
       else if (from.file === undefined) from.path = path;
       else throw new P9Error(ERRNO.EINVAL);
     }
@@ -258,7 +203,7 @@ export class P9Server {
   }
 
   #open(request: MessageReader, reply: MessageWriter): void {
-    const fid = this.#fid(request.u32());
+    const fid = this.#fids.get(request.u32());
     const mode = this.#openMode(request.u32());
     if (fid.file !== undefined) throw new P9Error(ERRNO.EINVAL);
     const stat = this.tree.stat(fid.path);
@@ -266,7 +211,7 @@ export class P9Server {
       if (mode.write) throw new P9Error(ERRNO.EISDIR);
       fid.directory = true;
     } else if (stat.kind === "file") {
-      this.#setOpen(fid, mode, () => this.tree.open(fid.path, mode));
+      this.#fids.open(fid, mode, () => this.tree.open(fid.path, mode));
     } else {
       throw new P9Error(stat.kind === "symlink" ? ERRNO.ELOOP : ERRNO.EOPNOTSUPP);
     }
@@ -275,19 +220,19 @@ export class P9Server {
   }
 
   #create(request: MessageReader, reply: MessageWriter): void {
-    const fid = this.#fid(request.u32());
+    const fid = this.#fids.get(request.u32());
     const path = childOf(fid.path, request.text());
     const mode = this.#openMode(request.u32());
     const permissions = request.u32() & 0o777;
     if (fid.file !== undefined) throw new P9Error(ERRNO.EINVAL);
-    this.#setOpen(fid, mode, () => this.tree.create(path, mode, permissions));
+    this.#fids.open(fid, mode, () => this.tree.create(path, mode, permissions));
     fid.path = path;
     this.#qid(reply, (fid.file as unknown as OpenFile).stat());
     reply.u32(0);
   }
 
   #read(request: MessageReader, reply: MessageWriter): void {
-    const { file, mode } = this.#fid(request.u32());
+    const { file, mode } = this.#fids.get(request.u32());
     const offset = request.u64();
     const count = Math.min(request.u32(), Math.max(0, this.#room - READ_HEADER));
     if (file === undefined || !mode?.read) throw new P9Error(ERRNO.EBADF);
@@ -296,7 +241,7 @@ export class P9Server {
   }
 
   #write(request: MessageReader, reply: MessageWriter): void {
-    const { file, mode } = this.#fid(request.u32());
+    const { file, mode } = this.#fids.get(request.u32());
     const offset = request.u64();
     const bytes = request.rest(request.u32());
     if (file === undefined || !mode?.write) throw new P9Error(ERRNO.EBADF);
@@ -307,9 +252,9 @@ export class P9Server {
 
   #remove(request: MessageReader): void {
     const number = request.u32();
-    const { path } = this.#fid(number);
+    const { path } = this.#fids.get(number);
     // The fid is gone whatever comes of it.
-    this.#clunk(number);
+    this.#fids.clunk(number);
     if (path.length === 0) throw new P9Error(ERRNO.EBUSY);
     this.tree.remove(path, this.tree.stat(path).kind === "directory" ? "directory" : "other");
   }
@@ -317,7 +262,7 @@ export class P9Server {
   // ---- attributes
 
   #getAttributes(request: MessageReader, reply: MessageWriter): void {
-    const fid = this.#fid(request.u32());
+    const fid = this.#fids.get(request.u32());
     const stat = fid.file?.stat() ?? this.tree.stat(fid.path);
     reply.u64(GETATTR_BASIC);
     this.#qid(reply, stat);
@@ -332,7 +277,7 @@ export class P9Server {
 
   /** Owners are the host's: a change of them is accepted and has no effect. */
   #setAttributes(request: MessageReader): void {
-    const fid = this.#fid(request.u32());
+    const fid = this.#fids.get(request.u32());
     const valid = request.u32();
     const permissions = request.u32() & 0o777;
     request.u64();
@@ -357,7 +302,7 @@ export class P9Server {
   }
 
   #statFileSystem(request: MessageReader, reply: MessageWriter): void {
-    this.#fid(request.u32());
+    this.#fids.get(request.u32());
     const space = this.tree.space();
     reply.u32(FILE_SYSTEM_9P).u32(space.blockBytes);
     reply.u64(space.blocks).u64(space.freeBlocks).u64(space.freeBlocks).u64(space.files).u64(space.freeFiles);
@@ -365,7 +310,7 @@ export class P9Server {
   }
 
   #getLock(request: MessageReader, reply: MessageWriter): void {
-    this.#fid(request.u32());
+    this.#fids.get(request.u32());
     request.u8();
     reply.u8(UNLOCKED).u64(request.u64()).u64(request.u64()).u32(request.u32()).text(request.text());
   }
@@ -373,7 +318,7 @@ export class P9Server {
   // ---- directories
 
   #readDirectory(request: MessageReader, reply: MessageWriter): void {
-    const fid = this.#fid(request.u32());
+    const fid = this.#fids.get(request.u32());
     const offset = request.u64();
     const count = Math.min(request.u32(), Math.max(0, this.#room - READ_HEADER));
     if (!fid.directory) throw new P9Error(ERRNO.EBADF);
@@ -406,13 +351,13 @@ export class P9Server {
   }
 
   #makeDirectory(request: MessageReader, reply: MessageWriter): void {
-    const path = childOf(this.#fid(request.u32()).path, request.text());
+    const path = childOf(this.#fids.get(request.u32()).path, request.text());
     this.tree.makeDirectory(path, request.u32() & 0o777);
     this.#qid(reply, this.tree.stat(path));
   }
 
   #makeSymlink(request: MessageReader, reply: MessageWriter): void {
-    const path = childOf(this.#fid(request.u32()).path, request.text());
+    const path = childOf(this.#fids.get(request.u32()).path, request.text());
     const target = request.text();
     if (target === "" || target.includes("\0")) throw new P9Error(ERRNO.EINVAL);
     this.tree.makeSymlink(path, target);
@@ -421,7 +366,7 @@ export class P9Server {
 
   /** Device nodes, pipes and sockets would be the host's: only plain files are made. */
   #makeNode(request: MessageReader, reply: MessageWriter): void {
-    const path = childOf(this.#fid(request.u32()).path, request.text());
+    const path = childOf(this.#fids.get(request.u32()).path, request.text());
     const mode = request.u32();
     if ((mode & MODE_TYPE) !== MODE_FILE) throw new P9Error(ERRNO.EPERM);
     this.tree.create(path, { read: false, write: true }, mode & 0o777).close();
@@ -429,19 +374,19 @@ export class P9Server {
   }
 
   #link(request: MessageReader): void {
-    const directory = this.#fid(request.u32());
-    const existing = this.#fid(request.u32());
+    const directory = this.#fids.get(request.u32());
+    const existing = this.#fids.get(request.u32());
     this.tree.link(existing.path, childOf(directory.path, request.text()));
   }
 
   #rename(request: MessageReader): void {
-    const fid = this.#fid(request.u32());
-    this.#move(fid.path, childOf(this.#fid(request.u32()).path, request.text()));
+    const fid = this.#fids.get(request.u32());
+    this.#move(fid.path, childOf(this.#fids.get(request.u32()).path, request.text()));
   }
 
   #renameAt(request: MessageReader): void {
-    const from = childOf(this.#fid(request.u32()).path, request.text());
-    this.#move(from, childOf(this.#fid(request.u32()).path, request.text()));
+    const from = childOf(this.#fids.get(request.u32()).path, request.text());
+    this.#move(from, childOf(this.#fids.get(request.u32()).path, request.text()));
   }
 
   /** Fids below what was moved move along. */
@@ -449,74 +394,24 @@ export class P9Server {
     if (from.length === 0) throw new P9Error(ERRNO.EBUSY);
     if (to.length > from.length && from.every((name, i) => name === to[i])) throw new P9Error(ERRNO.EINVAL);
     this.tree.rename(from, to);
-    for (const fid of this.#fids.values()) {
-      if (from.every((name, i) => name === fid.path[i])) fid.path = [...to, ...fid.path.slice(from.length)];
-    }
+    this.#fids.move(from, to);
   }
 
   #unlinkAt(request: MessageReader): void {
-    const path = childOf(this.#fid(request.u32()).path, request.text());
+    const path = childOf(this.#fids.get(request.u32()).path, request.text());
     this.tree.remove(path, request.u32() & AT_REMOVE_DIRECTORY ? "directory" : "other");
   }
 
   // ---- save and load
 
   save(): DeviceState {
-    const fids = [...this.#fids].map(([number, { path, mode, directory }]) => [
-      String(number),
-      {
-        path: [...path],
-        directory,
-        mode: mode === undefined ? null : { read: mode.read, write: mode.write, append: mode.append ?? false },
-      },
-    ]);
-    return { messageBytes: this.#messageBytes, fids: Object.fromEntries(fids) };
+    return { messageBytes: this.#messageBytes, fids: this.#fids.save() };
   }
 
-  /** Files are opened again by their names; one that is gone answers EBADF, as a server that was restarted does. */
   load(device: string, state: DeviceState): void {
     const saved = new SavedState(device, state);
     this.reset();
     this.#messageBytes = Math.max(MESSAGE_BYTES_MIN, saved.integer("messageBytes", MESSAGE_BYTES_MAX));
-    const fids = saved.nested("fids");
-    for (const number of Object.keys(fids)) {
-      if (!/^\d+$/.test(number)) {
-        throw new VmError("bad-snapshot", `${device}: "${number}" is no fid of a saved state.`, { device, number });
-      }
-      const row = new SavedState(device, new SavedState(device, fids).nested(number));
-      const names = row.nested("path");
-      let path: FilePath = [];
-      try {
-        for (const name of Array.isArray(names) ? names.map(String) : []) path = childOf(path, name);
-        this.#bind(Number(number), path);
-      } catch (cause) {
-        throw new VmError(
-          "bad-snapshot",
-          `${device}: fid ${number} has no path inside the shared directory.`,
-          { device },
-          { cause },
-        );
-      }
-      const fid = this.#fid(Number(number));
-      fid.directory = row.flag("directory");
-      const open = (fids[number] as DeviceState).mode;
-      if (!open) continue;
-      const modeState = new SavedState(device, row.nested("mode"));
-      const mode = { read: modeState.flag("read"), write: modeState.flag("write"), append: modeState.flag("append") };
-      try {
-        this.#setOpen(fid, mode, () => this.tree.open(path, mode));
-      } catch {
-        fid.mode = undefined;
-      }
-    }
+    this.#fids.load(device, saved.nested("fids"), this.tree);
   }
-}
-
-/** A name in a directory: what cannot be one is refused before it reaches the tree. */
-function childOf(directory: FilePath, name: string): FilePath {
-  if (name === "" || name === "." || name === ".." || /[/\0]/.test(name)) throw new P9Error(ERRNO.EINVAL);
-  if (new TextEncoder().encode(name).length > NAME_BYTES_MAX || directory.length >= DEPTH_MAX) {
-    throw new P9Error(ERRNO.ENAMETOOLONG);
-  }
-  return [...directory, name];
 }

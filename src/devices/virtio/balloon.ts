@@ -9,6 +9,8 @@ import { VirtioDevice } from "./device.ts";
 const TYPE_BALLOON = 5;
 const PAGE = 4096;
 const PFN_BYTES = 4;
+/** Page numbers of 64 MiB; Linux sends those of 1 MiB. */
+const CHAIN_BYTES_MAX = 64 * 1024;
 const INFLATE = 0;
 const DEFLATE = 1;
 const STATISTICS = 2;
@@ -112,7 +114,8 @@ export class VirtioBalloon extends VirtioDevice {
   }
 
   override kicked(queue: number): void {
-    if (queue === INFLATE || queue === DEFLATE) this.drain(queue, (chain) => this.#move(queue, chain));
+    if (queue === INFLATE || queue === DEFLATE)
+      this.drain(queue, (chain) => this.#move(queue, chain), PAGE / PFN_BYTES);
     else if (queue === this.#reporting) this.drain(queue, (chain) => this.#report(queue, chain));
     else if (queue === STATISTICS && this.hasFeature(F_STATS_VQ)) this.#receiveStatistics();
   }
@@ -122,6 +125,10 @@ export class VirtioBalloon extends VirtioDevice {
   }
 
   #move(queue: number, chain: DescriptorChain): boolean {
+    if (chain.readableBytes > CHAIN_BYTES_MAX) {
+      this.needsReset("more page numbers in a chain than a balloon takes at once");
+      return true;
+    }
     const inflate = queue === INFLATE;
     for (let pfns = chain.read(PAGE); pfns.length > 0; pfns = chain.read(PAGE)) {
       const view = new DataView(pfns.buffer, pfns.byteOffset, pfns.length);
@@ -137,16 +144,15 @@ export class VirtioBalloon extends VirtioDevice {
   }
 
   #inflate(pfn: number): void {
-    if (!this.#discard(pfn * PAGE, PAGE)) {
+    const byte = this.#held[pfn >>> 3] ?? 0;
+    const bit = 1 << (pfn & 7);
+    if (byte & bit || !this.#discard(pfn * PAGE, PAGE)) {
       this.#counts.refusedPages++;
       return;
     }
-    this.#counts.inflatedPages++;
-    const byte = this.#held[pfn >> 3] ?? 0;
-    const bit = 1 << (pfn & 7);
-    if (byte & bit) return;
-    this.#held[pfn >> 3] = byte | bit;
+    this.#held[pfn >>> 3] = byte | bit;
     this.#heldPages++;
+    this.#counts.inflatedPages++;
   }
 
   #deflate(pfn: number): void {

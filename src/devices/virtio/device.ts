@@ -195,9 +195,10 @@ export abstract class VirtioDevice {
 
   /**
    * Hands over the chains that wait in a queue, as many as one turn may, and publishes what `handle` pushed. `handle`
-   * returns false to leave its chain for later, which ends the turn.
+   * returns false to leave its chain for later, which ends the turn. `weight` is how many bytes the handler touches for
+   * each byte of a chain.
    */
-  protected drain(index: number, handle: (chain: DescriptorChain) => boolean): void {
+  protected drain(index: number, handle: (chain: DescriptorChain) => boolean, weight = 1): void {
     const queue = this.queues[index] as VirtQueue;
     let bytes = 0;
     let emptied = false;
@@ -216,7 +217,7 @@ export abstract class VirtioDevice {
         break;
       }
       this.#chains++;
-      bytes += chain.readableBytes + chain.writableBytes;
+      bytes += (chain.readableBytes + chain.writableBytes) * weight;
     }
     this.flush(index);
     queue.askForKick();

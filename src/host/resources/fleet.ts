@@ -54,6 +54,9 @@ export const RUN_VM_FIELDS: readonly string[] = [
   "pcpu",
   "pinned",
   "start",
+  "drives",
+  "rng",
+  "balloon",
 ];
 const FLEET_FIELDS = ["$schema", "name", "host", "vms", ...PLAN_FLEET_FIELDS];
 export const HOSTS_MAX = 1000;

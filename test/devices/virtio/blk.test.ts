@@ -36,6 +36,8 @@ const range = (sector: number, sectors: number, flags = 0): Uint8Array =>
   bytesOf([64, sector], [32, sectors], [32, flags]);
 const statusOf = (queue: TestQueue, ...parts: Parameters<TestQueue["ask"]>): number =>
   queue.ask(...parts, { room: 1 }).bytes.at(-1) ?? -1;
+/** Faster than a comparison that can say where. */
+const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 
 describe("virtio-blk", () => {
@@ -80,7 +82,7 @@ describe("virtio-blk", () => {
             if (type === IN) {
               const answer = queue.ask(header(IN, sector), { room: count * 512 }, { room: 1 });
               expect(answer.bytes.at(-1)).toBe(fits ? 0 : 1);
-              if (fits) expect(answer.bytes.subarray(0, -1)).toEqual(model.subarray(sector * 512, end));
+              if (fits) expect(same(answer.bytes.subarray(0, -1), model.subarray(sector * 512, end))).toBe(true);
             } else if (type === OUT) {
               const data = new Uint8Array(count * 512).fill(fill);
               expect(statusOf(queue, header(OUT, sector), { bytes: data })).toBe(fits ? 0 : 1);
@@ -90,7 +92,7 @@ describe("virtio-blk", () => {
               if (fits) model.fill(0, sector * 512, end);
             }
           }
-          expect(disk.bytes).toEqual(model);
+          expect(same(disk.bytes, model)).toBe(true);
         },
       ),
       { numRuns: 60 },
@@ -172,7 +174,7 @@ describe("virtio-blk", () => {
     driver.status = 0;
     const before = driver.memory.bytes.slice();
     await turn();
-    expect(driver.memory.bytes).toEqual(before);
+    expect(same(driver.memory.bytes, before)).toBe(true);
     expect(driver.start().queue(0).take()).toEqual([]);
   });
 

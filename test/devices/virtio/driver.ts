@@ -236,6 +236,13 @@ export class TestDriver<T extends VirtioDevice> {
     return queue;
   }
 
+  /** Takes over a queue that is set up already: the device was loaded from a saved state. */
+  adopt(index: number, size: number): void {
+    const queue = new TestQueue(this, index);
+    queue.size = size;
+    this.queues[index] = queue;
+  }
+
   /** The whole start: all features but those left out, all queues, DRIVER_OK. */
   start(options: { without?: readonly number[]; size?: number; only?: readonly number[] } = {}): this {
     let features = this.offered();
