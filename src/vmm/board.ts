@@ -71,6 +71,8 @@ export interface BoardParts {
   readonly entropy: (into: Uint8Array) => void;
   readonly drives: readonly OpenDrive[];
   readonly generationId: Uint8Array;
+  /** For config.display "vga". */
+  readonly video?: VideoMemory | undefined;
 }
 
 export interface Board {
