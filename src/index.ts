@@ -3,6 +3,7 @@
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
+export type { GraphicsScreen, Screen, TextCell, TextScreen } from "./display/screen.ts";
 export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
 export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
 export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
@@ -36,6 +37,7 @@ export type {
   ClockKind,
   ClockSyncConfig,
   ClockSyncMode,
+  DisplayKind,
   ParavirtName,
   ResumeTime,
   VmConfig,
@@ -44,6 +46,7 @@ export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
+export { screenshot } from "./vmm/screenshot.ts";
 export type {
   DebugStop,
   ExitStatus,

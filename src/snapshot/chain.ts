@@ -13,7 +13,7 @@ import {
   readFrame,
   refuse,
 } from "./format.ts";
-import type { GuestPages } from "./guest-pages.ts";
+import { type GuestPages, sameSizes, totalBytes } from "./guest-pages.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { forEach } from "./parallel.ts";
 import type { SnapshotSource, SnapshotStore } from "./store.ts";
@@ -51,7 +51,7 @@ export async function openFile(store: SnapshotStore, name: string, tools: Tools)
 }
 
 function checkRows({ rows }: Frame, manifest: Manifest): void {
-  const pageCount = (manifest.ramBytes + manifest.romBytes) / PAGE_BYTES;
+  const pageCount = totalBytes(manifest) / PAGE_BYTES;
   for (const { chunk, present, zero } of rows) {
     for (let i = 0; i < CHUNK_PAGES; i++) {
       if (chunk * CHUNK_PAGES + i >= pageCount && (hasPage(present, i) || hasPage(zero, i))) {
@@ -210,9 +210,7 @@ function checkParent(child: SnapshotFile, parent: SnapshotFile, id: string): voi
     });
   };
   if (parent.id !== id) wrong("is another snapshot than the one this was made from");
-  const { ramBytes, romBytes } = child.manifest;
-  if (parent.manifest.ramBytes !== ramBytes || parent.manifest.romBytes !== romBytes)
-    wrong("has another size of memory");
+  if (!sameSizes(child.manifest, parent.manifest)) wrong("has another size of memory");
 }
 
 function damaged(what: string, cause?: unknown): VmError {

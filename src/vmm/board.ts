@@ -16,7 +16,9 @@ import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import type { Vga, VideoMemory } from "../devices/vga/vga.ts";
 import { VM_GENERATION_GPE, VmGeneration } from "../devices/vm-generation.ts";
+import { addVga } from "./board-vga.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, GuestMemory, IoRange } from "./device.ts";
@@ -68,6 +70,7 @@ export interface Board {
   readonly ferr: FerrLatch;
   readonly fwCfg: FwCfg;
   readonly a20: A20Gate;
+  readonly vga: Vga | undefined;
 }
 
 export function buildBoard(
@@ -79,6 +82,8 @@ export function buildBoard(
     clock: DeviceClock;
     memory: GuestMemory;
     generationId: Uint8Array;
+    /** For config.display "vga". */
+    video?: VideoMemory | undefined;
   },
   events: BoardEvents,
 ): Board {
@@ -103,7 +108,12 @@ export function buildBoard(
     resetControl,
   });
   pci.add(SOUTH_BRIDGE_SLOT, 0, bridge);
-  const fwCfg = new FwCfg({ memory, ramBytes: config.memoryBytes, cpuCount: 1 });
+  const fwCfg = new FwCfg({
+    memory,
+    ramBytes: config.memoryBytes,
+    cpuCount: 1,
+    graphic: config.display !== "none",
+  });
   const uarts = SERIAL_PORTS.slice(0, config.serialPorts).map(
     ({ base, irq }, n) =>
       new Uart16550({ name: `uart${n}`, base, irq: irqs.line(irq), clock, transmit: (byte) => events.serial(n, byte) }),
@@ -139,6 +149,8 @@ export function buildBoard(
       devices.push(generation);
     }
   }
+  const vga = parts.video && addVga(parts.video, pci, clock);
+  if (vga !== undefined) devices.push(vga);
   if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
   for (const device of devices) {
     // The test device's byte register would cover the debug console: it takes the ports that are free.
@@ -156,7 +168,7 @@ export function buildBoard(
     devices.push(device);
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
-  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20 };
+  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20, vga };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

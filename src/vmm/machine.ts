@@ -6,10 +6,12 @@ import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
 import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
+import { VRAM_AREA_BYTES } from "../devices/vga/vga.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
+import { prepareVga, videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
@@ -28,7 +30,7 @@ import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { leaveMtrrsAsFirmware } from "./mtrr.ts";
-import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, writeSlots } from "./slots.ts";
+import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, SlotTable } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
 
 /** The TSC ticks once a nanosecond of guest time. */
@@ -86,9 +88,8 @@ export class Machine implements ExitContext {
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
-    const slots = machineSlots(map, map.romBytes);
-    writeSlots(memory, slots);
-    this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    const slots = new SlotTable(memory, machineSlots(map, map.romBytes), core);
+    this.guest = new SlotMemory(memory, slots.slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
     this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
@@ -112,6 +113,7 @@ export class Machine implements ExitContext {
         clock: this.clock,
         memory: this.guest,
         generationId: generationId(config, platform),
+        video: videoMemory(memory, map, slots, core),
       },
       {
         ...events,
@@ -193,6 +195,7 @@ export class Machine implements ExitContext {
         const tables = buildAcpiTables({
           apic: this.config.apic,
           cpuCount: 1,
+          vga: board.vga !== undefined,
           pmBase: PM_BASE,
           serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
@@ -210,10 +213,12 @@ export class Machine implements ExitContext {
         this.guest.write(MP_BASE, mp);
       }
     }
+    const textScreen = prepareVga(board, this.config);
     await boot({
       memory: this.guest,
       e820: memoryMapFor(this.config.memoryBytes, this.config.apic),
       acpiRsdp,
+      textScreen,
       setRegisters: (state) => vcpu.setRegisters(state),
       loadFirmware: (image) => this.#loadFirmware(image),
       addFwCfgFile: (name, data) => board.fwCfg.addFile(name, data),
@@ -336,7 +341,8 @@ export class Machine implements ExitContext {
 function mapOf(config: CheckedConfig): MemoryMap {
   const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
   if (romBytes > 0) checkFirmwareSize(romBytes);
-  return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+  const vramBytes = config.display === "vga" ? VRAM_AREA_BYTES : 0;
+  return layOut({ ramBytes: config.memoryBytes, romBytes, vramBytes, vcpuCount: 1 });
 }
 
 /** With a virtual clock the same run twice is the same run. */
