@@ -137,19 +137,14 @@ export function checkConfig(config: VmConfig): CheckedConfig {
   };
 }
 
-function formatMac(mac: Uint8Array): string {
-  return Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":");
-}
-
 /** A configuration that checkConfig makes `checked` of. */
 export function toConfig(checked: CheckedConfig): VmConfig {
-  const { psPerInstruction, debugExitPort, clockSync, nics, ...same } = checked;
+  const { psPerInstruction, debugExitPort, clockSync, ...same } = checked;
   const { mode, maxSlewPpm, stepThresholdNs } = clockSync;
   const config = {
     ...same,
     nsPerInstruction: psPerInstruction / 1000,
     debugExitPort: debugExitPort ?? false,
-    nics: nics.map((nic) => ({ ...nic, mac: formatMac(nic.mac) })),
     // It has no meaning with a virtual clock.
     clockSync: checked.clock === "real" ? { mode, maxSlewPpm, stepThresholdMs: stepThresholdNs / 1e6 } : undefined,
   };

@@ -523,7 +523,7 @@ export class Vm implements AsyncDisposable {
         failed(error);
       }
     }
-    if (this.#driving !== undefined) this.#machine.clock.start();
+    if (this.#driving !== undefined) this.#machine.clockSync.start();
   }
 
   #park(end: ExitStatus | undefined): void {
