@@ -8,7 +8,7 @@ import { loadMachine } from "../vmm/machine-state.ts";
 import { SnapshotChain } from "./chain.ts";
 import { imagesOf, joinConfig, ofConfig } from "./config.ts";
 import { refuse } from "./format.ts";
-import { GuestPages } from "./guest-pages.ts";
+import { GuestPages, sameSizes } from "./guest-pages.ts";
 import type { SnapshotStore } from "./store.ts";
 
 export interface SnapshotName {
@@ -123,8 +123,8 @@ async function fill(
 ): Promise<void> {
   const { map } = machine;
   const { manifest } = chain.top;
-  if (manifest.ramBytes !== map.ramBytes || manifest.romBytes !== map.romBytes) {
-    refuse("ramBytes", "and romBytes are not those of the saved configuration");
+  if (!sameSizes(manifest, map)) {
+    refuse("ramBytes", "vramBytes and romBytes are not those of the saved configuration");
   }
   await memory.into(GuestPages.ofMachine(machine.memory, map));
   try {
