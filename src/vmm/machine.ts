@@ -38,7 +38,7 @@ import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from ".
 
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
-/** Without a display, SeaBIOS shows its screen on COM1 (u16, little-endian). */
+/** Where SeaBIOS also shows its screen: COM1 (u16, little-endian). */
 const SERIAL_CONSOLE_PORT = Uint8Array.of(0xf8, 0x03);
 /** An 8-bit access on an ISA bus. */
 const ISA_ACCESS_NS = 1000n;

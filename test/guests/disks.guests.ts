@@ -106,7 +106,7 @@ describe("Linux on our disks", () => {
     using scratch = new Scratch();
     const { drives, files, disk } = media(scratch);
     const run = await runGuest("disks.sh", files, { drives }, append);
-    expectPassed(run, 18);
+    expectPassed(run, 17);
     expect(/disks: mode (.*)/.exec(run.console)?.[1]).toContain(mode);
     const after = readFileSync(disk);
     expect(sha256(after.subarray(0, KNOWN_BYTES))).toBe(files["first-sum"]);

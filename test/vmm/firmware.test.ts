@@ -23,7 +23,7 @@ describe.skipIf(!existsSync(SEABIOS))("SeaBIOS", () => {
     expect(await vm.exited).toMatchObject({ kind: "reset" });
     expect(log).toContain("Running on QEMU (i440fx)");
     expect(log).toContain("QEMU fw_cfg DMA interface supported");
-    expect(log).toContain("Found 3 PCI devices");
+    expect(log).toContain("Found 4 PCI devices");
     expect(log).toContain("PS2 keyboard initialized");
     expect(log).toMatch(/0000000000100000 - 0000000003ff[0-9a-f]{4} = 1 RAM/);
     expect(log + screen).toContain("No bootable device");
