@@ -4,6 +4,7 @@ import { shareImages } from "../boot/share-images.ts";
 import { loadPlatform, type Platform } from "../platform/platform.ts";
 import { checkConfig } from "../vmm/check-config.ts";
 import type { PortableConfig } from "../vmm/config.ts";
+import { isSource } from "../vmm/drives.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { VmState } from "../vmm/status.ts";
@@ -48,6 +49,19 @@ export interface HostEvents {
   "vm-state": { readonly vm: HostedVm; readonly state: VmState; readonly previous: VmState };
   "vm-destroyed": { readonly vm: HostedVm };
   "pcpu-lost": { readonly pcpu: number; readonly reason: string };
+}
+
+/** Devices with an object of this thread behind them cannot go to another one. */
+function requirePortable(config: PortableConfig): void {
+  const refuse = (field: string, accepted: string): never => {
+    throw new VmError("bad-config", `${field} belongs to this thread; a VM on a worker takes ${accepted}.`, { field });
+  };
+  for (const field of ["nics", "consoles", "shares", "vsock"] as const) {
+    const value = config[field];
+    if (Array.isArray(value) ? value.length > 0 : value !== undefined) refuse(field, "none");
+  }
+  for (const [i, { backend }] of (config.drives ?? []).entries())
+    if (backend !== undefined && !isSource(backend)) refuse(`drives[${i}].backend`, "the path of an image: { path }");
 }
 
 /** What a VM boots of which nothing is known yet. */
@@ -125,6 +139,7 @@ export class Host implements AsyncDisposable {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
     const { scheduling, pcpu, pinned, ...portable } = config;
     const checked = checkConfig(portable);
+    if (!this.inProcess) requirePortable(portable);
     return await this.#join({ name: config.name, scheduling, pcpu, pinned }, (place) => {
       const boot = place.link.memory === "shared" ? shareImages(checked.boot) : checked.boot;
       const shared: PortableConfig = { ...portable, name: place.name, memoryBytes: checked.memoryBytes, boot };

@@ -10,9 +10,13 @@ export interface CapturedChunk {
   readonly bytes: Uint8Array;
 }
 
+const PAGE_WORDS = PAGE_BYTES / 4;
+
 export class GuestPages {
   readonly count: number;
   readonly ramCount: number;
+  /** A view for each page would cost more than the page's comparison. */
+  readonly #words: Int32Array;
 
   constructor(
     private readonly bytes: Uint8Array,
@@ -21,6 +25,7 @@ export class GuestPages {
     ramBytes: number,
     romBytes: number,
   ) {
+    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
     this.ramCount = ramBytes / PAGE_BYTES;
     this.count = this.ramCount + romBytes / PAGE_BYTES;
   }
@@ -36,19 +41,43 @@ export class GuestPages {
 
   /** A view. */
   page(page: number): Uint8Array {
-    const at =
-      page < this.ramCount ? this.ramBase + page * PAGE_BYTES : this.romBase + (page - this.ramCount) * PAGE_BYTES;
+    const at = this.#address(page);
     return this.bytes.subarray(at, at + PAGE_BYTES);
+  }
+
+  /** Pages from `page` on, all of RAM or all of ROM. */
+  put(page: number, bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.#address(page));
+  }
+
+  isZero(page: number): boolean {
+    const words = this.#words;
+    const start = this.#address(page) >>> 2;
+    for (let i = start; i < start + PAGE_WORDS; i++) if (words[i] !== 0) return false;
+    return true;
+  }
+
+  /** True where `other`, of the same shape, has the same page. */
+  isSame(page: number, other: GuestPages): boolean {
+    const [a, b] = [this.#words, other.#words];
+    const start = this.#address(page) >>> 2;
+    const shift = (other.#address(page) >>> 2) - start;
+    for (let i = start; i < start + PAGE_WORDS; i++) if (a[i] !== b[i + shift]) return false;
+    return true;
+  }
+
+  #address(page: number): number {
+    return page < this.ramCount ? this.ramBase + page * PAGE_BYTES : this.romBase + (page - this.ramCount) * PAGE_BYTES;
   }
 
   /** Everything that is not zero. */
   captureAll(): CapturedChunk[] {
-    return this.#capture((page) => (isZero(this.page(page)) ? "same" : "present"));
+    return this.#capture((page) => (this.isZero(page) ? "same" : "present"));
   }
 
   /** Pages that `changed` names, whatever is in them now. */
   captureChanged(changed: (page: number) => boolean): CapturedChunk[] {
-    return this.#capture((page) => (!changed(page) ? "same" : isZero(this.page(page)) ? "zero" : "present"));
+    return this.#capture((page) => (!changed(page) ? "same" : this.isZero(page) ? "zero" : "present"));
   }
 
   #capture(kindOf: (page: number) => "same" | "zero" | "present"): CapturedChunk[] {
@@ -72,17 +101,4 @@ export class GuestPages {
     }
     return chunks;
   }
-}
-
-export function isZero(page: Uint8Array): boolean {
-  const words = new Int32Array(page.buffer, page.byteOffset, page.length / 4);
-  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
-  return true;
-}
-
-export function samePage(a: Uint8Array, b: Uint8Array): boolean {
-  const x = new Int32Array(a.buffer, a.byteOffset, a.length / 4);
-  const y = new Int32Array(b.buffer, b.byteOffset, b.length / 4);
-  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
-  return true;
 }

@@ -53,6 +53,11 @@ export async function openSnapshot(
 ): Promise<OpenedSnapshot> {
   checkOptions(options);
   const chain = await SnapshotChain.open(from.store, from.name, platform);
+  const memory = new PendingMemory(chain);
+  const close = async (): Promise<void> => {
+    await memory.cancel();
+    await chain.close();
+  };
   try {
     const { manifest, id } = chain.top;
     const images = await chain.readImages(imagesOf(manifest));
@@ -65,24 +70,54 @@ export async function openSnapshot(
           throw ofConfig(error);
         });
         try {
-          await fill(machine, chain, options, platform);
+          await fill(machine, chain, memory, options, platform);
         } catch (error) {
-          machine.dispose();
+          await machine.dispose();
           throw error;
         }
         return machine;
       },
-      close: () => chain.close(),
+      close,
     };
   } catch (error) {
-    await chain.close();
+    await close();
     throw error;
+  }
+}
+
+/** Memory that is read and unpacked while images are read and the machine is made. */
+class PendingMemory {
+  readonly #read: Promise<void>;
+  #give: (pages: GuestPages) => void = () => {};
+  #fail: (error: unknown) => void = () => {};
+
+  constructor(chain: SnapshotChain) {
+    const target = new Promise<GuestPages>((resolve, reject) => {
+      this.#give = resolve;
+      this.#fail = reject;
+    });
+    this.#read = chain.readMemory(target);
+    // Heard of in `into`, if that is ever called.
+    target.catch(() => {});
+    this.#read.catch(() => {});
+  }
+
+  async into(pages: GuestPages): Promise<void> {
+    this.#give(pages);
+    await this.#read;
+  }
+
+  /** Resolves when no more is read. */
+  async cancel(): Promise<void> {
+    this.#fail(new Error("not wanted any more"));
+    await this.#read.catch(() => {});
   }
 }
 
 async function fill(
   machine: Machine,
   chain: SnapshotChain,
+  memory: PendingMemory,
   options: RestoreOptions,
   platform: Platform,
 ): Promise<void> {
@@ -91,8 +126,13 @@ async function fill(
   if (manifest.ramBytes !== map.ramBytes || manifest.romBytes !== map.romBytes) {
     refuse("ramBytes", "and romBytes are not those of the saved configuration");
   }
-  await chain.readMemory(GuestPages.ofMachine(machine.memory, map));
-  loadMachine(machine, manifest.machine);
+  await memory.into(GuestPages.ofMachine(machine.memory, map));
+  try {
+    loadMachine(machine, manifest.machine);
+  } catch (error) {
+    if (error instanceof VmError) throw error;
+    refuse("machine", `cannot be taken up: ${error instanceof Error ? error.message : String(error)}`, error);
+  }
   if (machine.clock.kind === "real") machine.clockSync.settle(options.clock === "resume" ? "snapshot" : options.clock);
   else if (options.clock === "now") catchUp(machine, Date.parse(manifest.createdAt), platform);
   if (options.identity !== "same") for (const device of machine.board.devices) device.renewIdentity?.(platform.entropy);
@@ -102,8 +142,10 @@ async function fill(
 function catchUp(machine: Machine, savedAtMs: number, platform: Platform): void {
   const behindNs = (platform.wallMs() - savedAtMs) * 1e6;
   if (behindNs <= 0) return;
-  machine.clock.skip(behindNs);
-  machine.core.clockStopped(machine.vcpu.address);
+  const { clock, core, vcpu } = machine;
+  if (clock.kind === "virtual") core.advanceClock(vcpu.address, BigInt(Math.trunc(behindNs)));
+  else clock.skip(behindNs);
+  core.clockStopped(vcpu.address);
 }
 
 function checkOptions(options: RestoreOptions): void {

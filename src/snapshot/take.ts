@@ -7,7 +7,7 @@ import { type MachineState, saveMachine } from "../vmm/machine-state.ts";
 import { SnapshotChain } from "./chain.ts";
 import { splitConfig } from "./config.ts";
 import { hasPage, refuse } from "./format.ts";
-import { type CapturedChunk, GuestPages, samePage } from "./guest-pages.ts";
+import { type CapturedChunk, GuestPages } from "./guest-pages.ts";
 import type { ParentReference } from "./manifest.ts";
 import type { SnapshotStore } from "./store.ts";
 import { writeSnapshot } from "./writer.ts";
@@ -162,7 +162,7 @@ interface Base {
 function capture(pages: GuestPages, base: Base | undefined, dirty: () => Uint8Array): CapturedChunk[] {
   if (base === undefined) return pages.captureAll();
   const before = base.memory;
-  if (before !== undefined) return pages.captureChanged((page) => !samePage(pages.page(page), before.page(page)));
+  if (before !== undefined) return pages.captureChanged((page) => !pages.isSame(page, before));
   const bitmap = dirty();
   // The guest cannot write to ROM.
   return pages.captureChanged((page) => page < pages.ramCount && hasPage(bitmap, page));

@@ -1,5 +1,14 @@
 // What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
 import type { ParavirtName } from "../../spec/cpuid.ts";
+import type {
+  BalloonConfig,
+  ConsoleConfig,
+  DriveConfig,
+  InputKind,
+  NicConfig,
+  ShareConfig,
+  VsockConfig,
+} from "./device-config.ts";
 import type { TraceKind } from "./status.ts";
 
 /** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
@@ -27,6 +36,8 @@ export type BootSource =
       readonly entry?: number;
       readonly mode?: "real" | "protected";
     };
+
+export type BootDevice = "floppy" | "disk" | "cdrom" | "network";
 
 export type ClockKind = "real" | "virtual";
 
@@ -91,6 +102,24 @@ export interface VmConfig {
   readonly signal?: AbortSignal;
   /** Categories of "trace" events to emit. Default none. */
   readonly trace?: readonly TraceKind[];
+  /** Disks, CD and floppy drives; each bus has them in this order. Default none. */
+  readonly drives?: readonly DriveConfig[];
+  /** What firmware tries first, among drives without a bootIndex. Default: disk, floppy, CD, network. */
+  readonly bootOrder?: readonly BootDevice[];
+  /** Entropy device; reproducible with the virtual clock. Default false. */
+  readonly rng?: boolean;
+  /** Memory balloon, with default settings for `true`. Default false. */
+  readonly balloon?: boolean | BalloonConfig;
+  /** Network cards. Default none. */
+  readonly nics?: readonly NicConfig[];
+  /** Ports of the virtio console. Default none. */
+  readonly consoles?: readonly ConsoleConfig[];
+  /** Directories of the host. Default none. */
+  readonly shares?: readonly ShareConfig[];
+  /** Socket device. Default none. */
+  readonly vsock?: VsockConfig;
+  /** Virtio keyboard, mouse and tablet, at most one of each. Default none. */
+  readonly inputs?: readonly InputKind[];
 }
 
 /** A VmConfig as it crosses threads: without what belongs to one thread only. */

@@ -65,6 +65,10 @@ export interface SavedDevice {
   readonly state: DeviceState;
 }
 
+/** A century of guest time. */
+const GUEST_NS_MAX = 100 * 366 * 86_400 * 1e9;
+/** What a Date can hold. */
+const DATE_MS_MAX = 8.64e15;
 const FEATURE_WORDS = 4;
 const NO_EXIT = 0xffffffff;
 
@@ -266,8 +270,8 @@ function checkVcpu(vcpu: VcpuState, where: string): void {
 function checkClock(clock: ClockState): void {
   object(clock, "clock");
   if (clock.kind !== "real" && clock.kind !== "virtual") refuse("clock.kind", "is neither real nor virtual");
-  if (!Number.isFinite(clock.nowNs) || clock.nowNs < 0) refuse("clock.nowNs", "is not a time since power-on");
-  if (!Number.isFinite(clock.wallOriginMs)) refuse("clock.wallOriginMs", "is not a time");
+  if (!(clock.nowNs >= 0 && clock.nowNs <= GUEST_NS_MAX)) refuse("clock.nowNs", "is not a time since power-on");
+  if (!(Math.abs(clock.wallOriginMs) <= DATE_MS_MAX)) refuse("clock.wallOriginMs", "is not a date");
   if (!Number.isFinite(clock.hostOriginMs ?? 0)) refuse("clock.hostOriginMs", "is not a time");
   for (const [name, deadline] of Object.entries(object(clock.timers, "clock.timers"))) {
     if (deadline !== null && !Number.isFinite(deadline)) refuse(`clock.timers.${name}`, "is neither a time nor null");

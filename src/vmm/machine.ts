@@ -9,6 +9,7 @@ import { configurePci } from "../devices/pci/firmware-setup.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
+import type { BlockBackend } from "./block.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
@@ -18,7 +19,9 @@ import { type Core, instantiateCore } from "./core.ts";
 import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
+import type { DiskSource } from "./device-config.ts";
 import { DirtyLog } from "./dirty-log.ts";
+import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
@@ -33,6 +36,8 @@ import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from ".
 
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
+/** Without a display, SeaBIOS shows its screen on COM1 (u16, little-endian). */
+const SERIAL_CONSOLE_PORT = Uint8Array.of(0xf8, 0x03);
 /** An 8-bit access on an ISA bus. */
 const ISA_ACCESS_NS = 1000n;
 
@@ -41,6 +46,8 @@ export interface Requests {
   end: ExitStatus | undefined;
   reset: ResetCause | undefined;
   debug: DebugStop | undefined;
+  /** Virtual clock: work of the host that must be done before the guest goes on. */
+  hold: Promise<void> | undefined;
 }
 
 export interface MachineEvents
@@ -54,7 +61,7 @@ export class Machine implements ExitContext {
   readonly ports = new PortBus();
   readonly mmio = new MmioBus();
   readonly msrs = new UnknownMsrs();
-  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined };
+  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined, hold: undefined };
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
   readonly clockSync: ClockSync;
@@ -81,8 +88,9 @@ export class Machine implements ExitContext {
     readonly memory: WebAssembly.Memory,
     readonly map: MemoryMap,
     readonly core: Core,
-    platform: Platform,
+    private readonly platform: Platform,
     private readonly events: MachineEvents,
+    private readonly open: OpenDrives,
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
@@ -111,6 +119,14 @@ export class Machine implements ExitContext {
         irqs: this.irqs,
         clock: this.clock,
         memory: this.guest,
+        msi: {
+          deliver: (address, data) => {
+            core.deliverMsi(address, data);
+            events.wake();
+          },
+        },
+        entropy: platform.entropy,
+        drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
         generationId: generationId(config, platform),
       },
       {
@@ -146,7 +162,11 @@ export class Machine implements ExitContext {
       tscKhz: TSC_KHZ,
       apic: config.apic,
     });
-    return new Machine(config, memory, map, core, platform, events, false);
+    return await Machine.#withDrives(
+      config,
+      platform,
+      (open) => new Machine(config, memory, map, core, platform, events, open, false),
+    );
   }
 
   /**
@@ -165,7 +185,25 @@ export class Machine implements ExitContext {
     const shared = memory.buffer instanceof SharedArrayBuffer;
     const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
-    return new Machine(config, memory, map, core, platform, events, true);
+    return await Machine.#withDrives(
+      config,
+      platform,
+      (open) => new Machine(config, memory, map, core, platform, events, open, true),
+    );
+  }
+
+  static async #withDrives(
+    config: CheckedConfig,
+    platform: Platform,
+    make: (open: OpenDrives) => Machine,
+  ): Promise<Machine> {
+    const open = await OpenDrives.open(config.drives, platform);
+    try {
+      return make(open);
+    } catch (error) {
+      await open.close();
+      throw error;
+    }
   }
 
   // ---- power-on and reset
@@ -210,6 +248,8 @@ export class Machine implements ExitContext {
         this.guest.write(MP_BASE, mp);
       }
     }
+    if (this.config.boot.kind === "firmware" && this.config.serialPorts > 0)
+      board.fwCfg.addFile("etc/sercon-port", SERIAL_CONSOLE_PORT);
     await boot({
       memory: this.guest,
       e820: memoryMapFor(this.config.memoryBytes, this.config.apic),
@@ -250,12 +290,34 @@ export class Machine implements ExitContext {
     this.#stoppedBehind = stop.reason === "watch" || stop.reason === "port";
   }
   get requested(): boolean {
-    const { end, reset, debug } = this.requests;
-    return end !== undefined || reset !== undefined || debug !== undefined;
+    const { end, reset, debug, hold } = this.requests;
+    return end !== undefined || reset !== undefined || debug !== undefined || hold !== undefined;
   }
 
   ioDelay(): void {
     if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
+  }
+
+  /** Resolves when nothing is being waited for any more. */
+  async settleHold(): Promise<void> {
+    for (let { hold } = this.requests; hold !== undefined; hold = this.requests.hold) {
+      await hold;
+      // And those who waited for the same work have seen that it is done.
+      await this.platform.yieldToEventLoop();
+      if (this.requests.hold === hold) this.requests.hold = undefined;
+    }
+  }
+
+  #hold(work: Promise<void>): void {
+    const settled = work.catch(() => {});
+    const { hold } = this.requests;
+    this.requests.hold = hold === undefined ? settled : Promise.all([hold, settled]).then(() => {});
+    this.events.wake();
+  }
+
+  #held(drive: OpenDrive): OpenDrive {
+    if (drive.backend === undefined) return drive;
+    return { ...drive, backend: heldBackend(drive.backend, (work) => this.#hold(work)) };
   }
 
   assertFerr(): boolean {
@@ -328,8 +390,28 @@ export class Machine implements ExitContext {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
   }
 
-  dispose(): void {
+  /** Throws VmError("bad-state") when a disk would not outlive this object. */
+  requireLastingDisks(verb: string): void {
+    this.open.requireLasting(verb);
+  }
+
+  /** Puts another medium into a CD or floppy drive, or takes it out. Throws VmError. */
+  async changeMedium(id: string, backend: BlockBackend | DiskSource | undefined, force: boolean): Promise<void> {
+    const drive = this.board.storage.media.get(id);
+    if (drive === undefined) {
+      const known = [...this.board.storage.media.keys()].join(", ") || "none";
+      throw new VmError("not-found", `No drive "${id}" has a medium to change; drives that do: ${known}.`, { id });
+    }
+    await this.open.change(id, backend, (opened) => {
+      const held = opened && this.clock.kind === "virtual" ? heldBackend(opened, (work) => this.#hold(work)) : opened;
+      drive.changeMedium(held, force);
+    });
+  }
+
+  /** Rejects with VmError("io") when a disk could not be closed and may lack data. */
+  async dispose(): Promise<void> {
     for (const device of this.board.devices) device.dispose?.();
+    await this.open.close();
   }
 }
 

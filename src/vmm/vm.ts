@@ -5,13 +5,14 @@ import { loadPlatform, type MemoryKind, type Platform } from "../platform/platfo
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
+import type { BlockBackend } from "./block.ts";
+import type { VirtioSet } from "./board-virtio.ts";
 import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
-
 import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
 import type { BreakConditions } from "./debug-controls.ts";
-
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
+import type { DiskSource } from "./device-config.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
@@ -54,6 +55,7 @@ export class Vm implements AsyncDisposable {
   /** The loop is to park: pause() waits for it. */
   #pauseRequested = false;
   #driving: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
   /** Another thread takes over: the loop parks, and nobody hears of it. */
   #detaching = false;
   #resets = 0;
@@ -114,7 +116,12 @@ export class Vm implements AsyncDisposable {
     const vm = await Vm.#build(checked, placement, (platform, events) =>
       Machine.create(checked, platform, events, placement.memory),
     );
-    await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+    try {
+      await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+    } catch (error) {
+      await vm.#machine.dispose();
+      throw error;
+    }
     return vm;
   }
 
@@ -274,11 +281,14 @@ export class Vm implements AsyncDisposable {
    * fit, "io" when it cannot be written; then nothing of it is left and an older one of that name is as it was.
    */
   async snapshot(options: SnapshotOptions): Promise<SnapshotInfo> {
+    this.#machine.requireLastingDisks("snapshot");
     return await this.#snapshots.take(options);
   }
 
+  /** Stops the VM and waits until its disks are closed. Rejects with VmError("io") when data of them may be lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("disposed");
+    await this.#closed;
   }
 
   /**
@@ -287,6 +297,7 @@ export class Vm implements AsyncDisposable {
    * @internal
    */
   async detach(): Promise<DetachedVm | undefined> {
+    this.#machine.requireLastingDisks("move");
     this.#detaching = true;
     if (this.#state === "running") {
       this.#pauseRequested = true;
@@ -298,7 +309,8 @@ export class Vm implements AsyncDisposable {
     const stoppedAtNs = this.platform.monotonicNs();
     this.#outputs.flush();
     const machine = saveMachine(this.#machine);
-    this.#machine.dispose();
+    // The other thread opens its disks anew.
+    await this.#machine.dispose();
     const use = saveUse(this.#machine, this.#loop, this.#hostNs, this.#resets);
     return { memory: this.#machine.memory, machine, state, stoppedAtNs, use };
   }
@@ -333,11 +345,32 @@ export class Vm implements AsyncDisposable {
     return await hashState(memory, map, [vcpu], this.#machine.saveDevices(), this.platform.sha256);
   }
 
+  // ---- media
+
+  /**
+   * Puts another disc or disk into a CD or floppy drive, or takes it out. Throws VmError: "not-found" for a drive that has no
+   * medium to change, "bad-state" while the guest has locked it, unless forced, "bad-image" for what does not fit.
+   */
+  async changeMedium(
+    drive: string,
+    medium?: BlockBackend | DiskSource,
+    options: { readonly force?: boolean } = {},
+  ): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "crashed")
+      this.#refuse("change a medium of", "created, running or paused");
+    await this.#machine.changeMedium(drive, medium, options.force ?? false);
+  }
+
   // ---- looking inside and debugging
 
   /** Guest-physical memory. */
   get memory(): GuestMemory {
     return this.#machine.guest;
+  }
+
+  /** The virtio devices that have something to say to the host. */
+  get virtio(): VirtioSet {
+    return this.#machine.board.virtio;
   }
 
   vcpu(index = 0): Vcpu {
@@ -357,7 +390,11 @@ export class Vm implements AsyncDisposable {
     if (this.#state === "created") this.#setState("paused");
     machine.clock.start();
     try {
-      await this.#loop.step(instructions);
+      const end = machine.vcpu.retired + instructions;
+      do {
+        await this.#loop.step(end - machine.vcpu.retired);
+        await machine.settleHold();
+      } while (machine.vcpu.retired < end && !machine.requested);
     } catch (error) {
       machine.crash(asVmError(error));
     }
@@ -399,11 +436,6 @@ export class Vm implements AsyncDisposable {
     };
   }
 
-  /** The host ran others for `ns` while this vCPU was runnable. On a virtual clock no guest time passed meanwhile. */
-  addStealNs(ns: number): void {
-    if (this.config.clock === "real") this.#machine.vcpu.addStealNs(ns);
-  }
-
   /** Asserts the NMI pin once, as a "dump" button does; the RTC's index port may mask it. */
   sendNmi(): void {
     if (this.#machine.board.rtc.nmiMasked) return;
@@ -436,7 +468,8 @@ export class Vm implements AsyncDisposable {
         await this.#loop.run();
         this.#outputs.flush();
         if (requests.end !== undefined) return this.#park(requests.end);
-        if (requests.reset !== undefined) await this.#takeReset();
+        if (requests.hold !== undefined) await this.#machine.settleHold();
+        else if (requests.reset !== undefined) await this.#takeReset();
         else if (this.#atRest.length > 0 && requests.debug === undefined) this.#workAtRest();
         else return this.#park(undefined);
       }
@@ -508,7 +541,9 @@ export class Vm implements AsyncDisposable {
     this.config.signal?.removeEventListener("abort", this.#onAbort);
     this.#outputs.flush();
     this.#outputs.close();
-    this.#machine.dispose();
+    this.#closed = this.#machine.dispose();
+    // Whoever disposes of the VM is told.
+    this.#closed.catch(() => {});
     this.#setState(status.kind === "crashed" ? "crashed" : "stopped");
     this.#resolveExited(status);
     this.#events.emit("exit", status);

@@ -183,6 +183,9 @@ export class PciFunction {
   /** For functions with registers of their own: software has written here. */
   protected configWritten(_offset: number, _size: number): void {}
 
+  /** Registers of its own that firmware sets, for guests that start without any. */
+  leaveAsFirmware(): void {}
+
   /** Command bits, for functions that move data: nothing may without COMMAND_MASTER. */
   get command(): number {
     return this.get(PCI_COMMAND, 2);

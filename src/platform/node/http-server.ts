@@ -84,11 +84,11 @@ async function answer(
       return;
     }
     const body = await readBody(request, api.limits.bodyBytes);
-    const url = new URL(request.url ?? "/", "http://localhost");
+    const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
     const call: ApiRequest = {
       method: request.method ?? "GET",
-      path: url.pathname,
-      query: url.searchParams,
+      path,
+      query: new URLSearchParams(query),
       body,
       signal: gone.signal,
     };
