@@ -100,8 +100,8 @@ function media(scratch: Scratch): { drives: DriveConfig[]; files: Record<string,
 
 describe("Linux on our disks", () => {
   it.each([
-    ["bus-master DMA", "", "MW_DMA2"],
-    ["PIO", "libata.dma=0", "PIO4"],
+    ["bus-master DMA", "", "MW_DMA_2"],
+    ["PIO", "libata.dma=0", "PIO_4"],
   ])("reads, writes and verifies disk, directory and CD by %s", async (_name, append, mode) => {
     using scratch = new Scratch();
     const { drives, files, disk } = media(scratch);
