@@ -6,6 +6,7 @@ export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
 export type { BalloonStatistics } from "./devices/virtio/balloon.ts";
+export type { GraphicsScreen, Screen, TextCell, TextScreen } from "./display/screen.ts";
 export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
 export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
 export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
@@ -42,6 +43,7 @@ export type {
   ClockKind,
   ClockSyncConfig,
   ClockSyncMode,
+  DisplayKind,
   ParavirtName,
   ResumeTime,
   VmConfig,
@@ -62,6 +64,7 @@ export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { FileTree } from "./vmm/file-tree.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
 export type { NetworkBackend } from "./vmm/network.ts";
+export { screenshot } from "./vmm/screenshot.ts";
 export type {
   DebugStop,
   ExitStatus,

@@ -2,6 +2,7 @@
 import { Command, CommanderError, Help } from "commander";
 import { VmError } from "../vmm/error.ts";
 import { errorText } from "./chardev.ts";
+import { addDiskVerbs } from "./disk-verbs.ts";
 import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
 import { processIo } from "./machine.ts";
@@ -180,33 +181,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .option("--json", "every figure as JSON")
     .exitOverride()
     .action(async (options) => setCode(await (await import("./bench-clock.ts")).benchClock(options, io)));
-  const disk = verb("disk", "disk images: create, info, convert, check, commit");
-  const diskVerb = (nameAndArgs: string, description: string): Command =>
-    disk.command(nameAndArgs).description(description).exitOverride();
-  diskVerb("create <file> [size]", "make an empty image; the size is that of the backing file unless given")
-    .option("-f, --format <format>", "qcow2 or raw (default: qcow2)")
-    .option("-b, --backing <file>", "what reads where nothing was written yet")
-    .option("-F, --backing-format <format>", "raw or qcow2")
-    .action(async (file: string, size: string | undefined, options) =>
-      setCode(await (await import("./disk.ts")).createVerb(file, size, options)),
-    );
-  diskVerb("info <file>", "format, sizes, backing file, snapshots")
-    .option("-f, --format <format>", "what it is, where its name does not say")
-    .option("--json", "one JSON object")
-    .action(async (file: string, options) => setCode(await (await import("./disk.ts")).infoVerb(file, options, io)));
-  diskVerb("convert <from> <to>", "copy an image, or a directory as a FAT disk, into a new image")
-    .option("-f, --from <format>", "raw, qcow2 or dir")
-    .option("-O, --to <format>", "raw or qcow2 (default: by the name)")
-    .action(async (from: string, to: string, options) =>
-      setCode(await (await import("./disk.ts")).convertVerb(from, to, options)),
-    );
-  diskVerb("check <file>", "is a qcow2 image sound?")
-    .option("-f, --format <format>", "qcow2, where its name does not say")
-    .option("--json", "one JSON object")
-    .action(async (file: string, options) => setCode(await (await import("./disk.ts")).checkVerb(file, options, io)));
-  diskVerb("commit <file>", "write what an overlay has into its backing file").action(async (file: string) =>
-    setCode(await (await import("./disk.ts")).commitVerb(file, io)),
-  );
+  addDiskVerbs(verb("disk", "disk images: create, info, convert, check, commit"), io, setCode);
 
   verb("roms", "list our own guests")
     .option("--json", "the manifest as JSON")

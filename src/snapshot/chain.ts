@@ -13,7 +13,7 @@ import {
   readFrame,
   refuse,
 } from "./format.ts";
-import type { GuestPages } from "./guest-pages.ts";
+import { type GuestPages, sameSizes, totalBytes } from "./guest-pages.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { forEach } from "./parallel.ts";
 import type { SnapshotSource, SnapshotStore } from "./store.ts";
@@ -58,7 +58,7 @@ export async function openFile(store: SnapshotStore, name: string, tools: Tools)
 }
 
 function checkRows({ rows }: Frame, manifest: Manifest): void {
-  const pageCount = (manifest.ramBytes + manifest.romBytes) / PAGE_BYTES;
+  const pageCount = totalBytes(manifest) / PAGE_BYTES;
   for (const { chunk, present, zero } of rows) {
     for (let i = 0; i < CHUNK_PAGES; i++) {
       if (chunk * CHUNK_PAGES + i >= pageCount && (hasPage(present, i) || hasPage(zero, i))) {
@@ -114,9 +114,10 @@ export class SnapshotChain {
    * target comes later.
    */
   async readMemory(target: GuestPages | Promise<GuestPages>): Promise<void> {
-    const { ramBytes, romBytes } = this.top.manifest;
-    const ramCount = ramBytes / PAGE_BYTES;
-    const owner = this.#owners(ramCount + romBytes / PAGE_BYTES);
+    const { manifest } = this.top;
+    const owner = this.#owners(totalBytes(manifest) / PAGE_BYTES);
+    const ramEnd = manifest.ramBytes / PAGE_BYTES;
+    const vramEnd = ramEnd + manifest.vramBytes / PAGE_BYTES;
     const work = this.files.flatMap((file, level) => file.rows.map((row) => ({ file, level, row })));
     await forEach(work, UNDER_WAY, async ({ file, level, row }) => {
       const first = row.chunk * CHUNK_PAGES;
@@ -127,8 +128,8 @@ export class SnapshotChain {
         const page = first + i;
         const last = runs.at(-1);
         if (owner[page] === level) {
-          // RAM and ROM are apart.
-          const follows = last !== undefined && last.page + last.count === page && page !== ramCount;
+          // RAM, video memory and ROM are apart.
+          const follows = last?.page === page - (last?.count ?? 0) && page !== ramEnd && page !== vramEnd;
           if (follows && last.at + last.count * PAGE_BYTES === at) last.count++;
           else runs.push({ page, at, count: 1 });
         }
@@ -230,9 +231,7 @@ function checkParent(child: SnapshotFile, parent: SnapshotFile, id: string): voi
     });
   };
   if (parent.id !== id) wrong("is another snapshot than the one this was made from");
-  const { ramBytes, romBytes } = child.manifest;
-  if (parent.manifest.ramBytes !== ramBytes || parent.manifest.romBytes !== romBytes)
-    wrong("has another size of memory");
+  if (!sameSizes(child.manifest, parent.manifest)) wrong("has another size of memory");
 }
 
 function damaged(what: string, cause?: unknown): VmError {

@@ -92,7 +92,8 @@ export function joinConfig(
     if (typeof digest === "string") return images.get(digest) ?? refuse("images", `lack ${digest}, which config needs`);
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, join(item)]));
   };
-  const config = join(saved.config) as Record<string, unknown>;
+  // What was saved before there were displays has none, whatever the default is now.
+  const config: Record<string, unknown> = { display: "none", ...(join(saved.config) as Record<string, unknown>) };
   for (const [field, value] of Object.entries(overrides)) {
     if (value === undefined) continue;
     const free = FREE.has(field) || saved.external.some((path) => path === field || path.startsWith(`${field}.`));

@@ -1,4 +1,4 @@
-// Guest memory as a snapshot counts it: the pages of RAM, then those of ROM.
+// Guest memory as a snapshot counts it: the pages of RAM, then those of video memory, then those of ROM.
 import type { MemoryMap } from "../vmm/memory.ts";
 import { addPage, CHUNK_PAGES, emptyMask, PAGE_BYTES } from "./format.ts";
 
@@ -10,33 +10,52 @@ export interface CapturedChunk {
   readonly bytes: Uint8Array;
 }
 
+/** How much memory of each kind a machine has. */
+export interface MemorySizes {
+  readonly ramBytes: number;
+  readonly vramBytes: number;
+  readonly romBytes: number;
+}
+
+export function sameSizes(a: MemorySizes, b: MemorySizes): boolean {
+  return a.ramBytes === b.ramBytes && a.vramBytes === b.vramBytes && a.romBytes === b.romBytes;
+}
+
+export function totalBytes({ ramBytes, vramBytes, romBytes }: MemorySizes): number {
+  return ramBytes + vramBytes + romBytes;
+}
+
 const PAGE_WORDS = PAGE_BYTES / 4;
 
 export class GuestPages {
   readonly count: number;
-  readonly ramCount: number;
+  /** What the guest can write to; the pages after these are ROM. */
+  readonly writableCount: number;
+  readonly #ramCount: number;
   /** A view for each page would cost more than the page's comparison. */
   readonly #words: Int32Array;
 
-  constructor(
+  private constructor(
     private readonly bytes: Uint8Array,
     private readonly ramBase: number,
+    private readonly vramBase: number,
     private readonly romBase: number,
-    ramBytes: number,
-    romBytes: number,
+    sizes: MemorySizes,
   ) {
     this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
-    this.ramCount = ramBytes / PAGE_BYTES;
-    this.count = this.ramCount + romBytes / PAGE_BYTES;
+    this.#ramCount = sizes.ramBytes / PAGE_BYTES;
+    this.writableCount = this.#ramCount + sizes.vramBytes / PAGE_BYTES;
+    this.count = this.writableCount + sizes.romBytes / PAGE_BYTES;
   }
 
   static ofMachine(memory: WebAssembly.Memory, map: MemoryMap): GuestPages {
-    return new GuestPages(new Uint8Array(memory.buffer), map.ramBase, map.romBase, map.ramBytes, map.romBytes);
+    return new GuestPages(new Uint8Array(memory.buffer), map.ramBase, map.vramBase, map.romBase, map);
   }
 
   /** Memory of its own, all zero. */
-  static scratch(ramBytes: number, romBytes: number): GuestPages {
-    return new GuestPages(new Uint8Array(ramBytes + romBytes), 0, ramBytes, ramBytes, romBytes);
+  static scratch(sizes: MemorySizes): GuestPages {
+    const { ramBytes, vramBytes } = sizes;
+    return new GuestPages(new Uint8Array(totalBytes(sizes)), 0, ramBytes, ramBytes + vramBytes, sizes);
   }
 
   /** A view. */
@@ -45,7 +64,7 @@ export class GuestPages {
     return this.bytes.subarray(at, at + PAGE_BYTES);
   }
 
-  /** Pages from `page` on, all of RAM or all of ROM. */
+  /** Pages from `page` on, all of RAM, of video memory or of ROM. */
   put(page: number, bytes: Uint8Array): void {
     this.bytes.set(bytes, this.#address(page));
   }
@@ -67,7 +86,9 @@ export class GuestPages {
   }
 
   #address(page: number): number {
-    return page < this.ramCount ? this.ramBase + page * PAGE_BYTES : this.romBase + (page - this.ramCount) * PAGE_BYTES;
+    if (page < this.#ramCount) return this.ramBase + page * PAGE_BYTES;
+    if (page < this.writableCount) return this.vramBase + (page - this.#ramCount) * PAGE_BYTES;
+    return this.romBase + (page - this.writableCount) * PAGE_BYTES;
   }
 
   /** Everything that is not zero. */

@@ -8,7 +8,7 @@ import { loadMachine } from "../vmm/machine-state.ts";
 import { SnapshotChain } from "./chain.ts";
 import { imagesOf, joinConfig, ofConfig } from "./config.ts";
 import { refuse } from "./format.ts";
-import { GuestPages } from "./guest-pages.ts";
+import { GuestPages, sameSizes } from "./guest-pages.ts";
 import type { SnapshotStore } from "./store.ts";
 
 export interface SnapshotName {
@@ -22,7 +22,10 @@ export interface RestoreOptions {
    * (disks, networks). Anything else must be as it was, and is refused by name.
    */
   readonly config?: Partial<VmConfig>;
-  /** Guest time goes on from the snapshot ("resume"), or jumps forward to the host's present ("now"). Default "resume". */
+  /**
+   * Guest time goes on from the snapshot ("resume"), or jumps forward to the host's present ("now"). Default: as the
+   * configuration's clockSync says when the VM starts; unless that was given, it goes on from the snapshot.
+   */
   readonly clock?: "resume" | "now";
   /**
    * "new": another generation ID, and whatever else must differ between copies, so that the guest's random numbers and
@@ -120,8 +123,8 @@ async function fill(
 ): Promise<void> {
   const { map } = machine;
   const { manifest } = chain.top;
-  if (manifest.ramBytes !== map.ramBytes || manifest.romBytes !== map.romBytes) {
-    refuse("ramBytes", "and romBytes are not those of the saved configuration");
+  if (!sameSizes(manifest, map)) {
+    refuse("ramBytes", "vramBytes and romBytes are not those of the saved configuration");
   }
   await memory.into(GuestPages.ofMachine(machine.memory, map));
   try {
@@ -130,16 +133,19 @@ async function fill(
     if (error instanceof VmError) throw error;
     refuse("machine", `cannot be taken up: ${error instanceof Error ? error.message : String(error)}`, error);
   }
-  if (options.clock === "now") catchUp(machine, Date.parse(manifest.createdAt), platform);
+  if (machine.clock.kind === "real") machine.clockSync.settle(options.clock === "resume" ? "snapshot" : options.clock);
+  else if (options.clock === "now") catchUp(machine, Date.parse(manifest.createdAt), platform);
   if (options.identity !== "same") for (const device of machine.board.devices) device.renewIdentity?.(platform.entropy);
 }
 
-/** Never backwards: a host whose clock is behind the snapshot's goes on from the snapshot. */
+/** A virtual clock. Never backwards: a host whose date is before the snapshot's goes on from the snapshot. */
 function catchUp(machine: Machine, savedAtMs: number, platform: Platform): void {
   const behindNs = (platform.wallMs() - savedAtMs) * 1e6;
   if (behindNs <= 0) return;
-  machine.clock.skip(behindNs);
-  machine.core.clockStopped(machine.vcpu.address);
+  const { clock, core, vcpu } = machine;
+  if (clock.kind === "virtual") core.advanceClock(vcpu.address, BigInt(Math.trunc(behindNs)));
+  else clock.skip(behindNs);
+  core.clockStopped(vcpu.address);
 }
 
 function checkOptions(options: RestoreOptions): void {

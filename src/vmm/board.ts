@@ -16,9 +16,11 @@ import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import type { Vga, VideoMemory } from "../devices/vga/vga.ts";
 import { VM_GENERATION_GPE, VmGeneration } from "../devices/vm-generation.ts";
 import { addStorage, bootOrderFile, floppyTypes, type StorageSet } from "./board-ide.ts";
 import { addVirtio, type VirtioSet } from "./board-virtio.ts";
+import { addVga } from "./board-vga.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, DmaMemory, IoRange, MsiSink } from "./device.ts";
@@ -71,6 +73,8 @@ export interface BoardParts {
   readonly entropy: (into: Uint8Array) => void;
   readonly drives: readonly OpenDrive[];
   readonly generationId: Uint8Array;
+  /** For config.display "vga". */
+  readonly video?: VideoMemory | undefined;
 }
 
 export interface Board {
@@ -88,6 +92,7 @@ export interface Board {
   readonly a20: A20Gate;
   readonly storage: StorageSet;
   readonly virtio: VirtioSet;
+  readonly vga: Vga | undefined;
 }
 
 export function buildBoard(config: CheckedConfig, parts: BoardParts, events: BoardEvents): Board {
@@ -119,7 +124,12 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     resetControl,
   });
   pci.add(SOUTH_BRIDGE_SLOT, 0, bridge);
-  const fwCfg = new FwCfg({ memory, ramBytes: config.memoryBytes, cpuCount: 1 });
+  const fwCfg = new FwCfg({
+    memory,
+    ramBytes: config.memoryBytes,
+    cpuCount: 1,
+    graphic: config.display !== "none",
+  });
   const order = bootOrderFile(parts.drives);
   if (order !== undefined) fwCfg.addFile("bootorder", order);
   const uarts = SERIAL_PORTS.slice(0, config.serialPorts).map(
@@ -157,6 +167,8 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
       devices.push(generation);
     }
   }
+  const vga = parts.video && addVga(parts.video, pci, clock);
+  if (vga !== undefined) devices.push(vga);
   const storage = addStorage({ ...parts, pci });
   devices.push(...storage.devices);
   const virtio = addVirtio(config, { ...parts, pci });
@@ -178,7 +190,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     devices.push(device);
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
-  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20, storage, virtio };
+  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20, storage, virtio, vga };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

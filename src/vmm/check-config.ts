@@ -3,7 +3,7 @@ import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
 import { DEFAULT_MAX_SLEW_PPM, DEFAULT_STEP_THRESHOLD_NS, MAX_SLEW_PPM_LIMIT } from "../host/clock/discipline.ts";
 import { type CheckedDevices, checkDevices } from "./check-devices.ts";
 import { bytes, flag, image, integer, oneOf, refuse, text } from "./check-values.ts";
-import type { BootSource, ClockSyncConfig, ClockSyncMode, VmConfig } from "./config.ts";
+import type { BootSource, ClockSyncConfig, ClockSyncMode, DisplayKind, VmConfig } from "./config.ts";
 import { VmError } from "./error.ts";
 import { RAM_MAX, RAM_MIN } from "./memory.ts";
 import type { TraceKind } from "./status.ts";
@@ -33,6 +33,8 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "apic",
   "acpi",
   "wallSeconds",
+  "display",
+  "vgaBios",
   "serialPorts",
   "debugExitPort",
   "testDevice",
@@ -73,6 +75,8 @@ export interface CheckedConfig extends CheckedDevices {
   readonly apic: boolean;
   readonly acpi: boolean;
   readonly wallSeconds: number | undefined;
+  readonly display: DisplayKind;
+  readonly vgaBios: Uint8Array | undefined;
   readonly serialPorts: number;
   readonly debugExitPort: number | undefined;
   readonly testDevice: boolean;
@@ -119,6 +123,7 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     apic,
     acpi: flag("acpi", config.acpi ?? true),
     wallSeconds: config.wallSeconds === undefined ? undefined : integer("wallSeconds", config.wallSeconds, 0, WALL_MAX),
+    ...checkDisplay(config),
     serialPorts: integer("serialPorts", config.serialPorts ?? 1, 0, 4),
     debugExitPort:
       config.debugExitPort === false ? undefined : integer("debugExitPort", config.debugExitPort ?? 0xf4, 0, 0xfffc),
@@ -166,6 +171,22 @@ function checkClockSync(given: VmConfig["clockSync"], clock: "real" | "virtual")
     maxSlewPpm: integer("clockSync.maxSlewPpm", maxSlewPpm, 1, MAX_SLEW_PPM_LIMIT),
     stepThresholdNs: integer("clockSync.stepThresholdMs", stepThresholdMs, 1, STEP_THRESHOLD_MAX_MS) * 1e6,
   };
+}
+
+/** An option ROM begins with these bytes. */
+const OPTION_ROM = [0x55, 0xaa] as const;
+/** C0000h to DFFFFh. */
+const OPTION_ROM_MAX = 128 * KIB;
+
+function checkDisplay({ display, vgaBios, boot }: VmConfig): Pick<CheckedConfig, "display" | "vgaBios"> {
+  const kind = oneOf("display", display ?? (boot.kind === "firmware" ? "vga" : "none"), ["none", "vga"]);
+  if (vgaBios !== undefined) {
+    image("vgaBios", vgaBios);
+    if (kind === "none") refuse("vgaBios", vgaBios, "nothing", "has a meaning only with display: vga");
+    if (vgaBios.length > OPTION_ROM_MAX || OPTION_ROM.some((byte, i) => vgaBios[i] !== byte))
+      refuse("vgaBios", vgaBios, "an option ROM: at most 128 KiB, beginning with 55 AA");
+  }
+  return { display: kind, vgaBios };
 }
 
 /** Switches that need the local APIC. */

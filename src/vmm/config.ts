@@ -37,6 +37,8 @@ export type BootSource =
       readonly mode?: "real" | "protected";
     };
 
+export type DisplayKind = "none" | "vga";
+
 export type BootDevice = "floppy" | "disk" | "cdrom" | "network";
 
 export type ClockKind = "real" | "virtual";
@@ -86,6 +88,10 @@ export interface VmConfig {
   readonly acpi?: boolean;
   /** Seconds since 1970 that the RTC starts at; default the host's clock (real) or 2000-01-01 (virtual). */
   readonly wallSeconds?: number;
+  /** A graphics adapter: "vga" is QEMU's standard VGA. Default "vga" where firmware boots, else "none". */
+  readonly display?: DisplayKind;
+  /** The adapter's VGA BIOS, which firmware runs; without firmware its font is on the screen. Default none. */
+  readonly vgaBios?: Uint8Array;
   /** How many 16550s, 0 to 4 (COM1..COM4). Default 1. */
   readonly serialPorts?: number;
   /** QEMU's isa-debug-exit at this port; `false` leaves it out. Default 0xf4. */

@@ -36,6 +36,8 @@ export interface MachineState {
   readonly version: typeof MACHINE_STATE_VERSION;
   readonly memoryBytes: number;
   readonly romBytes: number;
+  /** Default 0. */
+  readonly vramBytes?: number;
   /** What the guest found out about its CPU stays true. */
   readonly cpu: CpuState;
   readonly vcpus: readonly VcpuState[];
@@ -87,6 +89,7 @@ export function saveMachine(machine: Machine): MachineState {
     version: MACHINE_STATE_VERSION,
     memoryBytes: map.ramBytes,
     romBytes: map.romBytes,
+    vramBytes: map.vramBytes,
     cpu: saveCpu(machine.vcpu),
     vcpus: [saveVcpu(machine.vcpu, memory)],
     chipset: saveRanges(memory, CHIPSET_BASE, CHIPSET_STATE),
@@ -214,6 +217,8 @@ function checkMachineState(machine: Machine, state: MachineState): void {
   if (state.memoryBytes !== map.ramBytes)
     refuse("memoryBytes", `is ${state.memoryBytes}; this machine has ${map.ramBytes}`);
   if (state.romBytes !== map.romBytes) refuse("romBytes", `is ${state.romBytes}; this machine has ${map.romBytes}`);
+  const { vramBytes = 0 } = state;
+  if (vramBytes !== map.vramBytes) refuse("vramBytes", `is ${vramBytes}; this machine has ${map.vramBytes}`);
   checkCpu(state.cpu);
   if (!Array.isArray(state.vcpus) || state.vcpus.length !== map.vcpuCount) {
     refuse("vcpus", `must be the states of ${map.vcpuCount} vCPUs, as many as this machine has`);

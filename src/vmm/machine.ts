@@ -6,11 +6,13 @@ import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
 import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
+import { VRAM_AREA_BYTES } from "../devices/vga/vga.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
 import type { BlockBackend } from "./block.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
+import { prepareVga, videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
@@ -31,7 +33,7 @@ import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { leaveMtrrsAsFirmware } from "./mtrr.ts";
-import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, writeSlots } from "./slots.ts";
+import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, SlotTable } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
 
 /** The TSC ticks once a nanosecond of guest time. */
@@ -94,9 +96,8 @@ export class Machine implements ExitContext {
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
-    const slots = machineSlots(map, map.romBytes);
-    writeSlots(memory, slots);
-    this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    const slots = new SlotTable(memory, machineSlots(map, map.romBytes), core);
+    this.guest = new SlotMemory(memory, slots.slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
     this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
@@ -128,6 +129,7 @@ export class Machine implements ExitContext {
         entropy: platform.entropy,
         drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
         generationId: generationId(config, platform),
+        video: videoMemory(memory, map, slots, core),
       },
       {
         ...events,
@@ -231,6 +233,7 @@ export class Machine implements ExitContext {
         const tables = buildAcpiTables({
           apic: this.config.apic,
           cpuCount: 1,
+          vga: board.vga !== undefined,
           pmBase: PM_BASE,
           serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
@@ -248,12 +251,14 @@ export class Machine implements ExitContext {
         this.guest.write(MP_BASE, mp);
       }
     }
+    const textScreen = prepareVga(board, this.config);
     if (this.config.boot.kind === "firmware" && this.config.serialPorts > 0)
       board.fwCfg.addFile("etc/sercon-port", SERIAL_CONSOLE_PORT);
     await boot({
       memory: this.guest,
       e820: memoryMapFor(this.config.memoryBytes, this.config.apic),
       acpiRsdp,
+      textScreen,
       setRegisters: (state) => vcpu.setRegisters(state),
       loadFirmware: (image) => this.#loadFirmware(image),
       addFwCfgFile: (name, data) => board.fwCfg.addFile(name, data),
@@ -418,7 +423,8 @@ export class Machine implements ExitContext {
 function mapOf(config: CheckedConfig): MemoryMap {
   const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
   if (romBytes > 0) checkFirmwareSize(romBytes);
-  return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+  const vramBytes = config.display === "vga" ? VRAM_AREA_BYTES : 0;
+  return layOut({ ramBytes: config.memoryBytes, romBytes, vramBytes, vcpuCount: 1 });
 }
 
 /** With a virtual clock the same run twice is the same run. */

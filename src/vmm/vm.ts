@@ -1,6 +1,7 @@
 // The VM as users hold it: its life cycle, its consoles, its events and its end.
 import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
+import { type Screen, screenOf } from "../display/screen.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
@@ -21,6 +22,7 @@ import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine, saveMachine } from "./machine-state.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
+import { ScreenWatch } from "./screen-watch.ts";
 import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
 import { collectStatistics, loadUse, saveUse } from "./statistics.ts";
@@ -62,6 +64,7 @@ export class Vm implements AsyncDisposable {
   #hostNs = 0;
   #runningSince = 0;
   #timeout: ReturnType<typeof setTimeout> | undefined;
+  readonly #screenWatch: ScreenWatch | undefined;
   readonly #onAbort: () => void;
   readonly #snapshots: SnapshotTaker;
   /** What waits for the vCPU to stand between two instructions. */
@@ -95,12 +98,21 @@ export class Vm implements AsyncDisposable {
       platform,
       executor,
       () => this.#pauseRequested || this.#atRest.length > 0 || machine.requested,
-      () => outputs.flush(),
+      () => this.#turn(),
       config.psPerInstruction,
     );
     hooks.wake = () => this.#loop.wake();
     for (const [n, uart] of machine.board.uarts.entries())
       outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
+    const { vga } = machine.board;
+    this.#screenWatch =
+      vga &&
+      new ScreenWatch(
+        () => vga.frame(),
+        () => platform.monotonicNs(),
+        () => events.has("screen"),
+        (frame) => events.emit("screen", { screen: screenOf(frame) }),
+      );
     this.#snapshots = new SnapshotTaker(machine, config, platform, (work) => this.#rest(work));
     this.#onAbort = () => void this.stop(config.signal?.reason);
     config.signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -333,6 +345,14 @@ export class Vm implements AsyncDisposable {
     return output.console;
   }
 
+  /** What the screen shows now. Throws VmError("not-found") for a machine without a display. */
+  screen(): Screen {
+    const { vga } = this.#machine.board;
+    if (vga === undefined)
+      throw new VmError("not-found", `This machine has no screen; make it with display: "vga".`, { field: "display" });
+    return screenOf(vga.frame());
+  }
+
   statistics(): VmStatistics {
     const running = this.#driving !== undefined ? this.platform.monotonicNs() - this.#runningSince : 0;
     return collectStatistics(this.#machine, this.#loop, this.#hostNs + running, this.#resets);
@@ -436,11 +456,6 @@ export class Vm implements AsyncDisposable {
     };
   }
 
-  /** The host ran others for `ns` while this vCPU was runnable. On a virtual clock no guest time passed meanwhile. */
-  addStealNs(ns: number): void {
-    if (this.config.clock === "real") this.#machine.vcpu.addStealNs(ns);
-  }
-
   /** Asserts the NMI pin once, as a "dump" button does; the RTC's index port may mask it. */
   sendNmi(): void {
     if (this.#machine.board.rtc.nmiMasked) return;
@@ -449,6 +464,11 @@ export class Vm implements AsyncDisposable {
   }
 
   // ---- inside
+
+  #turn(): void {
+    this.#outputs.flush();
+    this.#screenWatch?.turn();
+  }
 
   #timedOut(): void {
     if (this.#state === "running") this.#machine.end({ kind: "timeout" });
@@ -471,7 +491,7 @@ export class Vm implements AsyncDisposable {
       await this.platform.yieldToEventLoop();
       while (true) {
         await this.#loop.run();
-        this.#outputs.flush();
+        this.#turn();
         if (requests.end !== undefined) return this.#park(requests.end);
         if (requests.hold !== undefined) await this.#machine.settleHold();
         else if (requests.reset !== undefined) await this.#takeReset();
@@ -503,7 +523,7 @@ export class Vm implements AsyncDisposable {
         failed(error);
       }
     }
-    if (this.#driving !== undefined) this.#machine.clock.start();
+    if (this.#driving !== undefined) this.#machine.clockSync.start();
   }
 
   #park(end: ExitStatus | undefined): void {
@@ -546,6 +566,7 @@ export class Vm implements AsyncDisposable {
     this.config.signal?.removeEventListener("abort", this.#onAbort);
     this.#outputs.flush();
     this.#outputs.close();
+    this.#screenWatch?.dispose();
     this.#closed = this.#machine.dispose();
     // Whoever disposes of the VM is told.
     this.#closed.catch(() => {});

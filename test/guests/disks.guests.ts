@@ -47,7 +47,7 @@ async function runGuest(
   await using vm = await Vm.create({
     memoryBytes: image.memoryBytes,
     clock: "virtual",
-    timeoutMs: 280_000,
+    timeoutMs: 600_000,
     ...config,
     boot: {
       kind: "linux",

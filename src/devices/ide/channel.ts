@@ -49,7 +49,7 @@ export class IdeChannel implements DriveChannel {
     this.controlBlock = {
       // The alternate status register: does not clear the interrupt.
       read: () => this.#drive?.status ?? 0,
-      write: (_offset, _size, value) => this.#writeControl(value),
+      write: (_offset, _size, value) => this.#writeControl(value & 0xff),
     };
   }
 

@@ -373,7 +373,7 @@ describe("hostile guests", () => {
           run(bench, steps.slice(half));
         },
       ),
-      { numRuns: 120 },
+      { numRuns: 120, endOnFailure: true },
     );
   });
 
@@ -399,7 +399,7 @@ describe("hostile guests", () => {
           }
         },
       ),
-      { numRuns: 80 },
+      { numRuns: 80, endOnFailure: true },
     );
   });
 });
