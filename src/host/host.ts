@@ -8,16 +8,26 @@ import { Emitter } from "../vmm/events.ts";
 import type { VmState } from "../vmm/status.ts";
 import { BalanceLoop } from "./balance-loop.ts";
 import { HostedVm } from "./hosted-vm.ts";
+import { MemoryGovernor } from "./memory-governor.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import { PcpuLink } from "./pcpu-link.ts";
 import type { PortableConfig } from "./protocol.ts";
+import { admit } from "./resources/admission.ts";
+import { type CapacityInput, checkCapacity, type ResourcesInput } from "./resources/check-claims.ts";
+import { CPU, capacityOf, type HostCapacity, MEMORY, PAGE_BYTES, type VmClaims } from "./resources/model.ts";
+import { checkRunClaims, ramOf, schedulingOf } from "./resources/run-claims.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 import { createPolicy, DEFAULT_POLICY } from "./sched/registry.ts";
 
 const PCPUS_MAX = 256;
+/** What guests may have of the machine's memory where nobody says; the rest is for the host and its other programs. */
+const GUEST_MEMORY_PART = 0.75;
+/** In messages of admission. */
+const HOST_NAME = "localhost";
 
-export interface HostConfig {
+/** `capacity`: by default three quarters of the machine's memory, and its pCPUs. `overcommit`: by default no bound. */
+export interface HostConfig extends CapacityInput {
   /** How many pCPUs; default: as many as the host has processors. */
   readonly pcpus?: number;
   /** Scheduling policy and its options; default "credit". */
@@ -32,6 +42,11 @@ export interface HostConfig {
 export interface HostedVmConfig extends PortableConfig {
   /** Weight, cap, priority, slice, real-time reservation. */
   readonly scheduling?: Partial<SchedParameters>;
+  /**
+   * Reservation, limit and shares of memory, CPU and what else the host has (docs/RESOURCES.md). Where it is silent, RAM is
+   * reservation and limit of memory, weight and cap are shares and limit of CPU; where it speaks, it wins.
+   */
+  readonly resources?: ResourcesInput;
   /** Index of the pCPU to run on first; default: the one with the least weight on it. */
   readonly pcpu?: number;
   /** It stays on its pCPU whatever the others do. Default false. */
@@ -52,6 +67,7 @@ export class Host implements AsyncDisposable {
   readonly #links: PcpuLink[] = [];
   #policy: { name: string; options: unknown };
   readonly #balance: BalanceLoop;
+  readonly #governor: MemoryGovernor;
   #nextNumber = 1;
   #closed = false;
 
@@ -61,6 +77,8 @@ export class Host implements AsyncDisposable {
     pcpus: number,
     policy: string,
     policyOptions: unknown,
+    /** What its VMs may have. */
+    readonly capacity: HostCapacity,
   ) {
     this.#policy = { name: policy, options: policyOptions };
     for (let index = 0; index < pcpus; index++) this.#links.push(this.#link(index));
@@ -71,6 +89,13 @@ export class Host implements AsyncDisposable {
         const vm = this.#byNumber.get(vcpu);
         if (vm !== undefined && !vm.pinned && vm.state === "running") await this.move(vm, to);
       },
+    });
+    this.#governor = new MemoryGovernor({
+      nowNs: () => platform.monotonicNs(),
+      capacityBytes: () => capacityOf(capacity, MEMORY),
+      vms: () => this.vms.map(({ number, memoryBytes, memoryClaim }) => ({ number, memoryBytes, claim: memoryClaim })),
+      balloons: async () => (await Promise.all(this.#links.map((link) => link.call("balloons")))).flat(),
+      setBalloonTarget: async (number, bytes) => await this.#byNumber.get(number)?.setBalloonTarget(bytes),
     });
   }
 
@@ -95,7 +120,17 @@ export class Host implements AsyncDisposable {
     }
     createPolicy(policy, policyOptions);
     const inProcess = threads === "in-process" || platform.startPcpuWorker === undefined;
-    const host = new Host(platform, inProcess, inProcess ? 1 : pcpus, policy, policyOptions);
+    const there = inProcess ? 1 : pcpus;
+    const memory = Math.floor((platform.memoryBytes * GUEST_MEMORY_PART) / PAGE_BYTES) * PAGE_BYTES;
+    const capacity = {
+      name: HOST_NAME,
+      ...checkCapacity("", {
+        capacity: { [CPU]: there, [MEMORY]: memory, ...config.capacity },
+        overcommit: config.overcommit,
+      }),
+    };
+    const host = new Host(platform, inProcess, there, policy, policyOptions, capacity);
+    host.#governor.start();
     if (config.balance !== false && host.pcpus > 1) host.#balance.start();
     return host;
   }
@@ -108,14 +143,20 @@ export class Host implements AsyncDisposable {
    */
   async createVm(config: HostedVmConfig): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
-    const { scheduling: wanted, pcpu, pinned = false, ...portable } = config;
-    const scheduling = checkSchedParameters(wanted ?? {});
-    const checked = checkConfig(portable);
+    const { scheduling: wanted = {}, pcpu, pinned = false, resources: claimed, ...portable } = config;
+    const ram = portable.memoryBytes ?? ramOf("resources", claimed);
+    const checked = checkConfig(ram === undefined ? portable : { ...portable, memoryBytes: ram });
+    const given = checkSchedParameters(wanted);
+    const settings = { memoryBytes: checked.memoryBytes, scheduling: given };
+    const resources = checkRunClaims("resources", claimed, settings);
+    const cpu = claimed?.[CPU] === undefined ? undefined : resources[CPU];
+    const scheduling = cpu === undefined ? given : checkSchedParameters({ ...given, ...schedulingOf(cpu) });
     const number = this.#nextNumber++;
     const name = config.name ?? `vm${number}`;
     if (this.#vms.has(name)) {
       throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
     }
+    this.#admit({ name, resources });
     const link = this.#place(pcpu);
     const shared: PortableConfig = {
       ...portable,
@@ -123,7 +164,10 @@ export class Host implements AsyncDisposable {
       memoryBytes: checked.memoryBytes,
       boot: link.memory === "shared" ? shareImages(checked.boot) : checked.boot,
     };
-    const vm = new HostedVm({ name, number, config: shared, scheduling, pinned }, link, (gone) => this.#forget(gone));
+    const vm = new HostedVm({ name, number, config: shared, scheduling, resources, pinned }, link, {
+      admit: (claims) => this.#admit(claims),
+      destroyed: (gone) => this.#forget(gone),
+    });
     // The name is taken while the machine is made.
     this.#vms.set(name, vm);
     this.#byNumber.set(number, vm);
@@ -193,6 +237,7 @@ export class Host implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     this.#balance.close();
+    this.#governor.close();
     await Promise.all(this.vms.map((vm) => vm.destroy()));
     await Promise.all(this.#links.map((link) => link.close()));
   }
@@ -224,6 +269,10 @@ export class Host implements AsyncDisposable {
       });
     }
     return link;
+  }
+
+  #admit(claims: VmClaims): void {
+    admit(this.capacity, this.vms, claims);
   }
 
   #place(pcpu: number | undefined): PcpuLink {

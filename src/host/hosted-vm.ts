@@ -7,6 +7,9 @@ import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.
 import type { VcpuAccount } from "./pcpu.ts";
 import type { PcpuLink } from "./pcpu-link.ts";
 import { type PcpuCalls, type PortableConfig, type ReportedEvent, unpackEvent, type VmNumber } from "./protocol.ts";
+import type { ResourcesInput } from "./resources/check-claims.ts";
+import { CPU, claimOf, MEMORY, type ResourceClaim, type VmClaims } from "./resources/model.ts";
+import { changedResources, checkRunClaims, cpuClaimOf, schedulingOf } from "./resources/run-claims.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 import { Scrollback } from "./scrollback.ts";
@@ -47,8 +50,16 @@ export interface HostedVmParts {
   readonly number: VmNumber;
   readonly config: PortableConfig;
   readonly scheduling: SchedParameters;
+  readonly resources: VmClaims["resources"];
   /** The balancer leaves it where it is. */
   readonly pinned: boolean;
+}
+
+/** What a VM asks of its host. */
+export interface HostedVmOwner {
+  /** Throws VmError("admission") where the host cannot hold what these claims promise. */
+  admit(claims: VmClaims): void;
+  destroyed(vm: HostedVm): void;
 }
 
 export class HostedVm {
@@ -60,6 +71,7 @@ export class HostedVm {
   readonly #consoles = new Map<number, { stream: StreamConsole; scrollback: Scrollback }>();
   #state: VmState = "created";
   #scheduling: SchedParameters;
+  #resources: VmClaims["resources"];
   #lastExit: ExitStatus | undefined;
   /** Verbs wait for the one before them. */
   #busy: Promise<unknown> = Promise.resolve();
@@ -70,13 +82,14 @@ export class HostedVm {
   constructor(
     made: HostedVmParts,
     private link: PcpuLink,
-    private readonly onDestroyed: (vm: HostedVm) => void,
+    private readonly owner: HostedVmOwner,
   ) {
     this.name = made.name;
     this.number = made.number;
     this.config = made.config;
     this.pinned = made.pinned;
     this.#scheduling = made.scheduling;
+    this.#resources = made.resources;
     for (let port = 0; port < (made.config.serialPorts ?? 1); port++) {
       const stream = new StreamConsole();
       stream.onInput((bytes) => this.#input(port, bytes));
@@ -93,6 +106,14 @@ export class HostedVm {
   }
   get scheduling(): SchedParameters {
     return this.#scheduling;
+  }
+  /** What it claims of its host: memory, CPU, and whatever else the host has. */
+  get resources(): VmClaims["resources"] {
+    return this.#resources;
+  }
+  /** Guest RAM, bytes. */
+  get memoryBytes(): number {
+    return this.config.memoryBytes ?? 0;
   }
   /** How its last run ended; undefined before that. */
   get lastExit(): ExitStatus | undefined {
@@ -162,8 +183,21 @@ export class HostedVm {
   /** Weight, cap, priority, slice and reservation, while it runs. Throws VmError("bad-config" | "admission"). */
   async schedule(change: Partial<SchedParameters>): Promise<void> {
     const scheduling = checkSchedParameters({ ...this.#scheduling, ...change });
-    await this.#call("schedule", scheduling);
-    this.#scheduling = scheduling;
+    await this.#adopt(scheduling, { [CPU]: cpuClaimOf(scheduling, this.#scheduling) });
+  }
+
+  /**
+   * Reservation, limit and shares of resources, while it runs: `{ memory: { reservation: "64M" } }`. What is left out stays;
+   * shares and limit of CPU are its weight and cap. Throws VmError("bad-config" | "admission").
+   */
+  async setResources(change: ResourcesInput): Promise<void> {
+    const resources = this.#changed(change);
+    const cpu = resources[CPU];
+    const scheduling =
+      cpu === undefined || change[CPU] === undefined
+        ? this.#scheduling
+        : checkSchedParameters({ ...this.#scheduling, ...schedulingOf(cpu) });
+    await this.#adopt(scheduling, change);
   }
 
   // ---- what it says
@@ -230,6 +264,16 @@ export class HostedVm {
     this.#events.emit(name, event);
   }
 
+  /** Nothing where it has no balloon. @internal */
+  setBalloonTarget(bytes: number): Promise<void> {
+    return this.#call("setBalloonTarget", bytes);
+  }
+
+  /** @internal */
+  get memoryClaim(): ResourceClaim {
+    return claimOf({ name: this.name, resources: this.#resources }, MEMORY);
+  }
+
   /** Goes on running on another pCPU. False when it has ended meanwhile. @internal */
   move(to: PcpuLink): Promise<boolean> {
     return this.#exclusive(async () => {
@@ -273,6 +317,25 @@ export class HostedVm {
   }
 
   // ---- inside
+
+  #changed(change: ResourcesInput): VmClaims["resources"] {
+    const resources = changedResources("resources", this.#resources, change);
+    return checkRunClaims("resources", resources, { memoryBytes: this.memoryBytes, scheduling: {} });
+  }
+
+  async #adopt(scheduling: SchedParameters, change: ResourcesInput): Promise<void> {
+    const [before, resources] = [this.#resources, this.#changed(change)];
+    this.owner.admit({ name: this.name, resources });
+    // From here on others are admitted against the new claims.
+    this.#resources = resources;
+    try {
+      if (scheduling !== this.#scheduling) await this.#call("schedule", scheduling);
+    } catch (error) {
+      if (this.#resources === resources) this.#resources = before;
+      throw error;
+    }
+    this.#scheduling = scheduling;
+  }
 
   #call<K extends VmMethod>(
     method: K,
@@ -333,7 +396,7 @@ export class HostedVm {
   #leave(): void {
     this.#gone = true;
     for (const { stream } of this.#consoles.values()) stream.close();
-    this.onDestroyed(this);
+    this.owner.destroyed(this);
   }
 }
 

@@ -4,6 +4,7 @@ import { VmError } from "../vmm/error.ts";
 import type { VmEvents, VmStatistics } from "../vmm/status.ts";
 import { Vm } from "../vmm/vm.ts";
 import { ConsoleBatch } from "./console-batch.ts";
+import type { BalloonReport } from "./memory-governor.ts";
 import { Pcpu, type PcpuAccount } from "./pcpu.ts";
 import {
   type CallMessage,
@@ -131,6 +132,17 @@ export class PcpuAgent implements PcpuCalls {
   }
   stateHash(vm: VmNumber): Promise<string> {
     return this.#vm(vm).stateHash();
+  }
+  balloons(): readonly BalloonReport[] {
+    return [...this.#vms].flatMap(([number, { vm }]) => {
+      const { balloon } = vm;
+      return balloon === undefined
+        ? []
+        : [{ vm: number, balloonBytes: balloon.balloonBytes, usedBytes: balloon.usedBytes }];
+    });
+  }
+  setBalloonTarget(vm: VmNumber, bytes: number): void {
+    this.#vm(vm).balloon?.setTarget(bytes);
   }
 
   // ---- inside

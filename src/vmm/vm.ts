@@ -5,6 +5,7 @@ import { loadPlatform, type MemoryKind, type Platform } from "../platform/platfo
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
+import type { Balloon } from "./balloon.ts";
 import { type CheckedConfig, checkConfig } from "./check-config.ts";
 
 import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
@@ -42,6 +43,8 @@ export class Vm implements AsyncDisposable {
   /** Resolves once, when the VM has ended; never rejects. */
   readonly exited: Promise<ExitStatus>;
   readonly keyboard: Keyboard;
+  /** Undefined: this machine has no balloon. */
+  readonly balloon: Balloon | undefined;
   readonly debugcon: ByteConsole;
   readonly parallel: ByteConsole;
 

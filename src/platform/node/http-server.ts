@@ -84,7 +84,8 @@ async function answer(
       return;
     }
     const body = await readBody(request, api.limits.bodyBytes);
-    const url = new URL(request.url ?? "/", "http://localhost");
+    // Not relative to it: a path of two slashes would be taken for a host.
+    const url = new URL(`http://localhost${request.url ?? "/"}`);
     const call: ApiRequest = {
       method: request.method ?? "GET",
       path: url.pathname,
