@@ -164,7 +164,7 @@ export class PcpuAgent implements PcpuCalls {
     }
     const report = <K extends ReportedEvent>(name: K, event: VmEvents[K]): void =>
       this.post({ kind: "event", vm: number, name, event: packEvent(name, event) });
-    const consoles = new ConsoleBatch(this.platform, report);
+    const consoles = new ConsoleBatch(this.platform, report, (ns) => this.#pcpu.charge(number, ns));
     const ordered = <K extends ReportedEvent>(name: K): void => {
       vm.on(name, (event) => {
         // What the guest printed before comes first.
