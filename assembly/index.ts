@@ -13,7 +13,7 @@ import { PVCLOCK_GUEST_STOPPED } from "../spec/paravirt";
 import { publishClock } from "./pv/clock";
 
 export { runVcpu } from "./cpu/run";
-export { syncVcpu, translateGva, guestWritten, setA20 } from "./cpu/sync";
+export { syncVcpu, translateGva, guestWritten, memoryWritten, slotsChanged, setA20 } from "./cpu/sync";
 export { resetVcpu } from "./cpu/reset";
 export { flushTlbAll } from "./mmu/tlb";
 export { chipsetPortRead, chipsetPortWrite } from "./irq/ports";

@@ -47,6 +47,7 @@ export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
 export const VM_IRQ_TRACE = 0x64; // u32 1 = the interrupt controllers keep their log, see spec/irq-trace.ts
 export const VM_IRQ_TRACE_COUNT = 0x68; // u32 records written since the host emptied it
+export const VM_VRAM_SIZE = 0x6c; // u32 bytes of video memory, which lies directly before RAM; 0 = none
 export const VM_WALL_NS = 0x100; // u64 ns since 1970 at guest time 0
 /** Real clock: from VM_SLEW_START_NS (host ns) for VM_SLEW_LENGTH_NS it runs by VM_SLEW_PPM faster (negative: slower). */
 export const VM_SLEW_START_NS = 0x108; // i64
@@ -389,7 +390,12 @@ export const INHIBIT_DELIVERED = 4; // an interrupt or trap was just delivered: 
 // ---------------------------------------------------------------- TLB
 export const TLB_ENTRIES = 4096;
 export const TLB_STRIDE = 16;
-export const TLB_READ = 0; // u32 linear page if it may be read, else 1
+/**
+ * In place of a linear page where there is none. The base-register cache compares addresses that keep their lowest bits, so
+ * these alone must not be set: 1 would be a misaligned access to page 0. The bytes are equal so that a fill can write it.
+ */
+export const TLB_NO_TAG = 0x01010101;
+export const TLB_READ = 0; // u32 linear page if it may be read, else TLB_NO_TAG
 export const TLB_WRITE = 4;
 export const TLB_EXEC = 8;
 export const TLB_DELTA = 12; // u32 Wasm address minus linear address

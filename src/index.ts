@@ -1,8 +1,12 @@
 // The public API of Paravane. Everything else is internal and may change.
 
+export type { RandomAccessFile } from "./backends/block/random-access.ts";
+export { memoryCd, memoryDisk, RawDisk } from "./backends/block/raw.ts";
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
+export type { BalloonStatistics } from "./devices/virtio/balloon.ts";
+export type { GraphicsScreen, Screen, TextCell, TextScreen } from "./display/screen.ts";
 export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
 export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
 export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
@@ -31,19 +35,36 @@ export {
 } from "./snapshot/store.ts";
 export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
+export type { BlockBackend, MaybePromise } from "./vmm/block.ts";
+export type { VirtioSet } from "./vmm/board-virtio.ts";
 export type {
+  BootDevice,
   BootSource,
   ClockKind,
   ClockSyncConfig,
   ClockSyncMode,
+  DisplayKind,
   ParavirtName,
   ResumeTime,
   VmConfig,
 } from "./vmm/config.ts";
 export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";
 export type { ByteBackend, GuestMemory } from "./vmm/device.ts";
+export type {
+  BalloonConfig,
+  ConsoleConfig,
+  DiskSource,
+  DriveConfig,
+  InputKind,
+  NicConfig,
+  ShareConfig,
+  VsockConfig,
+} from "./vmm/device-config.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
+export type { FileTree } from "./vmm/file-tree.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
+export type { NetworkBackend } from "./vmm/network.ts";
+export { screenshot } from "./vmm/screenshot.ts";
 export type {
   DebugStop,
   ExitStatus,
@@ -55,3 +76,4 @@ export type {
   VmStatistics,
 } from "./vmm/status.ts";
 export { Vm } from "./vmm/vm.ts";
+export type { VsockBackend, VsockEvents, VsockStream } from "./vmm/vsock.ts";

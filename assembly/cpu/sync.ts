@@ -42,12 +42,30 @@ export function guestWritten(gpa: u32, size: u32): void {
   }
 }
 
+/** The same for memory of the VM that a device reaches by its Wasm address, whether or not a slot shows it to the guest. */
+export function memoryWritten(host: u32, size: u32): void {
+  let at = host;
+  let left = size;
+  while (left > 0) {
+    let n: u32 = 0x1000 - (at & 0xfff);
+    if (n > left) n = left;
+    beforeWrite(VCPU_BASE, at, n);
+    at += n;
+    left -= n;
+  }
+}
+
+/** What guest-physical addresses mean has changed (memory slots, A20): every vCPU forgets what it knows of them. */
+export function slotsChanged(): void {
+  const n = load<i32>(VM_BASE, VM_VCPU_COUNT);
+  for (let i = 0; i < n; i++) flushTlbAll(VCPU_BASE + i * VCPU_STRIDE);
+}
+
 /** A20 gate: off makes address bit 20 zero. */
 export function setA20(enabled: bool): void {
   const mask: u32 = enabled ? 0xffffffff : 0xffefffff;
   if (mask == load<u32>(VM_BASE, VM_A20_MASK)) return;
   store<u32>(VM_BASE, mask, VM_A20_MASK);
-  const n = load<i32>(VM_BASE, VM_VCPU_COUNT);
-  for (let i = 0; i < n; i++) flushTlbAll(VCPU_BASE + i * VCPU_STRIDE);
+  slotsChanged();
 }
 

@@ -2,7 +2,7 @@
 // A bit for each 64-byte granule says where instructions are: data beside code costs a slow write and nothing more.
 import {
   BLOCK_ADDR, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_NEXT_HASH, BLOCK_NEXT_PAGE, BLOCK_RECORDS, COUNT_SMC, COUNT_ARENA_FLUSH, FLUSH_GEN, JUMP_CACHE, JUMP_CACHE_ENTRIES,
-  PAGE_CODE, REC_OP, REC_STRIDE, TLB_DELTA, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_ARENA_BASE, VM_ARENA_NEXT,
+  PAGE_CODE, REC_OP, REC_STRIDE, TLB_DELTA, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_NO_TAG, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_ARENA_BASE, VM_ARENA_NEXT,
   VM_BASE, VM_BLOCK_MAP, VM_CODE_BITS, VM_PAGE_BLOCKS, VM_PAGE_FLAGS, VM_VCPU_COUNT, BLOCK_MAP_ENTRIES, BLOCK_MODE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
@@ -44,7 +44,7 @@ export function dropWriteTags(page: u32): void {
     for (let i = 0; i < n; i++) {
       const e = load<i32>(vcpu + TLB_JOURNAL + (i << 2)) & ~15;
       const tag = load<u32>(e, TLB_WRITE);
-      if (!(tag & 0xfff) && (tag + load<u32>(e, TLB_DELTA)) >> 12 == page) store<u32>(e, 1, TLB_WRITE);
+      if (!(tag & 0xfff) && (tag + load<u32>(e, TLB_DELTA)) >> 12 == page) store<u32>(e, TLB_NO_TAG, TLB_WRITE);
     }
   }
 }

@@ -2,13 +2,10 @@
 // fills since the last one cost, and lets global entries stay.
 import {
   COUNT_TLB_FLUSH, JOURNAL_GLOBAL, JOURNAL_LARGE, JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB_EXEC, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_JOURNAL_MAX, TLB_LARGE_COUNT,
-  TLB_NULL, TLB_READ, TLB_SIZE, TLB_SUPER, TLB_SUPER_AC, TLB_USER, TLB_WRITE,
+  TLB_NO_TAG, TLB_NULL, TLB_READ, TLB_SIZE, TLB_SUPER, TLB_SUPER_AC, TLB_USER, TLB_WRITE,
 } from "../../spec/layout";
 import { flushBaseCache } from "../cpu/fault";
 import { Mem } from "./access";
-
-/** A tag that no linear page has. */
-const NO_TAG: u32 = 1;
 
 /** Forgets what was derived from TLB entries: where indirect transfers went, and the pages of base registers. */
 export function flushDerived(vcpu: i32): void {
@@ -22,9 +19,9 @@ export function initTlbs(vcpu: i32): void {
 }
 
 function clearEntry(e: i32): void {
-  store<u32>(e, NO_TAG, TLB_READ);
-  store<u32>(e, NO_TAG, TLB_WRITE);
-  store<u32>(e, NO_TAG, TLB_EXEC);
+  store<u32>(e, TLB_NO_TAG, TLB_READ);
+  store<u32>(e, TLB_NO_TAG, TLB_WRITE);
+  store<u32>(e, TLB_NO_TAG, TLB_EXEC);
 }
 
 /** Drops everything, global entries too (CR0.PG, CR4 paging bits, PAE, A20). */
@@ -96,9 +93,9 @@ export function fillTlb(vcpu: i32, tlb: i32, lin: u32, host: u32, rights: u32, j
   if (load<i32>(vcpu, TLB_JOURNAL_COUNT) >= TLB_JOURNAL_MAX) flushTlbAll(vcpu);
   const e = Mem.entry(tlb, lin);
   const page = lin & ~0xfff;
-  store<u32>(e, rights & FILL_READ ? page : NO_TAG, TLB_READ);
-  store<u32>(e, rights & FILL_WRITE ? page : NO_TAG, TLB_WRITE);
-  store<u32>(e, rights & FILL_EXEC ? page : NO_TAG, TLB_EXEC);
+  store<u32>(e, rights & FILL_READ ? page : TLB_NO_TAG, TLB_READ);
+  store<u32>(e, rights & FILL_WRITE ? page : TLB_NO_TAG, TLB_WRITE);
+  store<u32>(e, rights & FILL_EXEC ? page : TLB_NO_TAG, TLB_EXEC);
   store<u32>(e, (host & ~0xfff) - page, 12);
   const n = load<i32>(vcpu, TLB_JOURNAL_COUNT);
   store<u32>(vcpu + TLB_JOURNAL + (n << 2), <u32>e | journal);

@@ -116,6 +116,19 @@ PTEST "read-only pages, WP = 0 and 1"
         OK0 mov eax, [WIN + 8]
         PF3 7, WIN + 8, mov [WIN + 8], eax
 
+PTEST "one register, a read-only page, then odd addresses of page 0"
+        PTE 0, PHYS | P
+        CR0_ON CR0_WP
+        mov dword [0x4fc], 0
+        mov dword [0x500], 0
+        mov ebx, WIN
+        mov eax, [ebx]
+        mov eax, [ebx]
+        mov ebx, 0x4fd
+        mov dword [ebx], 0x44332211
+        WANT [0x4fc], 0x33221100
+        WANT [0x500], 0x44
+
 PTEST "supervisor pages"
         PTE 0, PHYS | P | W
         PF3 5, WIN + 4, mov eax, [WIN + 4]

@@ -20,9 +20,9 @@ import {
   readJson,
   TEXT_TYPE,
 } from "./request.ts";
-import { EVENT_SCHEMA, HOST_SCHEMA, STATS_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
+import { EVENT_SCHEMA, HOST_SCHEMA, SNAPSHOT_SCHEMA, STATS_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
 import { hostView, vmStatsView, vmView } from "./views.ts";
-import { checkVmSpec, RESOURCES_FIELD, type VmSpecResolver, vmSpecSchema } from "./vm-spec.ts";
+import { checkVmSpec, RESOURCES_FIELD, VM_SPEC_FIELDS, type VmSpecResolver, vmSpecSchema } from "./vm-spec.ts";
 
 /** What handlers work with. */
 export interface ApiContext {
@@ -90,6 +90,57 @@ const VM_PATCH_FIELDS = {
   resources: RESOURCES_FIELD,
 } as const satisfies FieldTable;
 
+const FILE_FIELDS = {
+  folder: { kind: "text", title: "folder of the host, where parents are too", maxLength: 4096, required: true },
+  file: { kind: "text", title: "name of the file in it", maxLength: 255, required: true },
+} as const satisfies FieldTable;
+
+const SNAPSHOT_FIELDS = {
+  ...FILE_FIELDS,
+  parent: { kind: "text", title: "a snapshot in the same folder; only what differs is written", maxLength: 255 },
+  track: {
+    kind: "boolean",
+    title: "log writes from here on, for a quick next one with this as its parent",
+    default: false,
+  },
+  compress: { kind: "boolean", title: "smaller, and slower to write", default: true },
+} as const satisfies FieldTable;
+
+const RESTORE_FIELDS = {
+  ...FILE_FIELDS,
+  clock: {
+    kind: "choice",
+    title: "guest time goes on from the snapshot, or jumps forward to now",
+    of: ["resume", "now"],
+    default: "resume",
+  },
+  identity: {
+    kind: "choice",
+    title: "another generation ID than the saved VM, or the same machine moved",
+    of: ["new", "same"],
+    default: "new",
+  },
+  track: SNAPSHOT_FIELDS.track,
+} as const satisfies FieldTable;
+
+const RESTORE_NEW_FIELDS = {
+  ...RESTORE_FIELDS,
+  name: { kind: "text", title: "name of the new VM; NAME-1, NAME-2... where there are several", maxLength: 64 },
+  count: {
+    kind: "number",
+    title: "so many copies, each with its own identity",
+    min: 1,
+    max: 1000,
+    integer: true,
+    default: 1,
+  },
+  start: { kind: "boolean", title: "and start them", default: false },
+  pcpu: VM_SPEC_FIELDS.pcpu,
+  pinned: VM_SPEC_FIELDS.pinned,
+  scheduling: { kind: "object", title: "share of the pCPUs", fields: PARAMETER_FIELDS },
+  resources: RESOURCES_FIELD,
+} as const satisfies FieldTable;
+
 const PORT_QUERY: QueryParameter = {
   name: "port",
   description: "serial port",
@@ -150,9 +201,7 @@ export const ROUTES: readonly Route[] = [
     handle: async (request, context) => {
       const spec = checkVmSpec(readJson(request));
       const config = await context.resolve(spec);
-      const { vms } = context.limits;
-      if (context.host.vms.length >= vms)
-        throw new VmError("admission", `This host takes ${vms} VMs, and has them.`, { limit: vms });
+      requireRoom(context, 1);
       return jsonResponse(201, vmView(await context.host.createVm(config)));
     },
   },
@@ -204,6 +253,53 @@ export const ROUTES: readonly Route[] = [
     handle: async (request, _context, vm) => {
       await vm.stop(checkFields(STOP_FIELDS, readJson(request)));
       return jsonResponse(200, vmView(vm));
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/vms/{name}/snapshot",
+    id: "snapshot",
+    summary: "Write a snapshot; the VM stands still only while what changed is copied",
+    body: schemaOf(SNAPSHOT_FIELDS),
+    answer: { status: 200, description: "What was written.", schema: SNAPSHOT_SCHEMA },
+    handle: async (request, _context, vm) => {
+      const { folder, file, ...options } = present(checkFields(SNAPSHOT_FIELDS, readJson(request)));
+      const { parent, ...info } = await vm.snapshot({ folder, name: file }, options);
+      return jsonResponse(200, { ...info, parent: parent ?? null });
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/vms/{name}/restore",
+    id: "restore",
+    summary: "Make it what a snapshot is; start goes on from there",
+    body: schemaOf(RESTORE_FIELDS),
+    answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
+    handle: async (request, _context, vm) => {
+      const { folder, file, ...options } = checkFields(RESTORE_FIELDS, readJson(request));
+      await vm.restore({ folder, name: file }, options);
+      return jsonResponse(200, vmView(vm));
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/restore",
+    id: "restoreNew",
+    summary: "Make one or more new VMs of a snapshot",
+    body: schemaOf(RESTORE_NEW_FIELDS),
+    answer: { status: 201, description: "The VMs.", schema: VMS_SCHEMA },
+    handle: async (request, context) => {
+      const fields = present(checkFields(RESTORE_NEW_FIELDS, readJson(request)));
+      const { folder, file, count, start, name, scheduling, ...options } = fields;
+      const from = { folder, name: file };
+      requireRoom(context, count);
+      const more = { ...options, ...(scheduling === undefined ? {} : { scheduling: present(scheduling) }) };
+      const vms =
+        count === 1
+          ? [await context.host.restoreVm(from, { ...more, ...(name === undefined ? {} : { name }) })]
+          : await context.host.cloneVms(from, count, { ...more, name: name ?? file });
+      if (start) for (const vm of vms) await vm.start();
+      return jsonResponse(201, vms.map(vmView));
     },
   },
   verb("nmi", "Assert the NMI pin", (vm) => vm.sendNmi()),
@@ -308,6 +404,23 @@ async function* eventLines(events: EventFeed, follow: boolean, signal: AbortSign
   for (const event of events.recent()) yield line(event);
   if (coming === undefined || next === undefined) return;
   for (let result = await next; !result.done; result = await coming.next()) yield line(result.value);
+}
+
+/** Fields that were given or have a default. */
+function present<T extends object>(
+  fields: T,
+): { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
+} {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** Throws VmError("admission") where `count` more VMs are more than the API allows. */
+function requireRoom({ host, limits }: ApiContext, count: number): void {
+  if (host.vms.length + count <= limits.vms) return;
+  throw new VmError("admission", `This host takes ${limits.vms} VMs, and has ${host.vms.length}.`, {
+    limit: limits.vms,
+  });
 }
 
 /** For changes: what is left out stays as it is. */

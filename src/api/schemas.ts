@@ -96,6 +96,15 @@ export const STATS_SCHEMA = object({
   devices: { type: "object", additionalProperties: counters },
 });
 
+export const SNAPSHOT_SCHEMA = object({
+  name: text,
+  id: text,
+  sizeBytes: number,
+  memoryBytes: number,
+  parent: { oneOf: [{ type: "null" }, text] },
+  pausedMs: number,
+});
+
 export const EVENT_SCHEMA: Schema = {
   type: "object",
   properties: { sequence: { type: "integer" }, time: { type: "string", format: "date-time" }, event: text, vm: text },

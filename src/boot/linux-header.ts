@@ -26,6 +26,16 @@ export const OFFSET_INIT_SIZE = 0x260;
 
 /** Only in the zero page. */
 export const ZERO_PAGE_BYTES = 4096;
+/** struct screen_info. */
+export const ZERO_VIDEO_MODE = 0x006;
+export const ZERO_VIDEO_COLUMNS = 0x007;
+export const ZERO_VIDEO_EGA_BX = 0x00a;
+export const ZERO_VIDEO_LINES = 0x00e;
+export const ZERO_VIDEO_IS_VGA = 0x00f;
+export const ZERO_VIDEO_POINTS = 0x010;
+/** BIOS mode 3, colour text, and what INT 10h BL=10h says of an adapter with 256 KiB. */
+export const VIDEO_MODE_TEXT = 3;
+export const VIDEO_EGA_256K = 3;
 export const ZERO_EXT_MEM_K = 0x002;
 export const ZERO_ACPI_RSDP = 0x070;
 export const ZERO_ALT_MEM_K = 0x1e0;

@@ -164,6 +164,15 @@ function zeroPage(setupHeader: Uint8Array, machine: BootMachine): Uint8Array {
   view.setUint16(field.OFFSET_VID_MODE, field.VID_MODE_NORMAL, true);
   view.setUint32(field.ZERO_ACPI_RSDP, machine.acpiRsdp, true);
 
+  if (machine.textScreen !== undefined) {
+    const { columns, rows, cellHeight } = machine.textScreen;
+    view.setUint8(field.ZERO_VIDEO_MODE, field.VIDEO_MODE_TEXT);
+    view.setUint8(field.ZERO_VIDEO_COLUMNS, columns);
+    view.setUint16(field.ZERO_VIDEO_EGA_BX, field.VIDEO_EGA_256K, true);
+    view.setUint8(field.ZERO_VIDEO_LINES, rows);
+    view.setUint8(field.ZERO_VIDEO_IS_VGA, 1);
+    view.setUint16(field.ZERO_VIDEO_POINTS, cellHeight, true);
+  }
   const extendedKib = Math.max(0, Math.floor(machine.memory.ramBytes / 1024) - 1024);
   view.setUint16(field.ZERO_EXT_MEM_K, Math.min(extendedKib, 0xffff), true);
   view.setUint32(field.ZERO_ALT_MEM_K, extendedKib, true);

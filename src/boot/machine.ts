@@ -52,6 +52,14 @@ export interface StartState {
   readonly idtr: { readonly base: number; readonly limit: number };
 }
 
+/** A VGA in colour text mode 3. */
+export interface TextScreenShape {
+  readonly columns: number;
+  readonly rows: number;
+  /** Dots. */
+  readonly cellHeight: number;
+}
+
 export interface BootMachine {
   /** Guest-physical memory; `ramBytes` is RAM counted from 0 (the VGA hole at 0xA0000..0xBFFFF is not RAM). */
   readonly memory: GuestMemory & { readonly ramBytes: number };
@@ -59,6 +67,8 @@ export interface BootMachine {
   readonly e820: readonly E820Entry[];
   /** Guest-physical address of the RSDP (already written), 0 when the machine has no ACPI. */
   readonly acpiRsdp: number;
+  /** What is on the screen; undefined when there is none, or when firmware looks after it. */
+  readonly textScreen?: TextScreenShape | undefined;
   /** Sets vCPU 0; may be called several times, later values win. */
   setRegisters(state: Partial<StartState>): void;
   /**

@@ -1,5 +1,8 @@
 // Axes: where a value lies, and which round values to name.
 
+/** Below this the smallest doubles have no tenth. */
+const TINY = 1e-300;
+
 export interface Scale {
   /** Position of a value, in pixels. */
   at(value: number): number;
@@ -8,21 +11,22 @@ export interface Scale {
 
 /** From `min` at pixel `start` to `max` at pixel `end`; either may be the larger pixel. */
 export function linearScale(min: number, max: number, start: number, end: number, tickCount = 5): Scale {
-  const span = max - min || 1;
+  const span = max - min > TINY ? max - min : 1;
   const rough = span / tickCount;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((candidate) => candidate >= rough * 0.99) ?? rough;
   const ticks: number[] = [];
-  for (let i = Math.ceil(min / step - 1e-9); i * step <= max + step * 1e-9; i++) ticks.push(i * step);
+  for (let i = Math.ceil(min / step - 1e-9); i * step <= max + step * 1e-9; i++) ticks.push(i * step + 0);
   return { at: (value) => start + ((value - min) / span) * (end - start), ticks };
 }
 
 /** Powers of ten; `min` above 0. What is below lies at the start. */
 export function logScale(min: number, max: number, start: number, end: number): Scale {
-  const low = Math.log10(min);
+  const low = Math.log10(Math.max(min, TINY));
   const span = Math.max(1e-9, Math.log10(max) - low);
   const ticks: number[] = [];
-  for (let power = Math.ceil(low - 1e-9); power <= low + span + 1e-9; power++) ticks.push(10 ** power);
+  const step = Math.max(1, Math.ceil(span / 8));
+  for (let power = Math.ceil(low - 1e-9); power <= low + span + 1e-9; power += step) ticks.push(10 ** power);
   return {
     at: (value) => start + (Math.max(0, Math.log10(Math.max(value, min)) - low) / span) * (end - start),
     ticks,

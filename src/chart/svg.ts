@@ -1,7 +1,18 @@
 // What all charts share: colours, escaping, the document around them. Readable on light and dark backgrounds.
 
-/** Told apart by people with any colour vision (Okabe and Ito's palette). */
-const PALETTE = ["#0072b2", "#e69f00", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#999999", "#a6761d"];
+/** Told apart by people with any colour vision as far as they go: Okabe and Ito's palette, then others; the tenth is grey. */
+const PALETTE = [
+  "#0072b2",
+  "#e69f00",
+  "#d55e00",
+  "#009e73",
+  "#cc79a7",
+  "#56b4e9",
+  "#a6761d",
+  "#7570b3",
+  "#66a61e",
+  "#999999",
+];
 
 export function colour(index: number): string {
   return PALETTE[index % PALETTE.length] as string;

@@ -16,6 +16,9 @@ export interface ResolvedGuest {
   readonly defaults: Partial<VmConfig>;
 }
 
+/** What boots a machine of which only the disks are given. */
+const FIRMWARE_IMAGE = "seabios";
+
 /** Reads everything the guest is made of. Throws UsageError or VmError("not-found" | "bad-image"). */
 export async function resolveGuest(request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
   if (request.bios !== undefined) {
@@ -29,6 +32,7 @@ export async function resolveGuest(request: GuestRequest, progress: Progress): P
   if (request.initrd !== undefined && request.guest === undefined)
     throw new UsageError("--initrd needs a kernel: give --kernel FILE or the name of a guest");
 
+  if (request.guest === undefined && request.fromDisk) return await fromImage(FIRMWARE_IMAGE, request, progress);
   const manifest = readRomManifest();
   const name = request.guest ?? manifest.default;
   const rom = manifest.roms.find((entry) => entry.name === name);

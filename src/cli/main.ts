@@ -2,6 +2,7 @@
 import { Command, CommanderError, Help } from "commander";
 import { VmError } from "../vmm/error.ts";
 import { errorText } from "./chardev.ts";
+import { addDiskVerbs } from "./disk-verbs.ts";
 import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
 import { processIo } from "./machine.ts";
@@ -10,6 +11,7 @@ import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
 import { addSchedVerbs } from "./sched.ts";
+import { addRestoreVerbs, addSnapshotTake } from "./snapshot-client.ts";
 import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
 import { addVmVerbs } from "./vm-verbs.ts";
@@ -154,7 +156,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   addVmVerbs(verb, io, setCode);
   addSchedVerbs(verb, io, setCode);
 
-  addSnapshotVerbs(verb("snapshot", "snapshot files: inspect, verify, flatten"), io, setCode);
+  const snapshot = verb("snapshot", "take one of a VM on a running host; files: inspect, verify, flatten");
+  addSnapshotTake(snapshot, io, setCode);
+  addSnapshotVerbs(snapshot, io, setCode);
+  addRestoreVerbs(verb, io, setCode);
 
   const bench = verb("bench", "measure: clock");
   bench.allowExcessArguments().action(() => {
@@ -177,6 +182,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .option("--json", "every figure as JSON")
     .exitOverride()
     .action(async (options) => setCode(await (await import("./bench-clock.ts")).benchClock(options, io)));
+  addDiskVerbs(verb("disk", "disk images: create, info, convert, check, commit"), io, setCode);
 
   verb("roms", "list our own guests")
     .option("--json", "the manifest as JSON")

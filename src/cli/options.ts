@@ -2,6 +2,7 @@
 import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
 import type { ClockKind, ClockSyncMode, VmConfig } from "../vmm/config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
+import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
 import { parseDevices } from "./qemu.ts";
 import type { StatsFormat } from "./report.ts";
 import { parseTrace, type TraceRequest } from "./trace.ts";
@@ -17,7 +18,7 @@ import {
 } from "./values.ts";
 
 /** What the parser hands over: every value as typed. */
-export interface RawRunOptions {
+export interface RawRunOptions extends RawDriveOptions {
   kernel?: string;
   initrd?: string;
   append?: string;
@@ -81,6 +82,8 @@ export interface GuestRequest {
   readonly loadAddress: number | undefined;
   readonly entry: number | undefined;
   readonly guestDecompress: boolean;
+  /** There are drives: where nothing else says what to boot, firmware boots from them. */
+  readonly fromDisk?: boolean;
 }
 
 export interface RunOptions {
@@ -160,6 +163,10 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (raw.nsPerInstruction !== undefined && raw.clock !== "virtual")
     throw new UsageError("--ns-per-instruction has a meaning only with --clock virtual");
 
+  const drives = parseDrives(raw);
+  if (drives.length > 0) set("drives", drives);
+  set("bootOrder", given(raw.boot, parseBootOrder));
+
   const trace = raw.trace && parseTrace(raw.trace.join(","));
   if (raw.traceFile !== undefined && !trace)
     throw new UsageError("--trace-file needs --trace, which says what to follow");
@@ -168,7 +175,7 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (trace?.kinds.length) set("trace", trace.kinds);
 
   return {
-    request: checkGuest(guest, raw),
+    request: { ...checkGuest(guest, raw), fromDisk: drives.length > 0 },
     restore: checkRestore(guest, raw),
     snapshotOnExit: raw.snapshotOnExit,
     machine: machine as Partial<Omit<VmConfig, "boot">>,
@@ -198,7 +205,7 @@ function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions
   return { file: raw.restore, clock };
 }
 
-function checkGuest(guest: string | undefined, raw: RawRunOptions): GuestRequest {
+function checkGuest(guest: string | undefined, raw: RawRunOptions): Omit<GuestRequest, "fromDisk"> {
   const named = [
     guest !== undefined && `the guest "${guest}"`,
     raw.kernel !== undefined && "--kernel",

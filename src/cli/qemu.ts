@@ -14,6 +14,15 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
   "-parallel": "--parallel",
   "-debugcon": "--debugcon",
   "-device": "--device",
+  "-drive": "--drive",
+  "-hda": "--hda",
+  "-hdb": "--hdb",
+  "-hdc": "--hdc",
+  "-hdd": "--hdd",
+  "-cdrom": "--cdrom",
+  "-fda": "--fda",
+  "-fdb": "--fdb",
+  "-boot": "--boot",
 };
 
 /** QEMU switch -> ours ("" = accepted, as it asks for what is so anyway). */
@@ -59,6 +68,15 @@ const VALUE_OF_OURS: ReadonlySet<string> = new Set([
   "--debugcon",
   "--post-port",
   "--device",
+  "--drive",
+  "--hda",
+  "--hdb",
+  "--hdc",
+  "--hdd",
+  "--cdrom",
+  "--fda",
+  "--fdb",
+  "--boot",
   "--module",
   "--load",
   "--entry",
@@ -71,14 +89,15 @@ export function translateQemuSpellings(argv: readonly string[]): string[] {
   for (let i = 0; i < argv.length; i++) {
     const arg = argv[i] ?? "";
     if (arg === "--") return [...out, ...argv.slice(i)];
-    const valued = WITH_VALUE[arg];
-    const switched = SWITCHES[arg];
+    // "valueOf" and the like are words that somebody may type, and no options.
+    const valued = Object.hasOwn(WITH_VALUE, arg) ? WITH_VALUE[arg] : undefined;
+    const switched = Object.hasOwn(SWITCHES, arg) ? SWITCHES[arg] : undefined;
     if (valued !== undefined || VALUE_OF_OURS.has(arg)) {
       out.push(valued ?? arg);
       if (i + 1 < argv.length) out.push(argv[++i] ?? "");
     } else if (switched !== undefined) {
       if (switched !== "") out.push(switched);
-    } else if (FIXED[arg] !== undefined) {
+    } else if (Object.hasOwn(FIXED, arg)) {
       const value = argv[++i];
       if (value === undefined) throw new UsageError(`${arg} needs a value; accepted here: ${FIXED[arg]?.join(", ")}`);
       if (!FIXED[arg]?.includes(value))

@@ -1,5 +1,5 @@
 // The options that `run` and `debug` share, as the parser and --help see them. options.ts checks the values.
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 
 /** Adds the options, grouped as --help prints them. */
 export function addRunOptions(command: Command): Command {
@@ -16,6 +16,16 @@ export function addRunOptions(command: Command): Command {
     .option("--restore <file>", "no boot: go on from a snapshot (its parents are looked for beside it)")
     .option("--restore-clock <what>", "resume: guest time goes on from the snapshot; now: it jumps to the present")
     .option("--guest-decompress", "let the kernel unpack itself instead of unpacking it here")
+    .optionsGroup("Disks (docs/DISKS.md):")
+    .option("--drive <spec>", "file=FILE,if=ide|virtio|floppy,... (repeatable)", collect)
+    .option("--hda <file>", "first IDE disk; also --hdb, --hdc, --hdd")
+    .addOption(new Option("--hdb <file>").hideHelp())
+    .addOption(new Option("--hdc <file>").hideHelp())
+    .addOption(new Option("--hdd <file>").hideHelp())
+    .option("--cdrom <file>", "CD image in an IDE drive")
+    .option("--fda <file>", "floppy image; also --fdb")
+    .addOption(new Option("--fdb <file>").hideHelp())
+    .option("--boot <order>", "firmware's order: letters of a (floppy), c (disk), d (CD), n (network)")
     .optionsGroup("The machine:")
     .option("-m, --memory <size>", "RAM from 1M to 3G; a number alone is MiB (default: 128M)")
     .option("--cpu <model>", "max, core2 or pentium3, with ,+feature and ,-feature (default: max)")

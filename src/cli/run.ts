@@ -4,6 +4,7 @@ import { constants } from "node:os";
 import type { ExitStatus } from "../vmm/status.ts";
 import { errorText, openCharDevice } from "./chardev.ts";
 import { Consoles } from "./console.ts";
+import { droppedWrites } from "./drives.ts";
 import {
   describeStatus,
   EXIT_NO_MATCH,
@@ -80,6 +81,8 @@ class RunningGuest {
     let status: ExitStatus;
     try {
       if (io.stderr.isTTY && io.stdin.isTTY) consoles.say(`paravane: ${this.name}; Ctrl-A x quits, Ctrl-A h helps`);
+      const dropped = droppedWrites(options.machine.drives ?? []);
+      if (dropped !== undefined && io.stderr.isTTY) consoles.say(`paravane: ${dropped}`);
       const debugging = await this.#startDebugging(consoles);
       if (!debugging) machine.start();
       status = await machine.exited;

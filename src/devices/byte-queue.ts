@@ -33,6 +33,23 @@ export class ByteQueue {
     return byte;
   }
 
+  /** The oldest bytes, at most `count`. */
+  take(count: number): Uint8Array {
+    const bytes = new Uint8Array(Math.min(count, this.#length));
+    for (let at = 0; at < bytes.length; ) {
+      const chunk = this.#chunks[0] as Uint8Array;
+      const part = chunk.subarray(this.#head, this.#head + bytes.length - at);
+      bytes.set(part, at);
+      at += part.length;
+      this.#head += part.length;
+      if (this.#head < chunk.length) continue;
+      this.#chunks.shift();
+      this.#head = 0;
+    }
+    this.#length -= bytes.length;
+    return bytes;
+  }
+
   clear(): void {
     this.#chunks = [];
     this.#head = 0;

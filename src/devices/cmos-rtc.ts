@@ -49,11 +49,17 @@ const SECONDS_A_DAY = 86400;
 const KIB = 1024;
 const MIB = 1024 * KIB;
 
+const DEFAULT_BOOT_ORDER = [2, 1, 3];
+
 export interface RtcOptions {
   readonly irq: IrqLine;
   readonly clock: DeviceClock;
   readonly ramBytes: number;
   readonly cpuCount: number;
+  /** As CMOS register 10h numbers drives A and B; 0 for none. */
+  readonly floppyTypes?: readonly [number, number];
+  /** Kinds of boot devices by SeaBIOS' numbers: 1 floppy, 2 disk, 3 CD, 4 network. */
+  readonly bootOrder?: readonly number[];
 }
 
 export class CmosRtc implements Device {
@@ -343,14 +349,20 @@ export class CmosRtc implements Device {
       this.#cmos[index] = value & 0xff;
       this.#cmos[index + 1] = value >> 8;
     };
-    this.#cmos[0x14] = 0x06; // equipment: FPU, mouse, no floppy, no on-board video
+    const [floppyA, floppyB] = this.options.floppyTypes ?? [0, 0];
+    const floppies = (floppyA > 0 ? 1 : 0) + (floppyB > 0 ? 1 : 0);
+    this.#cmos[0x10] = (floppyA << 4) | floppyB;
+    // Equipment: FPU, mouse, no on-board video; floppy drives and how many.
+    this.#cmos[0x14] = 0x06 | (floppies > 0 ? 0x01 | ((floppies - 1) << 6) : 0);
     put16(0x15, 640);
     const aboveOneMib = Math.min(0xffff, Math.max(0, ramBytes - MIB) / KIB);
     put16(0x17, aboveOneMib);
     put16(0x30, aboveOneMib);
     put16(0x34, Math.min(0xffff, Math.max(0, ramBytes - 16 * MIB) / (64 * KIB)));
-    this.#cmos[0x38] = 0x30; // SeaBIOS boot order: third choice, no floppy signature check
-    this.#cmos[0x3d] = 0x12; // first floppy or disk, then the other
+    // SeaBIOS' boot order: the third choice, and with bit 0 clear boot sectors of floppies must have a signature.
+    const [first = 0, second = 0, third = 0] = this.options.bootOrder ?? DEFAULT_BOOT_ORDER;
+    this.#cmos[0x38] = third << 4;
+    this.#cmos[0x3d] = (second << 4) | first;
     this.#cmos[0x5f] = cpuCount - 1;
     let sum = 0;
     for (let i = 0x10; i <= 0x2d; i++) sum += this.#cmos[i] ?? 0;

@@ -42,6 +42,8 @@ export interface FwCfgOptions {
   readonly memory: GuestMemory;
   readonly ramBytes: number;
   readonly cpuCount: number;
+  /** There is a display. Default false. */
+  readonly graphic?: boolean;
 }
 
 export class FwCfg implements Device {
@@ -78,7 +80,7 @@ export class FwCfg implements Device {
     this.#items.set(FW_CFG_ID, little(FEATURE_TRADITIONAL | FEATURE_DMA, 4));
     this.#items.set(FW_CFG_UUID, new Uint8Array(16));
     this.#items.set(FW_CFG_RAM_SIZE, little(options.ramBytes, 8));
-    this.#items.set(FW_CFG_NOGRAPHIC, little(1, 2));
+    this.#items.set(FW_CFG_NOGRAPHIC, little(options.graphic ? 0 : 1, 2));
     this.#items.set(FW_CFG_CPUS, little(options.cpuCount, 2));
     this.#items.set(FW_CFG_BOOT_MENU, little(0, 2));
     this.#items.set(FW_CFG_MAX_CPUS, little(options.cpuCount, 2));

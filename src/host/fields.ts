@@ -20,6 +20,7 @@ export interface BooleanField extends Described {
 }
 export interface TextField extends Described {
   readonly kind: "text";
+  readonly mayBeEmpty?: boolean;
   readonly maxLength: number;
   readonly default?: string;
 }
@@ -128,7 +129,8 @@ function checkValue(field: Field, value: unknown, path: string): unknown {
     case "boolean":
       return typeof value === "boolean" ? value : wrong();
     case "text":
-      return typeof value === "string" && value.length > 0 && value.length <= field.maxLength ? value : wrong();
+      if (typeof value !== "string" || value.length > field.maxLength) return wrong();
+      return value === "" && !field.mayBeEmpty ? wrong() : value;
     case "choice":
       return typeof value === "string" && field.of.includes(value) ? value : wrong();
     case "object":
@@ -166,7 +168,7 @@ function accepted(field: Field): string {
     case "boolean":
       return "true or false";
     case "text":
-      return `text of 1 to ${field.maxLength} characters`;
+      return `text of ${field.mayBeEmpty ? 0 : 1} to ${field.maxLength} characters`;
     case "choice":
       return `one of ${field.of.join(", ")}`;
     case "object":
@@ -208,7 +210,7 @@ function fieldSchema(field: Field): Record<string, unknown> {
     case "boolean":
       return { ...description, type: "boolean" };
     case "text":
-      return { ...description, type: "string", minLength: 1, maxLength: field.maxLength };
+      return { ...description, type: "string", minLength: field.mayBeEmpty ? 0 : 1, maxLength: field.maxLength };
     case "choice":
       return { ...description, enum: field.of };
     case "object":

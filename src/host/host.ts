@@ -3,6 +3,8 @@
 import { shareImages } from "../boot/share-images.ts";
 import { loadPlatform, type Platform } from "../platform/platform.ts";
 import { checkConfig } from "../vmm/check-config.ts";
+import type { PortableConfig } from "../vmm/config.ts";
+import { isSource } from "../vmm/drives.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { VmState } from "../vmm/status.ts";
@@ -11,11 +13,11 @@ import { HostedVm } from "./hosted-vm.ts";
 import { MemoryGovernor } from "./memory-governor.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import { PcpuLink } from "./pcpu-link.ts";
-import type { PortableConfig } from "./protocol.ts";
+import type { PortableRestoreOptions, SnapshotFile } from "./protocol.ts";
 import { admit } from "./resources/admission.ts";
-import { type CapacityInput, checkCapacity, type ResourcesInput } from "./resources/check-claims.ts";
+import { type CapacityInput, checkCapacity, checkResources, type ResourcesInput } from "./resources/check-claims.ts";
 import { CPU, capacityOf, type HostCapacity, MEMORY, PAGE_BYTES, type VmClaims } from "./resources/model.ts";
-import { checkRunClaims, ramOf, schedulingOf } from "./resources/run-claims.ts";
+import { checkRunClaims, fillResources, ramOf, schedulingOf } from "./resources/run-claims.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 import { createPolicy, DEFAULT_POLICY } from "./sched/registry.ts";
@@ -23,6 +25,8 @@ import { createPolicy, DEFAULT_POLICY } from "./sched/registry.ts";
 const PCPUS_MAX = 256;
 /** What guests may have of the machine's memory where nobody says; the rest is for the host and its other programs. */
 const GUEST_MEMORY_PART = 0.75;
+/** Balloon of a VM that asks for one without more: the governor reads it once a second. */
+const HOSTED_BALLOON = { statisticsIntervalMs: 1000 };
 /** In messages of admission. */
 const HOST_NAME = "localhost";
 
@@ -53,11 +57,38 @@ export interface HostedVmConfig extends PortableConfig {
   readonly pinned?: boolean;
 }
 
+export interface RestoredVmConfig
+  extends Pick<HostedVmConfig, "name" | "scheduling" | "resources" | "pcpu" | "pinned">,
+    Omit<PortableRestoreOptions, "name"> {}
+
 export interface HostEvents {
   "vm-created": { readonly vm: HostedVm };
   "vm-state": { readonly vm: HostedVm; readonly state: VmState; readonly previous: VmState };
   "vm-destroyed": { readonly vm: HostedVm };
   "pcpu-lost": { readonly pcpu: number; readonly reason: string };
+}
+
+/** Devices with an object of this thread behind them cannot go to another one. */
+function requirePortable(config: PortableConfig): void {
+  const refuse = (field: string, accepted: string): never => {
+    throw new VmError("bad-config", `${field} belongs to this thread; a VM on a worker takes ${accepted}.`, { field });
+  };
+  for (const field of ["nics", "consoles", "shares", "vsock"] as const) {
+    const value = config[field];
+    if (Array.isArray(value) ? value.length > 0 : value !== undefined) refuse(field, "none");
+  }
+  for (const [i, { backend }] of (config.drives ?? []).entries())
+    if (backend !== undefined && !isSource(backend)) refuse(`drives[${i}].backend`, "the path of an image: { path }");
+}
+
+/** What a VM boots of which nothing is known yet. */
+const NOTHING = { kind: "flat", image: new Uint8Array(1), address: 0 } as const;
+
+interface Place {
+  readonly name: string;
+  readonly number: number;
+  readonly link: PcpuLink;
+  readonly scheduling: SchedParameters;
 }
 
 export class Host implements AsyncDisposable {
@@ -87,7 +118,7 @@ export class Host implements AsyncDisposable {
       accounts: () => this.accounts(),
       apply: async ({ vcpu, to }) => {
         const vm = this.#byNumber.get(vcpu);
-        if (vm !== undefined && !vm.pinned && vm.state === "running") await this.move(vm, to);
+        if (vm !== undefined && !vm.pinned && !vm.busy && vm.state === "running") await this.move(vm, to);
       },
     });
     this.#governor = new MemoryGovernor({
@@ -143,43 +174,54 @@ export class Host implements AsyncDisposable {
    */
   async createVm(config: HostedVmConfig): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
-    const { scheduling: wanted = {}, pcpu, pinned = false, resources: claimed, ...portable } = config;
-    const ram = portable.memoryBytes ?? ramOf("resources", claimed);
-    const checked = checkConfig(ram === undefined ? portable : { ...portable, memoryBytes: ram });
-    const given = checkSchedParameters(wanted);
-    const settings = { memoryBytes: checked.memoryBytes, scheduling: given };
-    const resources = checkRunClaims("resources", claimed, settings);
-    const cpu = claimed?.[CPU] === undefined ? undefined : resources[CPU];
-    const scheduling = cpu === undefined ? given : checkSchedParameters({ ...given, ...schedulingOf(cpu) });
-    const number = this.#nextNumber++;
-    const name = config.name ?? `vm${number}`;
-    if (this.#vms.has(name)) {
-      throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
-    }
-    this.#admit({ name, resources });
-    const link = this.#place(pcpu);
-    const shared: PortableConfig = {
+    const { scheduling, resources, pcpu, pinned, balloon, ...portable } = config;
+    const ram = portable.memoryBytes ?? ramOf("resources", resources);
+    const asked: PortableConfig = {
       ...portable,
-      name,
-      memoryBytes: checked.memoryBytes,
-      boot: link.memory === "shared" ? shareImages(checked.boot) : checked.boot,
+      ...(ram === undefined ? {} : { memoryBytes: ram }),
+      ...(balloon === undefined ? {} : { balloon: balloon === true ? HOSTED_BALLOON : balloon }),
     };
-    const vm = new HostedVm({ name, number, config: shared, scheduling, resources, pinned }, link, {
-      admit: (claims) => this.#admit(claims),
-      destroyed: (gone) => this.#forget(gone),
+    const checked = checkConfig(asked);
+    if (!this.inProcess) requirePortable(portable);
+    const { memoryBytes } = checked;
+    return await this.#join({ name: config.name, scheduling, resources, pcpu, pinned }, memoryBytes, (place) => {
+      const boot = place.link.memory === "shared" ? shareImages(checked.boot) : checked.boot;
+      const shared: PortableConfig = { ...asked, name: place.name, memoryBytes, boot };
+      return {
+        config: shared,
+        make: async () => {
+          await place.link.call("create", place.number, shared, place.scheduling);
+          return shared;
+        },
+      };
     });
-    // The name is taken while the machine is made.
-    this.#vms.set(name, vm);
-    this.#byNumber.set(number, vm);
+  }
+
+  /**
+   * Makes a VM of a snapshot, ready to go on from there. Throws VmError: "not-found", "bad-snapshot" naming what is damaged or
+   * cannot be honoured, "bad-config", "admission".
+   */
+  async restoreVm(from: SnapshotFile, config: RestoredVmConfig = {}): Promise<HostedVm> {
+    if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
+    const { name, scheduling, resources, pcpu, pinned, ...options } = config;
+    return await this.#join({ name, scheduling, resources, pcpu, pinned }, undefined, (place) => ({
+      // Until the file has been read nobody knows better.
+      config: { boot: NOTHING },
+      make: () => place.link.call("restore", place.number, from, { ...options, name: place.name }, place.scheduling),
+    }));
+  }
+
+  /** So many VMs from one snapshot, named NAME-1, NAME-2..., each with an identity of its own. All of them or none. */
+  async cloneVms(from: SnapshotFile, count: number, config: RestoredVmConfig & { name: string }): Promise<HostedVm[]> {
+    const vms: HostedVm[] = [];
     try {
-      await link.call("create", number, shared, scheduling);
+      for (let copy = 1; copy <= count; copy++)
+        vms.push(await this.restoreVm(from, { ...config, name: `${config.name}-${copy}`, identity: "new" }));
     } catch (error) {
-      this.#forgetQuietly(vm);
+      for (const vm of vms) await vm.destroy();
       throw error;
     }
-    vm.on("state", ({ state, previous }) => this.#events.emit("vm-state", { vm, state, previous }));
-    this.#events.emit("vm-created", { vm });
-    return vm;
+    return vms;
   }
 
   /** By name. Throws VmError("not-found"). */
@@ -252,6 +294,68 @@ export class Host implements AsyncDisposable {
   }
 
   // ---- inside
+
+  /**
+   * Admits a VM, gives it a name, a number and a pCPU, and makes it; on failure nothing is left of it. `memoryBytes`: its RAM;
+   * undefined where only the machine will tell, which is then admitted a second time.
+   */
+  async #join(
+    wanted: { [K in "name" | "scheduling" | "resources" | "pcpu" | "pinned"]: HostedVmConfig[K] | undefined },
+    memoryBytes: number | undefined,
+    plan: (place: Place) => { config: PortableConfig; make: () => Promise<PortableConfig> },
+  ): Promise<HostedVm> {
+    const given = checkSchedParameters(wanted.scheduling ?? {});
+    const claims = (ram: number | undefined): VmClaims["resources"] => {
+      const settings = { memoryBytes: ram, scheduling: given };
+      if (ram !== undefined) return checkRunClaims("resources", wanted.resources, { ...settings, memoryBytes: ram });
+      return checkResources("resources", fillResources("resources", wanted.resources, settings));
+    };
+    const resources = claims(memoryBytes);
+    const cpu = wanted.resources?.[CPU] === undefined ? undefined : resources[CPU];
+    const scheduling = cpu === undefined ? given : checkSchedParameters({ ...given, ...schedulingOf(cpu) });
+    const number = this.#nextNumber++;
+    const name = wanted.name ?? `vm${number}`;
+    if (this.#vms.has(name)) {
+      throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
+    }
+    this.#admit({ name, resources });
+    const link = this.#place(wanted.pcpu);
+    const { config, make } = plan({ name, number, link, scheduling });
+    const parts = { name, number, config, scheduling, resources, pinned: wanted.pinned ?? false };
+    const vm = new HostedVm(parts, link, {
+      admit: (changed) => this.#admit(changed),
+      destroyed: (gone) => this.#forget(gone),
+    });
+    // The name is taken, and what it reserves, while the machine is made.
+    this.#vms.set(name, vm);
+    this.#byNumber.set(number, vm);
+    try {
+      const made = await make();
+      vm.made(made, memoryBytes === undefined ? await this.#admitMade(vm, claims, made) : resources);
+    } catch (error) {
+      this.#forgetQuietly(vm);
+      throw error;
+    }
+    vm.on("state", ({ state, previous }) => this.#events.emit("vm-state", { vm, state, previous }));
+    this.#events.emit("vm-created", { vm });
+    return vm;
+  }
+
+  /** A machine whose RAM nobody knew before it was made; where the host cannot hold it, it goes again. */
+  async #admitMade(
+    vm: HostedVm,
+    claims: (ram: number | undefined) => VmClaims["resources"],
+    made: PortableConfig,
+  ): Promise<VmClaims["resources"]> {
+    try {
+      const resources = claims(made.memoryBytes ?? 0);
+      this.#admit({ name: vm.name, resources });
+      return resources;
+    } catch (error) {
+      await this.#linkAt(vm.pcpu).call("destroy", vm.number);
+      throw error;
+    }
+  }
 
   #link(index: number): PcpuLink {
     const setup = { policy: this.#policy.name, policyOptions: this.#policy.options };

@@ -1,12 +1,22 @@
 // A VM of a host, as its users hold it: a name, a state, verbs that are legal in some states and refused in others, and
 // consoles that outlive a run. The machine itself lives on a pCPU; this is its handle.
 import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
+import type { SnapshotInfo } from "../snapshot/take.ts";
+import type { PortableConfig } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
 import type { VcpuAccount } from "./pcpu.ts";
 import type { PcpuLink } from "./pcpu-link.ts";
-import { type PcpuCalls, type PortableConfig, type ReportedEvent, unpackEvent, type VmNumber } from "./protocol.ts";
+import {
+  type PcpuCalls,
+  type PortableRestoreOptions,
+  type PortableSnapshotOptions,
+  type ReportedEvent,
+  type SnapshotFile,
+  unpackEvent,
+  type VmNumber,
+} from "./protocol.ts";
 import type { ResourcesInput } from "./resources/check-claims.ts";
 import { CPU, claimOf, MEMORY, type ResourceClaim, type VmClaims } from "./resources/model.ts";
 import { changedResources, checkRunClaims, cpuClaimOf, schedulingOf } from "./resources/run-claims.ts";
@@ -18,7 +28,7 @@ const SCROLLBACK_BYTES = 64 * 1024;
 /** How long a guest may take to shut down when its power button is pressed. */
 const STOP_TIMEOUT_MS = 10_000;
 
-export type HostedVmVerb = "start" | "pause" | "resume" | "reset" | "stop";
+export type HostedVmVerb = "start" | "pause" | "resume" | "reset" | "stop" | "snapshot" | "restore";
 
 /** In which states a verb is legal. */
 export const LEGAL_STATES: Readonly<Record<HostedVmVerb, readonly VmState[]>> = {
@@ -27,6 +37,8 @@ export const LEGAL_STATES: Readonly<Record<HostedVmVerb, readonly VmState[]>> = 
   resume: ["paused"],
   reset: ["running", "paused"],
   stop: ["created", "running", "paused"],
+  snapshot: ["created", "running", "paused"],
+  restore: ["created", "stopped", "crashed"],
 };
 
 /** States in which there is a machine. */
@@ -65,8 +77,8 @@ export interface HostedVmOwner {
 export class HostedVm {
   readonly name: string;
   readonly number: VmNumber;
-  readonly config: PortableConfig;
   readonly pinned: boolean;
+  #config: PortableConfig;
   readonly #events = new Emitter<VmEvents>();
   readonly #consoles = new Map<number, { stream: StreamConsole; scrollback: Scrollback }>();
   #state: VmState = "created";
@@ -75,6 +87,7 @@ export class HostedVm {
   #lastExit: ExitStatus | undefined;
   /** Verbs wait for the one before them. */
   #busy: Promise<unknown> = Promise.resolve();
+  #verbs = 0;
   /** Between two pCPUs: calls wait until it has arrived. */
   #moving: Promise<void> | undefined;
   #gone = false;
@@ -86,11 +99,18 @@ export class HostedVm {
   ) {
     this.name = made.name;
     this.number = made.number;
-    this.config = made.config;
+    this.#config = made.config;
     this.pinned = made.pinned;
     this.#scheduling = made.scheduling;
     this.#resources = made.resources;
-    for (let port = 0; port < (made.config.serialPorts ?? 1); port++) {
+  }
+
+  /** Its machine exists: what it is made of is known. @internal */
+  made(config: PortableConfig, resources: VmClaims["resources"]): void {
+    this.#config = config;
+    this.#resources = resources;
+    for (let port = 0; port < (config.serialPorts ?? 1); port++) {
+      if (this.#consoles.has(port)) continue;
       const stream = new StreamConsole();
       stream.onInput((bytes) => this.#input(port, bytes));
       this.#consoles.set(port, { stream, scrollback: new Scrollback(SCROLLBACK_BYTES) });
@@ -99,6 +119,14 @@ export class HostedVm {
 
   get state(): VmState {
     return this.#state;
+  }
+  /** What a cold start makes it of. */
+  get config(): PortableConfig {
+    return this.#config;
+  }
+  /** A verb is being carried out. */
+  get busy(): boolean {
+    return this.#verbs > 0;
   }
   /** Index of the pCPU that runs it. */
   get pcpu(): number {
@@ -127,7 +155,7 @@ export class HostedVm {
     return this.#verb("start", async () => {
       if (this.#state !== "created") {
         await this.#call("destroy");
-        await this.#call("create", this.config, this.#scheduling);
+        await this.#call("create", this.#config, this.#scheduling);
         this.#setState("created");
       }
       await this.#call("start");
@@ -157,6 +185,28 @@ export class HostedVm {
       }
       await this.#call("stop", "stopped by the host");
       return await ended;
+    });
+  }
+
+  /** Writes what it is at this moment; it runs on meanwhile. Throws VmError("bad-state" | "bad-snapshot" | "io"). */
+  snapshot(to: SnapshotFile, options: PortableSnapshotOptions = {}): Promise<SnapshotInfo> {
+    return this.#verb("snapshot", () => this.#call("snapshot", to, options));
+  }
+
+  /** Becomes what the snapshot is; `start` then goes on from there. Throws VmError("bad-snapshot" | "not-found"). */
+  restore(from: SnapshotFile, options: Omit<PortableRestoreOptions, "name"> = {}): Promise<void> {
+    return this.#verb("restore", async () => {
+      await this.#call("destroy");
+      try {
+        const config = await this.#call("restore", from, { ...options, name: this.name }, this.#scheduling);
+        this.made(config, await this.#readmitted(config));
+      } catch (error) {
+        // As it was: a machine that can be started.
+        await this.#call("create", this.#config, this.#scheduling);
+        throw error;
+      } finally {
+        this.#setState("created");
+      }
     });
   }
 
@@ -323,6 +373,20 @@ export class HostedVm {
     return checkRunClaims("resources", resources, { memoryBytes: this.memoryBytes, scheduling: {} });
   }
 
+  /** A machine with another RAM claims all of it; where the host cannot hold that, it goes again. */
+  async #readmitted({ memoryBytes }: PortableConfig): Promise<VmClaims["resources"]> {
+    if (memoryBytes === undefined || memoryBytes === this.memoryBytes) return this.#resources;
+    const { [MEMORY]: _other, ...rest } = changedResources("resources", this.#resources, {});
+    const resources = checkRunClaims("resources", rest, { memoryBytes, scheduling: {} });
+    try {
+      this.owner.admit({ name: this.name, resources });
+    } catch (error) {
+      await this.#call("destroy");
+      throw error;
+    }
+    return resources;
+  }
+
   async #adopt(scheduling: SchedParameters, change: ResourcesInput): Promise<void> {
     const [before, resources] = [this.#resources, this.#changed(change)];
     this.owner.admit({ name: this.name, resources });
@@ -361,7 +425,10 @@ export class HostedVm {
   }
 
   #exclusive<T>(action: () => Promise<T>): Promise<T> {
-    const result = this.#busy.then(action);
+    this.#verbs++;
+    const result = this.#busy.then(action).finally(() => {
+      this.#verbs--;
+    });
     this.#busy = result.catch(() => {});
     return result;
   }

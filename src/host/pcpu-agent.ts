@@ -1,5 +1,10 @@
 // The pCPU's end of the protocol: owns the VMs that live on this thread, does what the host asks and reports what they do.
+
+import { shareImages } from "../boot/share-images.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
+import { snapshotFolder } from "../snapshot/store.ts";
+import type { SnapshotInfo } from "../snapshot/take.ts";
+import type { PortableConfig } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
 import type { VmEvents, VmStatistics } from "../vmm/status.ts";
 import { Vm } from "../vmm/vm.ts";
@@ -12,10 +17,12 @@ import {
   type PcpuCalls,
   type PcpuMessage,
   type PcpuSetup,
-  type PortableConfig,
+  type PortableRestoreOptions,
+  type PortableSnapshotOptions,
   packError,
   packEvent,
   type ReportedEvent,
+  type SnapshotFile,
   type VmNumber,
 } from "./protocol.ts";
 import type { SchedParameters } from "./sched/policy.ts";
@@ -79,6 +86,28 @@ export class PcpuAgent implements PcpuCalls {
     return this.#settle(number, Vm.create(config, { executor, memory: this.memory }));
   }
 
+  async restore(
+    number: VmNumber,
+    from: SnapshotFile,
+    { name, ...options }: PortableRestoreOptions,
+    scheduling: SchedParameters,
+  ): Promise<PortableConfig> {
+    const executor = this.#pcpu.add(number, scheduling);
+    const open = async (): Promise<Vm> => {
+      const store = await snapshotFolder(from.folder);
+      const config = name === undefined ? {} : { name };
+      return await Vm.restore({ store, name: from.name }, { ...options, config }, { executor, memory: this.memory });
+    };
+    await this.#settle(number, open());
+    const config = this.#vm(number).portableConfig;
+    return this.memory === "shared" ? { ...config, boot: shareImages(config.boot) } : config;
+  }
+
+  async snapshot(number: VmNumber, to: SnapshotFile, options: PortableSnapshotOptions): Promise<SnapshotInfo> {
+    const store = await snapshotFolder(to.folder);
+    return await this.#vm(number).snapshot({ ...options, store, name: to.name });
+  }
+
   async detach(number: VmNumber): Promise<MovedVm | undefined> {
     const vm = await this.#vm(number).detach();
     if (vm === undefined) return undefined;
@@ -135,14 +164,14 @@ export class PcpuAgent implements PcpuCalls {
   }
   balloons(): readonly BalloonReport[] {
     return [...this.#vms].flatMap(([number, { vm }]) => {
-      const { balloon } = vm;
+      const { balloon } = vm.virtio;
       return balloon === undefined
         ? []
         : [{ vm: number, balloonBytes: balloon.balloonBytes, usedBytes: balloon.usedBytes }];
     });
   }
   setBalloonTarget(vm: VmNumber, bytes: number): void {
-    this.#vm(vm).balloon?.setTarget(bytes);
+    this.#vm(vm).virtio.balloon?.setTarget(bytes);
   }
 
   // ---- inside

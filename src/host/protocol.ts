@@ -1,6 +1,8 @@
 // What a host and its pCPUs say to each other. Messages are structured-cloneable; a pCPU without a worker of its own gets
 // the same messages by a function call.
-import type { VmConfig } from "../vmm/config.ts";
+import type { RestoreOptions } from "../snapshot/restore.ts";
+import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
+import type { PortableConfig } from "../vmm/config.ts";
 import type { DetachedVm } from "../vmm/detached-vm.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
@@ -11,8 +13,18 @@ import type { SchedParameters } from "./sched/policy.ts";
 /** The number by which a host and its pCPUs know a VM (and its one vCPU). Never used twice. */
 export type VmNumber = number;
 
-/** A VmConfig as it crosses threads: without what belongs to one thread only. */
-export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;
+/** A snapshot file, wherever the host keeps files. */
+export interface SnapshotFile {
+  readonly folder: string;
+  readonly name: string;
+}
+
+/** SnapshotOptions without the store, which belongs to one thread. */
+export type PortableSnapshotOptions = Omit<SnapshotOptions, "store" | "name">;
+
+export interface PortableRestoreOptions extends Omit<RestoreOptions, "config"> {
+  readonly name?: string;
+}
 
 /** A VM between two pCPUs. */
 export interface MovedVm {
@@ -25,6 +37,14 @@ export interface PcpuCalls {
   setPolicy(name: string, options: unknown): void;
   account(): PcpuAccount;
   create(vm: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void>;
+  /** Makes a VM of a snapshot; returns the configuration that was in it, images in shared memory where there is any. */
+  restore(
+    vm: VmNumber,
+    from: SnapshotFile,
+    options: PortableRestoreOptions,
+    scheduling: SchedParameters,
+  ): Promise<PortableConfig>;
+  snapshot(vm: VmNumber, to: SnapshotFile, options: PortableSnapshotOptions): Promise<SnapshotInfo>;
   /** Takes the VM off this pCPU; undefined when it has ended meanwhile. */
   detach(vm: VmNumber): Promise<MovedVm | undefined>;
   /** And goes on with it here. */

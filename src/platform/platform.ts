@@ -1,5 +1,7 @@
 // What the hypervisor needs from the JavaScript runtime it runs in. The only place where runtimes differ.
 import type { SnapshotStore } from "../snapshot/store.ts";
+import type { BlockBackend } from "../vmm/block.ts";
+import type { DiskSource } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 
 /** Wakes a sleeper early. */
@@ -7,6 +9,13 @@ export interface Sleep {
   /** Resolves when the time has passed or `wake` was called. */
   readonly done: Promise<void>;
   wake(): void;
+}
+
+/** A disk image, and the drive that it goes into. */
+export interface DiskRequest extends DiskSource {
+  readonly media: "disk" | "cdrom";
+  readonly floppy: boolean;
+  readonly readOnly?: boolean;
 }
 
 /** Shared memory can be run by any thread; plain memory belongs to the one that made it. */
@@ -38,6 +47,8 @@ export interface Platform {
   readonly memoryBytes: number;
   /** Starts a worker for a pCPU; undefined where there are none, or no memory that they could share. */
   readonly startPcpuWorker?: (setup: unknown) => WorkerThread;
+  /** Opens a disk image of the host. Throws VmError: "not-found", "bad-image", "bad-config" or "host". */
+  openDisk(source: DiskRequest): Promise<BlockBackend>;
   /** The compiled core that belongs to this version, for the kind of memory that it will import. Throws VmError("host"). */
   loadCore(memory: MemoryKind): Promise<WebAssembly.Module>;
 }

@@ -13,17 +13,24 @@ import {
   readFrame,
   refuse,
 } from "./format.ts";
-import type { GuestPages } from "./guest-pages.ts";
+import { type GuestPages, sameSizes, totalBytes } from "./guest-pages.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { forEach } from "./parallel.ts";
 import type { SnapshotSource, SnapshotStore } from "./store.ts";
 
-/** Blobs read and unpacked at once. */
-const UNDER_WAY = 8;
+/** Blobs read and unpacked at once: half a megabyte each. */
+const UNDER_WAY = 16;
 /** More parents than this make a restore slow for nothing: flatten. */
 const CHAIN_MAX = 256;
 /** No level of the chain has the page: it is zero. */
 const NOBODY = -1;
+
+/** Pages that follow each other, in memory and in the blob at `at`. */
+interface Run {
+  readonly page: number;
+  readonly at: number;
+  count: number;
+}
 
 type Tools = Pick<Platform, "sha256" | "inflate">;
 
@@ -51,7 +58,7 @@ export async function openFile(store: SnapshotStore, name: string, tools: Tools)
 }
 
 function checkRows({ rows }: Frame, manifest: Manifest): void {
-  const pageCount = (manifest.ramBytes + manifest.romBytes) / PAGE_BYTES;
+  const pageCount = totalBytes(manifest) / PAGE_BYTES;
   for (const { chunk, present, zero } of rows) {
     for (let i = 0; i < CHUNK_PAGES; i++) {
       if (chunk * CHUNK_PAGES + i >= pageCount && (hasPage(present, i) || hasPage(zero, i))) {
@@ -102,22 +109,36 @@ export class SnapshotChain {
     return this.files[0] as SnapshotFile;
   }
 
-  /** Puts every page that is not zero into `pages`, which are zero. */
-  async readMemory(pages: GuestPages): Promise<void> {
-    const owner = this.#owners(pages.count);
+  /**
+   * Puts every page that is not zero into `target`, which is zero. Reading and unpacking begin at once, also where the
+   * target comes later.
+   */
+  async readMemory(target: GuestPages | Promise<GuestPages>): Promise<void> {
+    const { manifest } = this.top;
+    const owner = this.#owners(totalBytes(manifest) / PAGE_BYTES);
+    const ramEnd = manifest.ramBytes / PAGE_BYTES;
+    const vramEnd = ramEnd + manifest.vramBytes / PAGE_BYTES;
     const work = this.files.flatMap((file, level) => file.rows.map((row) => ({ file, level, row })));
     await forEach(work, UNDER_WAY, async ({ file, level, row }) => {
       const first = row.chunk * CHUNK_PAGES;
-      const wanted: { readonly page: number; readonly at: number }[] = [];
+      const runs: Run[] = [];
       let at = 0;
       for (let i = 0; i < CHUNK_PAGES; i++) {
         if (!hasPage(row.present, i)) continue;
-        if (owner[first + i] === level) wanted.push({ page: first + i, at });
+        const page = first + i;
+        const last = runs.at(-1);
+        if (owner[page] === level) {
+          // RAM, video memory and ROM are apart.
+          const follows = last?.page === page - (last?.count ?? 0) && page !== ramEnd && page !== vramEnd;
+          if (follows && last.at + last.count * PAGE_BYTES === at) last.count++;
+          else runs.push({ page, at, count: 1 });
+        }
         at += PAGE_BYTES;
       }
-      if (wanted.length === 0) return;
+      if (runs.length === 0) return;
       const bytes = await this.#unpack(file, row, `chunk ${row.chunk}`);
-      for (const { page, at: from } of wanted) pages.page(page).set(bytes.subarray(from, from + PAGE_BYTES));
+      const pages = await target;
+      for (const run of runs) pages.put(run.page, bytes.subarray(run.at, run.at + run.count * PAGE_BYTES));
     });
   }
 
@@ -210,9 +231,7 @@ function checkParent(child: SnapshotFile, parent: SnapshotFile, id: string): voi
     });
   };
   if (parent.id !== id) wrong("is another snapshot than the one this was made from");
-  const { ramBytes, romBytes } = child.manifest;
-  if (parent.manifest.ramBytes !== ramBytes || parent.manifest.romBytes !== romBytes)
-    wrong("has another size of memory");
+  if (!sameSizes(child.manifest, parent.manifest)) wrong("has another size of memory");
 }
 
 function damaged(what: string, cause?: unknown): VmError {

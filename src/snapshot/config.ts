@@ -92,7 +92,8 @@ export function joinConfig(
     if (typeof digest === "string") return images.get(digest) ?? refuse("images", `lack ${digest}, which config needs`);
     return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, join(item)]));
   };
-  const config = join(saved.config) as Record<string, unknown>;
+  // What was saved before there were displays has none, whatever the default is now.
+  const config: Record<string, unknown> = { display: "none", ...(join(saved.config) as Record<string, unknown>) };
   for (const [field, value] of Object.entries(overrides)) {
     if (value === undefined) continue;
     const free = FREE.has(field) || saved.external.some((path) => path === field || path.startsWith(`${field}.`));
@@ -114,11 +115,16 @@ export function joinConfig(
   }
   try {
     return checkConfig(config as unknown as VmConfig);
-  } catch (cause) {
-    if (!(cause instanceof VmError)) throw cause;
-    const field = cause.details["field"] ?? "config";
-    throw new VmError("bad-snapshot", `config: ${cause.message}`, { field }, { cause });
+  } catch (error) {
+    throw ofConfig(error);
   }
+}
+
+/** What is wrong with a saved configuration is wrong with the snapshot. Other errors, the host's, stay as they are. */
+export function ofConfig(error: unknown): unknown {
+  if (!(error instanceof VmError) || (error.code !== "bad-config" && error.code !== "bad-image")) return error;
+  const field = error.details["field"] ?? "config";
+  return new VmError("bad-snapshot", `config: ${error.message}`, { field }, { cause: error });
 }
 
 function equal(a: unknown, b: unknown): boolean {

@@ -27,7 +27,7 @@ export async function flattenSnapshot(
   try {
     const { manifest } = chain.top;
     const images = await chain.readImages(imagesOf(manifest));
-    const pages = GuestPages.scratch(manifest.ramBytes, manifest.romBytes);
+    const pages = GuestPages.scratch(manifest);
     await chain.readMemory(pages);
     const written = await writeSnapshot(
       await to.store.create(to.name),

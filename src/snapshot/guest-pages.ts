@@ -1,4 +1,4 @@
-// Guest memory as a snapshot counts it: the pages of RAM, then those of ROM.
+// Guest memory as a snapshot counts it: the pages of RAM, then those of video memory, then those of ROM.
 import type { MemoryMap } from "../vmm/memory.ts";
 import { addPage, CHUNK_PAGES, emptyMask, PAGE_BYTES } from "./format.ts";
 
@@ -10,45 +10,95 @@ export interface CapturedChunk {
   readonly bytes: Uint8Array;
 }
 
+/** How much memory of each kind a machine has. */
+export interface MemorySizes {
+  readonly ramBytes: number;
+  readonly vramBytes: number;
+  readonly romBytes: number;
+}
+
+export function sameSizes(a: MemorySizes, b: MemorySizes): boolean {
+  return a.ramBytes === b.ramBytes && a.vramBytes === b.vramBytes && a.romBytes === b.romBytes;
+}
+
+export function totalBytes({ ramBytes, vramBytes, romBytes }: MemorySizes): number {
+  return ramBytes + vramBytes + romBytes;
+}
+
+const PAGE_WORDS = PAGE_BYTES / 4;
+
 export class GuestPages {
   readonly count: number;
-  readonly ramCount: number;
+  /** What the guest can write to; the pages after these are ROM. */
+  readonly writableCount: number;
+  readonly #ramCount: number;
+  /** A view for each page would cost more than the page's comparison. */
+  readonly #words: Int32Array;
 
-  constructor(
+  private constructor(
     private readonly bytes: Uint8Array,
     private readonly ramBase: number,
+    private readonly vramBase: number,
     private readonly romBase: number,
-    ramBytes: number,
-    romBytes: number,
+    sizes: MemorySizes,
   ) {
-    this.ramCount = ramBytes / PAGE_BYTES;
-    this.count = this.ramCount + romBytes / PAGE_BYTES;
+    this.#words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+    this.#ramCount = sizes.ramBytes / PAGE_BYTES;
+    this.writableCount = this.#ramCount + sizes.vramBytes / PAGE_BYTES;
+    this.count = this.writableCount + sizes.romBytes / PAGE_BYTES;
   }
 
   static ofMachine(memory: WebAssembly.Memory, map: MemoryMap): GuestPages {
-    return new GuestPages(new Uint8Array(memory.buffer), map.ramBase, map.romBase, map.ramBytes, map.romBytes);
+    return new GuestPages(new Uint8Array(memory.buffer), map.ramBase, map.vramBase, map.romBase, map);
   }
 
   /** Memory of its own, all zero. */
-  static scratch(ramBytes: number, romBytes: number): GuestPages {
-    return new GuestPages(new Uint8Array(ramBytes + romBytes), 0, ramBytes, ramBytes, romBytes);
+  static scratch(sizes: MemorySizes): GuestPages {
+    const { ramBytes, vramBytes } = sizes;
+    return new GuestPages(new Uint8Array(totalBytes(sizes)), 0, ramBytes, ramBytes + vramBytes, sizes);
   }
 
   /** A view. */
   page(page: number): Uint8Array {
-    const at =
-      page < this.ramCount ? this.ramBase + page * PAGE_BYTES : this.romBase + (page - this.ramCount) * PAGE_BYTES;
+    const at = this.#address(page);
     return this.bytes.subarray(at, at + PAGE_BYTES);
+  }
+
+  /** Pages from `page` on, all of RAM, of video memory or of ROM. */
+  put(page: number, bytes: Uint8Array): void {
+    this.bytes.set(bytes, this.#address(page));
+  }
+
+  isZero(page: number): boolean {
+    const words = this.#words;
+    const start = this.#address(page) >>> 2;
+    for (let i = start; i < start + PAGE_WORDS; i++) if (words[i] !== 0) return false;
+    return true;
+  }
+
+  /** True where `other`, of the same shape, has the same page. */
+  isSame(page: number, other: GuestPages): boolean {
+    const [a, b] = [this.#words, other.#words];
+    const start = this.#address(page) >>> 2;
+    const shift = (other.#address(page) >>> 2) - start;
+    for (let i = start; i < start + PAGE_WORDS; i++) if (a[i] !== b[i + shift]) return false;
+    return true;
+  }
+
+  #address(page: number): number {
+    if (page < this.#ramCount) return this.ramBase + page * PAGE_BYTES;
+    if (page < this.writableCount) return this.vramBase + (page - this.#ramCount) * PAGE_BYTES;
+    return this.romBase + (page - this.writableCount) * PAGE_BYTES;
   }
 
   /** Everything that is not zero. */
   captureAll(): CapturedChunk[] {
-    return this.#capture((page) => (isZero(this.page(page)) ? "same" : "present"));
+    return this.#capture((page) => (this.isZero(page) ? "same" : "present"));
   }
 
   /** Pages that `changed` names, whatever is in them now. */
   captureChanged(changed: (page: number) => boolean): CapturedChunk[] {
-    return this.#capture((page) => (!changed(page) ? "same" : isZero(this.page(page)) ? "zero" : "present"));
+    return this.#capture((page) => (!changed(page) ? "same" : this.isZero(page) ? "zero" : "present"));
   }
 
   #capture(kindOf: (page: number) => "same" | "zero" | "present"): CapturedChunk[] {
@@ -72,17 +122,4 @@ export class GuestPages {
     }
     return chunks;
   }
-}
-
-export function isZero(page: Uint8Array): boolean {
-  const words = new Int32Array(page.buffer, page.byteOffset, page.length / 4);
-  for (let i = 0; i < words.length; i++) if (words[i] !== 0) return false;
-  return true;
-}
-
-export function samePage(a: Uint8Array, b: Uint8Array): boolean {
-  const x = new Int32Array(a.buffer, a.byteOffset, a.length / 4);
-  const y = new Int32Array(b.buffer, b.byteOffset, b.length / 4);
-  for (let i = 0; i < x.length; i++) if (x[i] !== y[i]) return false;
-  return true;
 }

@@ -14,6 +14,7 @@ export interface SnapshotReport {
   readonly parent: { readonly name: string; readonly id: string } | null;
   /** Guest memory: all of it, and what of it is in this file. */
   readonly memoryBytes: number;
+  readonly videoMemoryBytes: number;
   readonly romBytes: number;
   readonly storedMemoryBytes: number;
   /** Without images and what only the host had. */
@@ -40,6 +41,7 @@ export async function inspectSnapshot({ store, name }: SnapshotName): Promise<Sn
     createdAt: manifest.createdAt,
     parent: manifest.parent,
     memoryBytes: manifest.ramBytes,
+    videoMemoryBytes: manifest.vramBytes,
     romBytes: manifest.romBytes,
     storedMemoryBytes: rows.reduce((sum, row) => sum + countPages(row.present), 0) * PAGE_BYTES,
     config: manifest.config,

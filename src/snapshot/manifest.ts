@@ -2,6 +2,7 @@
 import type { MachineState } from "../vmm/machine-state.ts";
 import { imagesOf, type SavedConfig } from "./config.ts";
 import { type Blob, checkBlob, hex, PAGE_BYTES, refuse } from "./format.ts";
+import type { MemorySizes } from "./guest-pages.ts";
 import { fromJson, toJson } from "./state-json.ts";
 
 export interface ParentReference {
@@ -17,12 +18,10 @@ export interface ImageBlob extends Blob {
   readonly image: string;
 }
 
-export interface Manifest extends SavedConfig {
+export interface Manifest extends SavedConfig, MemorySizes {
   /** ISO 8601, from the host's clock; also what "now" is measured against. */
   readonly createdAt: string;
   readonly parent: ParentReference | null;
-  readonly ramBytes: number;
-  readonly romBytes: number;
   readonly images: readonly ImageBlob[];
   /** Checked by loadMachine. */
   readonly machine: MachineState;
@@ -47,6 +46,8 @@ export function decodeManifest(bytes: Uint8Array, indexOffset: number): Manifest
     createdAt: string(raw, "createdAt"),
     parent: parent === null ? null : { id: digest(parent, "id"), name: string(parent, "name") },
     ramBytes: pages(raw, "ramBytes"),
+    // Machines had none before there were displays.
+    vramBytes: raw["vramBytes"] === undefined ? 0 : pages(raw, "vramBytes"),
     romBytes: pages(raw, "romBytes"),
     config: object(raw["config"], "config"),
     external: list(raw["external"], "external").map((path) =>

@@ -6,9 +6,9 @@ import { VmError } from "../vmm/error.ts";
 import type { Machine } from "../vmm/machine.ts";
 import { loadMachine } from "../vmm/machine-state.ts";
 import { SnapshotChain } from "./chain.ts";
-import { imagesOf, joinConfig } from "./config.ts";
+import { imagesOf, joinConfig, ofConfig } from "./config.ts";
 import { refuse } from "./format.ts";
-import { GuestPages } from "./guest-pages.ts";
+import { GuestPages, sameSizes } from "./guest-pages.ts";
 import type { SnapshotStore } from "./store.ts";
 
 export interface SnapshotName {
@@ -22,7 +22,10 @@ export interface RestoreOptions {
    * (disks, networks). Anything else must be as it was, and is refused by name.
    */
   readonly config?: Partial<VmConfig>;
-  /** Guest time goes on from the snapshot ("resume"), or jumps forward to the host's present ("now"). Default "resume". */
+  /**
+   * Guest time goes on from the snapshot ("resume"), or jumps forward to the host's present ("now"). Default: as the
+   * configuration's clockSync says when the VM starts; unless that was given, it goes on from the snapshot.
+   */
   readonly clock?: "resume" | "now";
   /**
    * "new": another generation ID, and whatever else must differ between copies, so that the guest's random numbers and
@@ -37,8 +40,8 @@ export interface RestoreOptions {
 export interface OpenedSnapshot {
   readonly config: CheckedConfig;
   readonly id: string;
-  /** Fills a machine that was just made for `config`. Throws VmError("bad-snapshot"); the machine must then be disposed of. */
-  fill(machine: Machine): Promise<void>;
+  /** Takes a machine that was just made for `config` and puts the saved one into it. Throws VmError("bad-snapshot"). */
+  fill(make: () => Promise<Machine>): Promise<Machine>;
   close(): Promise<void>;
 }
 
@@ -50,6 +53,11 @@ export async function openSnapshot(
 ): Promise<OpenedSnapshot> {
   checkOptions(options);
   const chain = await SnapshotChain.open(from.store, from.name, platform);
+  const memory = new PendingMemory(chain);
+  const close = async (): Promise<void> => {
+    await memory.cancel();
+    await chain.close();
+  };
   try {
     const { manifest, id } = chain.top;
     const images = await chain.readImages(imagesOf(manifest));
@@ -57,31 +65,87 @@ export async function openSnapshot(
     return {
       config,
       id,
-      fill: async (machine) => {
-        const { map } = machine;
-        if (manifest.ramBytes !== map.ramBytes || manifest.romBytes !== map.romBytes) {
-          refuse("ramBytes", "and romBytes are not those of the saved configuration");
+      fill: async (make) => {
+        const machine = await make().catch((error: unknown) => {
+          throw ofConfig(error);
+        });
+        try {
+          await fill(machine, chain, memory, options, platform);
+        } catch (error) {
+          await machine.dispose();
+          throw error;
         }
-        await chain.readMemory(GuestPages.ofMachine(machine.memory, map));
-        loadMachine(machine, manifest.machine);
-        if (options.clock === "now") catchUp(machine, Date.parse(manifest.createdAt), platform);
-        if (options.identity !== "same")
-          for (const device of machine.board.devices) device.renewIdentity?.(platform.entropy);
+        return machine;
       },
-      close: () => chain.close(),
+      close,
     };
   } catch (error) {
-    await chain.close();
+    await close();
     throw error;
   }
 }
 
-/** Never backwards: a host whose clock is behind the snapshot's goes on from the snapshot. */
+/** Memory that is read and unpacked while images are read and the machine is made. */
+class PendingMemory {
+  readonly #read: Promise<void>;
+  #give: (pages: GuestPages) => void = () => {};
+  #fail: (error: unknown) => void = () => {};
+
+  constructor(chain: SnapshotChain) {
+    const target = new Promise<GuestPages>((resolve, reject) => {
+      this.#give = resolve;
+      this.#fail = reject;
+    });
+    this.#read = chain.readMemory(target);
+    // Heard of in `into`, if that is ever called.
+    target.catch(() => {});
+    this.#read.catch(() => {});
+  }
+
+  async into(pages: GuestPages): Promise<void> {
+    this.#give(pages);
+    await this.#read;
+  }
+
+  /** Resolves when no more is read. */
+  async cancel(): Promise<void> {
+    this.#fail(new Error("not wanted any more"));
+    await this.#read.catch(() => {});
+  }
+}
+
+async function fill(
+  machine: Machine,
+  chain: SnapshotChain,
+  memory: PendingMemory,
+  options: RestoreOptions,
+  platform: Platform,
+): Promise<void> {
+  const { map } = machine;
+  const { manifest } = chain.top;
+  if (!sameSizes(manifest, map)) {
+    refuse("ramBytes", "vramBytes and romBytes are not those of the saved configuration");
+  }
+  await memory.into(GuestPages.ofMachine(machine.memory, map));
+  try {
+    loadMachine(machine, manifest.machine);
+  } catch (error) {
+    if (error instanceof VmError) throw error;
+    refuse("machine", `cannot be taken up: ${error instanceof Error ? error.message : String(error)}`, error);
+  }
+  if (machine.clock.kind === "real") machine.clockSync.settle(options.clock === "resume" ? "snapshot" : options.clock);
+  else if (options.clock === "now") catchUp(machine, Date.parse(manifest.createdAt), platform);
+  if (options.identity !== "same") for (const device of machine.board.devices) device.renewIdentity?.(platform.entropy);
+}
+
+/** A virtual clock. Never backwards: a host whose date is before the snapshot's goes on from the snapshot. */
 function catchUp(machine: Machine, savedAtMs: number, platform: Platform): void {
   const behindNs = (platform.wallMs() - savedAtMs) * 1e6;
   if (behindNs <= 0) return;
-  machine.clock.skip(behindNs);
-  machine.core.clockStopped(machine.vcpu.address);
+  const { clock, core, vcpu } = machine;
+  if (clock.kind === "virtual") core.advanceClock(vcpu.address, BigInt(Math.trunc(behindNs)));
+  else clock.skip(behindNs);
+  core.clockStopped(vcpu.address);
 }
 
 function checkOptions(options: RestoreOptions): void {

@@ -7,7 +7,7 @@ import { type MachineState, saveMachine } from "../vmm/machine-state.ts";
 import { SnapshotChain } from "./chain.ts";
 import { splitConfig } from "./config.ts";
 import { hasPage, refuse } from "./format.ts";
-import { type CapturedChunk, GuestPages, samePage } from "./guest-pages.ts";
+import { type CapturedChunk, GuestPages, sameSizes } from "./guest-pages.ts";
 import type { ParentReference } from "./manifest.ts";
 import type { SnapshotStore } from "./store.ts";
 import { writeSnapshot } from "./writer.ts";
@@ -90,6 +90,7 @@ export class SnapshotTaker {
             createdAt,
             parent: base?.reference ?? null,
             ramBytes: this.machine.map.ramBytes,
+            vramBytes: this.machine.map.vramBytes,
             romBytes: this.machine.map.romBytes,
             config: config.config,
             external: config.external,
@@ -117,13 +118,13 @@ export class SnapshotTaker {
     const chain = await SnapshotChain.open(store, parent, this.platform);
     try {
       const { id, manifest } = chain.top;
-      if (manifest.ramBytes !== map.ramBytes || manifest.romBytes !== map.romBytes) {
+      if (!sameSizes(manifest, map)) {
         refuse("parent", `${parent} has ${manifest.ramBytes} bytes of memory, this VM ${map.ramBytes}`);
       }
       const reference = { id, name: parent };
       const images = chain.imageDigests();
       if (dirtyLog.on && this.#loggedSince === id) return { reference, images, memory: undefined };
-      const memory = GuestPages.scratch(map.ramBytes, map.romBytes);
+      const memory = GuestPages.scratch(map);
       await chain.readMemory(memory);
       return { reference, images, memory };
     } finally {
@@ -162,8 +163,8 @@ interface Base {
 function capture(pages: GuestPages, base: Base | undefined, dirty: () => Uint8Array): CapturedChunk[] {
   if (base === undefined) return pages.captureAll();
   const before = base.memory;
-  if (before !== undefined) return pages.captureChanged((page) => !samePage(pages.page(page), before.page(page)));
+  if (before !== undefined) return pages.captureChanged((page) => !pages.isSame(page, before));
   const bitmap = dirty();
   // The guest cannot write to ROM.
-  return pages.captureChanged((page) => page < pages.ramCount && hasPage(bitmap, page));
+  return pages.captureChanged((page) => page < pages.writableCount && hasPage(bitmap, page));
 }

@@ -8,6 +8,8 @@ export interface BlockBackend {
   /** Multiple of 512. */
   readonly sizeBytes: number;
   readonly readOnly: boolean;
+  /** What was written is gone once the backend is closed, flushed or not. */
+  readonly temporary?: boolean;
   /** Fills `into` from byte `offset`; both multiples of 512, within the size. Rejects or throws VmError("io"). */
   read(offset: number, into: Uint8Array): MaybePromise<void>;
   write(offset: number, from: Uint8Array): MaybePromise<void>;

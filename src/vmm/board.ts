@@ -16,10 +16,15 @@ import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
 import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
+import type { Vga, VideoMemory } from "../devices/vga/vga.ts";
 import { VM_GENERATION_GPE, VmGeneration } from "../devices/vm-generation.ts";
+import { addStorage, bootOrderFile, floppyTypes, type StorageSet } from "./board-ide.ts";
+import { addVga } from "./board-vga.ts";
+import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
-import type { Device, DeviceClock, GuestMemory, IoRange } from "./device.ts";
+import type { Device, DeviceClock, DmaMemory, IoRange, MsiSink } from "./device.ts";
+import type { OpenDrive } from "./drives.ts";
 import { VmError } from "./error.ts";
 import type { IrqWiring } from "./irq.ts";
 import type { ResetCause } from "./status.ts";
@@ -37,6 +42,8 @@ const KEYBOARD_IRQ = 1;
 const MOUSE_IRQ = 12;
 const RTC_IRQ = 8;
 const FERR_IRQ = 13;
+/** By which SeaBIOS knows the kinds of devices in CMOS. */
+const CMOS_BOOT_CODES = { floppy: 1, disk: 2, cdrom: 3, network: 4 } as const;
 const PM_FUNCTION = 3;
 
 /** What devices tell the VM. */
@@ -55,6 +62,21 @@ export interface BoardEvents {
   ioDelay(): void;
 }
 
+/** What the machine has before it has devices. */
+export interface BoardParts {
+  readonly ports: PortBus;
+  readonly mmio: MmioBus;
+  readonly irqs: IrqWiring;
+  readonly clock: DeviceClock;
+  readonly memory: DmaMemory;
+  readonly msi: MsiSink;
+  readonly entropy: (into: Uint8Array) => void;
+  readonly drives: readonly OpenDrive[];
+  readonly generationId: Uint8Array;
+  /** For config.display "vga". */
+  readonly video?: VideoMemory | undefined;
+}
+
 export interface Board {
   /** In a fixed order: reset, save and metrics follow it. */
   readonly devices: readonly Device[];
@@ -68,24 +90,23 @@ export interface Board {
   readonly ferr: FerrLatch;
   readonly fwCfg: FwCfg;
   readonly a20: A20Gate;
+  readonly storage: StorageSet;
+  readonly virtio: VirtioSet;
+  readonly vga: Vga | undefined;
 }
 
-export function buildBoard(
-  config: CheckedConfig,
-  parts: {
-    ports: PortBus;
-    mmio: MmioBus;
-    irqs: IrqWiring;
-    clock: DeviceClock;
-    memory: GuestMemory;
-    generationId: Uint8Array;
-  },
-  events: BoardEvents,
-): Board {
+export function buildBoard(config: CheckedConfig, parts: BoardParts, events: BoardEvents): Board {
   const { ports, mmio, irqs, clock, memory } = parts;
   const a20 = new A20Gate(events.a20);
   const resetControl = new ResetControl(() => events.reset("port-cf9"));
-  const rtc = new CmosRtc({ irq: irqs.line(RTC_IRQ), clock, ramBytes: config.memoryBytes, cpuCount: 1 });
+  const rtc = new CmosRtc({
+    irq: irqs.line(RTC_IRQ),
+    clock,
+    ramBytes: config.memoryBytes,
+    cpuCount: 1,
+    floppyTypes: floppyTypes(parts.drives),
+    bootOrder: config.bootOrder.map((device) => CMOS_BOOT_CODES[device]),
+  });
   const keyboard = new I8042({
     keyboardIrq: irqs.line(KEYBOARD_IRQ),
     mouseIrq: irqs.line(MOUSE_IRQ),
@@ -103,7 +124,14 @@ export function buildBoard(
     resetControl,
   });
   pci.add(SOUTH_BRIDGE_SLOT, 0, bridge);
-  const fwCfg = new FwCfg({ memory, ramBytes: config.memoryBytes, cpuCount: 1 });
+  const fwCfg = new FwCfg({
+    memory,
+    ramBytes: config.memoryBytes,
+    cpuCount: 1,
+    graphic: config.display !== "none",
+  });
+  const order = bootOrderFile(parts.drives);
+  if (order !== undefined) fwCfg.addFile("bootorder", order);
   const uarts = SERIAL_PORTS.slice(0, config.serialPorts).map(
     ({ base, irq }, n) =>
       new Uart16550({ name: `uart${n}`, base, irq: irqs.line(irq), clock, transmit: (byte) => events.serial(n, byte) }),
@@ -139,6 +167,12 @@ export function buildBoard(
       devices.push(generation);
     }
   }
+  const vga = parts.video && addVga(parts.video, pci, clock);
+  if (vga !== undefined) devices.push(vga);
+  const storage = addStorage({ ...parts, pci });
+  devices.push(...storage.devices);
+  const virtio = addVirtio(config, { ...parts, pci });
+  devices.push(...virtio.devices);
   if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
   for (const device of devices) {
     // The test device's byte register would cover the debug console: it takes the ports that are free.
@@ -156,7 +190,7 @@ export function buildBoard(
     devices.push(device);
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
-  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20 };
+  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20, storage, virtio, vga };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

@@ -78,6 +78,39 @@ export class PortBus {
     else this.#count(port);
   }
 
+  /** INS: fills `into` with values of `size` bytes from one port. */
+  readBlock(port: number, size: number, into: Uint8Array): void {
+    const range = this.#blockRange(port, size);
+    if (range?.handler.readBlock !== undefined) {
+      range.handler.readBlock(port - range.first, size, into);
+      return;
+    }
+    for (let at = 0; at < into.length; ) {
+      let value = this.read(port, size);
+      for (let i = 0; i < size; i++, value >>>= 8) into[at++] = value;
+    }
+  }
+
+  /** OUTS: `from` in values of `size` bytes to one port. */
+  writeBlock(port: number, size: number, from: Uint8Array): void {
+    const range = this.#blockRange(port, size);
+    if (range?.handler.writeBlock !== undefined) {
+      range.handler.writeBlock(port - range.first, size, from);
+      return;
+    }
+    for (let at = 0; at < from.length; ) {
+      let value = 0;
+      for (let i = 0; i < size; i++) value |= (from[at++] ?? 0) << (8 * i);
+      this.write(port, size, value >>> 0);
+    }
+  }
+
+  /** Whoever traces ports wants to see each access. */
+  #blockRange(port: number, size: number): IoRange | undefined {
+    const range = this.#ranges[this.#table[port] ?? NOBODY];
+    return range !== undefined && this.observer === undefined && fits(range, port, size, 1) ? range : undefined;
+  }
+
   #known(port: number, size: number): boolean {
     for (let i = 0; i < size; i++) if (this.#table[(port + i) & 0xffff] !== NOBODY) return true;
     return false;

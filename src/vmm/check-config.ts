@@ -1,7 +1,9 @@
 // Checks a configuration before anything starts: one error that names the field, what it is and what is accepted.
 import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
 import { DEFAULT_MAX_SLEW_PPM, DEFAULT_STEP_THRESHOLD_NS, MAX_SLEW_PPM_LIMIT } from "../host/clock/discipline.ts";
-import type { BootSource, ClockSyncConfig, ClockSyncMode, VmConfig } from "./config.ts";
+import { type CheckedDevices, checkDevices } from "./check-devices.ts";
+import { bytes, flag, image, integer, oneOf, refuse, text } from "./check-values.ts";
+import type { BootSource, ClockSyncConfig, ClockSyncMode, DisplayKind, VmConfig } from "./config.ts";
 import { VmError } from "./error.ts";
 import { RAM_MAX, RAM_MIN } from "./memory.ts";
 import type { TraceKind } from "./status.ts";
@@ -31,6 +33,8 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "apic",
   "acpi",
   "wallSeconds",
+  "display",
+  "vgaBios",
   "serialPorts",
   "debugExitPort",
   "testDevice",
@@ -39,6 +43,15 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "timeoutMs",
   "signal",
   "trace",
+  "drives",
+  "bootOrder",
+  "rng",
+  "balloon",
+  "nics",
+  "consoles",
+  "shares",
+  "vsock",
+  "inputs",
 ]);
 
 export interface CheckedClockSync {
@@ -48,7 +61,7 @@ export interface CheckedClockSync {
 }
 
 /** The configuration with every default filled in. */
-export interface CheckedConfig {
+export interface CheckedConfig extends CheckedDevices {
   readonly name: string;
   readonly memoryBytes: number;
   readonly cpu: string;
@@ -62,6 +75,8 @@ export interface CheckedConfig {
   readonly apic: boolean;
   readonly acpi: boolean;
   readonly wallSeconds: number | undefined;
+  readonly display: DisplayKind;
+  readonly vgaBios: Uint8Array | undefined;
   readonly serialPorts: number;
   readonly debugExitPort: number | undefined;
   readonly testDevice: boolean;
@@ -108,6 +123,7 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     apic,
     acpi: flag("acpi", config.acpi ?? true),
     wallSeconds: config.wallSeconds === undefined ? undefined : integer("wallSeconds", config.wallSeconds, 0, WALL_MAX),
+    ...checkDisplay(config),
     serialPorts: integer("serialPorts", config.serialPorts ?? 1, 0, 4),
     debugExitPort:
       config.debugExitPort === false ? undefined : integer("debugExitPort", config.debugExitPort ?? 0xf4, 0, 0xfffc),
@@ -117,6 +133,7 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     timeoutMs: config.timeoutMs === undefined ? undefined : integer("timeoutMs", config.timeoutMs, 1, 0x7fffffff),
     signal: config.signal,
     trace,
+    ...checkDevices(config),
   };
 }
 
@@ -154,6 +171,22 @@ function checkClockSync(given: VmConfig["clockSync"], clock: "real" | "virtual")
     maxSlewPpm: integer("clockSync.maxSlewPpm", maxSlewPpm, 1, MAX_SLEW_PPM_LIMIT),
     stepThresholdNs: integer("clockSync.stepThresholdMs", stepThresholdMs, 1, STEP_THRESHOLD_MAX_MS) * 1e6,
   };
+}
+
+/** An option ROM begins with these bytes. */
+const OPTION_ROM = [0x55, 0xaa] as const;
+/** C0000h to DFFFFh. */
+const OPTION_ROM_MAX = 128 * KIB;
+
+function checkDisplay({ display, vgaBios, boot }: VmConfig): Pick<CheckedConfig, "display" | "vgaBios"> {
+  const kind = oneOf("display", display ?? (boot.kind === "firmware" ? "vga" : "none"), ["none", "vga"]);
+  if (vgaBios !== undefined) {
+    image("vgaBios", vgaBios);
+    if (kind === "none") refuse("vgaBios", vgaBios, "nothing", "has a meaning only with display: vga");
+    if (vgaBios.length > OPTION_ROM_MAX || OPTION_ROM.some((byte, i) => vgaBios[i] !== byte))
+      refuse("vgaBios", vgaBios, "an option ROM: at most 128 KiB, beginning with 55 AA");
+  }
+  return { display: kind, vgaBios };
 }
 
 /** Switches that need the local APIC. */
@@ -222,42 +255,4 @@ export function checkFirmwareSize(length: number): void {
     `A firmware image must be a multiple of 64 KiB, at most 8 MiB; this one has ${length} bytes.`,
     { length },
   );
-}
-
-/** The one form of a refusal: what the field is and what is accepted. */
-export function refuse(field: string, value: unknown, accepted: string, what = `is ${show(value)}`): never {
-  throw new VmError("bad-config", `${field} ${what}; accepted: ${accepted}.`, { field, accepted });
-}
-
-function show(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}...` : value);
-  if (value instanceof Uint8Array) return `${value.length} bytes`;
-  if (typeof value === "object" && value !== null) return Array.isArray(value) ? "an array" : "an object";
-  return String(value);
-}
-
-function integer(field: string, value: unknown, least: number, most: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < least || value > most) {
-    refuse(field, value, `an integer from ${least} to ${most}`);
-  }
-  return value;
-}
-export function flag(field: string, value: unknown): boolean {
-  if (typeof value !== "boolean") refuse(field, value, "true or false");
-  return value;
-}
-export function text(field: string, value: unknown): string {
-  if (typeof value !== "string") refuse(field, value, "a string");
-  return value;
-}
-export function oneOf<T extends string>(field: string, value: unknown, accepted: readonly T[]): T {
-  if (!accepted.includes(value as T)) refuse(field, value, accepted.join(", "));
-  return value as T;
-}
-function bytes(field: string, value: unknown): Uint8Array {
-  if (!(value instanceof Uint8Array)) refuse(field, value, "a Uint8Array");
-  return value;
-}
-function image(field: string, value: unknown): void {
-  if (bytes(field, value).length === 0) throw new VmError("bad-image", `${field} is empty.`, { field });
 }

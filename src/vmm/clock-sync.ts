@@ -42,10 +42,15 @@ export class ClockSync {
     this.#held = false;
     clock.start();
     if (clock.kind !== "real") return;
-    const mode = this.#mode;
-    if (time === "now" || (time === undefined && mode === "follow")) {
+    this.settle(time ?? (this.#mode === "follow" ? "now" : undefined));
+  }
+
+  /** Where the time of a paused or restored VM goes on, if anything was said about it. */
+  settle(time: ResumeTime | undefined): void {
+    const { clock } = this;
+    if (time === "now") {
       if (clock.skip(clock.lagNs) > 0) this.core.clockStopped(this.vcpu.address);
-    } else if (time === "snapshot" && mode !== "hide-pauses") clock.forgiveLag();
+    } else if (time === "snapshot" && this.#mode !== "hide-pauses") clock.forgiveLag();
   }
 
   /** A turn of the vCPU begins. */

@@ -1,5 +1,14 @@
 // What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
 import type { ParavirtName } from "../../spec/cpuid.ts";
+import type {
+  BalloonConfig,
+  ConsoleConfig,
+  DriveConfig,
+  InputKind,
+  NicConfig,
+  ShareConfig,
+  VsockConfig,
+} from "./device-config.ts";
 import type { TraceKind } from "./status.ts";
 
 /** Where execution begins. Images are whole files in memory; who reads them from disk is the platform's business. */
@@ -27,6 +36,10 @@ export type BootSource =
       readonly entry?: number;
       readonly mode?: "real" | "protected";
     };
+
+export type DisplayKind = "none" | "vga";
+
+export type BootDevice = "floppy" | "disk" | "cdrom" | "network";
 
 export type ClockKind = "real" | "virtual";
 
@@ -75,6 +88,10 @@ export interface VmConfig {
   readonly acpi?: boolean;
   /** Seconds since 1970 that the RTC starts at; default the host's clock (real) or 2000-01-01 (virtual). */
   readonly wallSeconds?: number;
+  /** A graphics adapter: "vga" is QEMU's standard VGA. Default "vga" where firmware boots, else "none". */
+  readonly display?: DisplayKind;
+  /** The adapter's VGA BIOS, which firmware runs; without firmware its font is on the screen. Default none. */
+  readonly vgaBios?: Uint8Array;
   /** How many 16550s, 0 to 4 (COM1..COM4). Default 1. */
   readonly serialPorts?: number;
   /** QEMU's isa-debug-exit at this port; `false` leaves it out. Default 0xf4. */
@@ -91,4 +108,25 @@ export interface VmConfig {
   readonly signal?: AbortSignal;
   /** Categories of "trace" events to emit. Default none. */
   readonly trace?: readonly TraceKind[];
+  /** Disks, CD and floppy drives; each bus has them in this order. Default none. */
+  readonly drives?: readonly DriveConfig[];
+  /** What firmware tries first, among drives without a bootIndex. Default: disk, floppy, CD, network. */
+  readonly bootOrder?: readonly BootDevice[];
+  /** Entropy device; reproducible with the virtual clock. Default false. */
+  readonly rng?: boolean;
+  /** Memory balloon, with default settings for `true`. Default false. */
+  readonly balloon?: boolean | BalloonConfig;
+  /** Network cards. Default none. */
+  readonly nics?: readonly NicConfig[];
+  /** Ports of the virtio console. Default none. */
+  readonly consoles?: readonly ConsoleConfig[];
+  /** Directories of the host. Default none. */
+  readonly shares?: readonly ShareConfig[];
+  /** Socket device. Default none. */
+  readonly vsock?: VsockConfig;
+  /** Virtio keyboard, mouse and tablet, at most one of each. Default none. */
+  readonly inputs?: readonly InputKind[];
 }
+
+/** A VmConfig as it crosses threads: without what belongs to one thread only. */
+export type PortableConfig = Omit<VmConfig, "signal" | "core" | "timeoutMs">;

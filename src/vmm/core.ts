@@ -20,6 +20,10 @@ export interface Core {
   advanceClock(vcpu: number, ns: bigint): void;
   /** Bytes of guest RAM changed behind the core's back. */
   guestWritten(gpa: number, size: number): void;
+  /** The same by Wasm address, for video memory, which no slot need show. */
+  memoryWritten(address: number, size: number): void;
+  /** The memory slots were changed. */
+  slotsChanged(): void;
   flushTlbAll(vcpu: number): void;
   /** Switches the dirty log on or off, and empties it; see src/vmm/dirty-log.ts. */
   setDirtyLog(on: number): void;
@@ -53,6 +57,8 @@ const REQUIRED = [
   "clockNowNs",
   "advanceClock",
   "guestWritten",
+  "memoryWritten",
+  "slotsChanged",
   "flushTlbAll",
   "setDirtyLog",
   "syncVcpu",

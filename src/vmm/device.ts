@@ -24,6 +24,12 @@ export interface DeviceTimer {
 export interface IoHandler {
   read(offset: number, size: number): number;
   write(offset: number, size: number, value: number): void;
+  /**
+   * String I/O: as many accesses of `size` bytes to the same port as fill `into`. For data ports that move whole sectors;
+   * without these the bus makes one access after the other.
+   */
+  readBlock?(offset: number, size: number, into: Uint8Array): void;
+  writeBlock?(offset: number, size: number, from: Uint8Array): void;
 }
 
 /** A range of ports or guest-physical addresses that a device claims. */
@@ -43,6 +49,19 @@ export interface GuestMemory {
   read(gpa: number, into: Uint8Array): void;
   /** Copies into guest RAM; bytes outside RAM are dropped. Decoded code on those pages is invalidated. */
   write(gpa: number, from: Uint8Array): void;
+}
+
+/** Guest RAM that a device works on in place: rings, and buffers of any length without a copy. */
+export interface DmaMemory extends GuestMemory {
+  /** The bytes themselves; undefined unless all of them are RAM. Whoever changes them calls `written` afterwards. */
+  view(gpa: number, sizeBytes: number): Uint8Array | undefined;
+  /** Bytes of a view have changed: decoded code on those pages is invalidated. */
+  written(gpa: number, sizeBytes: number): void;
+}
+
+/** Message-signalled interrupts (PCI Local Bus 3.0, 6.8): the write of `data` to an address in FEExxxxxh. */
+export interface MsiSink {
+  deliver(address: number, data: number): void;
 }
 
 /** JSON-compatible state with `Uint8Array` leaves, by name and never by position. */

@@ -1,9 +1,9 @@
 // Guest-physical memory as devices, boot code and debuggers reach it. Every address comes from a guest or a user, so
 // every access is clipped to the slots: outside them reads give all ones and writes are dropped.
-import type { GuestMemory } from "./device.ts";
+import type { DmaMemory } from "./device.ts";
 import type { MemorySlot } from "./slots.ts";
 
-export class SlotMemory implements GuestMemory {
+export class SlotMemory implements DmaMemory {
   /** End of RAM: addresses count from 0, with the video hole in them. */
   readonly sizeBytes: number;
   readonly ramBytes: number;
@@ -47,6 +47,17 @@ export class SlotMemory implements GuestMemory {
   /** As `write`, but also into ROM: for the host, never on behalf of the guest. */
   writeRom(gpa: number, from: Uint8Array): void {
     this.#put(gpa, from, true);
+  }
+
+  view(gpa: number, sizeBytes: number): Uint8Array | undefined {
+    const slot = this.#find(gpa);
+    if (slot === undefined || slot.readonly || sizeBytes > slot.gpa + slot.size - gpa) return undefined;
+    const at = slot.host + gpa - slot.gpa;
+    return this.#bytes.subarray(at, at + sizeBytes);
+  }
+
+  written(gpa: number, sizeBytes: number): void {
+    this.onWritten(gpa, sizeBytes);
   }
 
   /** One little-endian value of 1, 2 or 4 bytes. */

@@ -36,6 +36,8 @@ export interface MachineState {
   readonly version: typeof MACHINE_STATE_VERSION;
   readonly memoryBytes: number;
   readonly romBytes: number;
+  /** Default 0. */
+  readonly vramBytes?: number;
   /** What the guest found out about its CPU stays true. */
   readonly cpu: CpuState;
   readonly vcpus: readonly VcpuState[];
@@ -65,6 +67,10 @@ export interface SavedDevice {
   readonly state: DeviceState;
 }
 
+/** A century of guest time. */
+const GUEST_NS_MAX = 100 * 366 * 86_400 * 1e9;
+/** What a Date can hold. */
+const DATE_MS_MAX = 8.64e15;
 const FEATURE_WORDS = 4;
 const NO_EXIT = 0xffffffff;
 
@@ -83,6 +89,7 @@ export function saveMachine(machine: Machine): MachineState {
     version: MACHINE_STATE_VERSION,
     memoryBytes: map.ramBytes,
     romBytes: map.romBytes,
+    vramBytes: map.vramBytes,
     cpu: saveCpu(machine.vcpu),
     vcpus: [saveVcpu(machine.vcpu, memory)],
     chipset: saveRanges(memory, CHIPSET_BASE, CHIPSET_STATE),
@@ -122,7 +129,7 @@ function loadDevice(device: Machine["board"]["devices"][number], saved: SavedDev
   try {
     device.load(saved.state, saved.version);
   } catch (cause) {
-    if (cause instanceof VmError) throw cause;
+    if (cause instanceof VmError && cause.code === "bad-snapshot") throw cause;
     throw new VmError(
       "bad-snapshot",
       `${device.name}: the saved state cannot be read: ${cause instanceof Error ? cause.message : String(cause)}.`,
@@ -210,6 +217,8 @@ function checkMachineState(machine: Machine, state: MachineState): void {
   if (state.memoryBytes !== map.ramBytes)
     refuse("memoryBytes", `is ${state.memoryBytes}; this machine has ${map.ramBytes}`);
   if (state.romBytes !== map.romBytes) refuse("romBytes", `is ${state.romBytes}; this machine has ${map.romBytes}`);
+  const { vramBytes = 0 } = state;
+  if (vramBytes !== map.vramBytes) refuse("vramBytes", `is ${vramBytes}; this machine has ${map.vramBytes}`);
   checkCpu(state.cpu);
   if (!Array.isArray(state.vcpus) || state.vcpus.length !== map.vcpuCount) {
     refuse("vcpus", `must be the states of ${map.vcpuCount} vCPUs, as many as this machine has`);
@@ -266,8 +275,8 @@ function checkVcpu(vcpu: VcpuState, where: string): void {
 function checkClock(clock: ClockState): void {
   object(clock, "clock");
   if (clock.kind !== "real" && clock.kind !== "virtual") refuse("clock.kind", "is neither real nor virtual");
-  if (!Number.isFinite(clock.nowNs) || clock.nowNs < 0) refuse("clock.nowNs", "is not a time since power-on");
-  if (!Number.isFinite(clock.wallOriginMs)) refuse("clock.wallOriginMs", "is not a time");
+  if (!(clock.nowNs >= 0 && clock.nowNs <= GUEST_NS_MAX)) refuse("clock.nowNs", "is not a time since power-on");
+  if (!(Math.abs(clock.wallOriginMs) <= DATE_MS_MAX)) refuse("clock.wallOriginMs", "is not a date");
   if (!Number.isFinite(clock.hostOriginMs ?? 0)) refuse("clock.hostOriginMs", "is not a time");
   for (const [name, deadline] of Object.entries(object(clock.timers, "clock.timers"))) {
     if (deadline !== null && !Number.isFinite(deadline)) refuse(`clock.timers.${name}`, "is neither a time nor null");

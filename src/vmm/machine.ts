@@ -6,10 +6,13 @@ import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
 import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
+import { VRAM_AREA_BYTES } from "../devices/vga/vga.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
+import type { BlockBackend } from "./block.ts";
 import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
+import { prepareVga, videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
@@ -18,7 +21,9 @@ import { type Core, instantiateCore } from "./core.ts";
 import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
+import type { DiskSource } from "./device-config.ts";
 import { DirtyLog } from "./dirty-log.ts";
+import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
@@ -28,11 +33,13 @@ import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { leaveMtrrsAsFirmware } from "./mtrr.ts";
-import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, writeSlots } from "./slots.ts";
+import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, SlotTable } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
 
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
+/** Without a display, SeaBIOS shows its screen on COM1 (u16, little-endian). */
+const SERIAL_CONSOLE_PORT = Uint8Array.of(0xf8, 0x03);
 /** An 8-bit access on an ISA bus. */
 const ISA_ACCESS_NS = 1000n;
 
@@ -41,6 +48,8 @@ export interface Requests {
   end: ExitStatus | undefined;
   reset: ResetCause | undefined;
   debug: DebugStop | undefined;
+  /** Virtual clock: work of the host that must be done before the guest goes on. */
+  hold: Promise<void> | undefined;
 }
 
 export interface MachineEvents
@@ -54,7 +63,7 @@ export class Machine implements ExitContext {
   readonly ports = new PortBus();
   readonly mmio = new MmioBus();
   readonly msrs = new UnknownMsrs();
-  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined };
+  readonly requests: Requests = { end: undefined, reset: undefined, debug: undefined, hold: undefined };
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
   readonly clockSync: ClockSync;
@@ -81,14 +90,14 @@ export class Machine implements ExitContext {
     readonly memory: WebAssembly.Memory,
     readonly map: MemoryMap,
     readonly core: Core,
-    platform: Platform,
+    private readonly platform: Platform,
     private readonly events: MachineEvents,
+    private readonly open: OpenDrives,
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
-    const slots = machineSlots(map, map.romBytes);
-    writeSlots(memory, slots);
-    this.guest = new SlotMemory(memory, slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    const slots = new SlotTable(memory, machineSlots(map, map.romBytes), core);
+    this.guest = new SlotMemory(memory, slots.slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
     this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
@@ -111,7 +120,16 @@ export class Machine implements ExitContext {
         irqs: this.irqs,
         clock: this.clock,
         memory: this.guest,
+        msi: {
+          deliver: (address, data) => {
+            core.deliverMsi(address, data);
+            events.wake();
+          },
+        },
+        entropy: platform.entropy,
+        drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
         generationId: generationId(config, platform),
+        video: videoMemory(memory, map, slots, core),
       },
       {
         ...events,
@@ -146,7 +164,11 @@ export class Machine implements ExitContext {
       tscKhz: TSC_KHZ,
       apic: config.apic,
     });
-    return new Machine(config, memory, map, core, platform, events, false);
+    return await Machine.#withDrives(
+      config,
+      platform,
+      (open) => new Machine(config, memory, map, core, platform, events, open, false),
+    );
   }
 
   /**
@@ -165,7 +187,25 @@ export class Machine implements ExitContext {
     const shared = memory.buffer instanceof SharedArrayBuffer;
     const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
-    return new Machine(config, memory, map, core, platform, events, true);
+    return await Machine.#withDrives(
+      config,
+      platform,
+      (open) => new Machine(config, memory, map, core, platform, events, open, true),
+    );
+  }
+
+  static async #withDrives(
+    config: CheckedConfig,
+    platform: Platform,
+    make: (open: OpenDrives) => Machine,
+  ): Promise<Machine> {
+    const open = await OpenDrives.open(config.drives, platform);
+    try {
+      return make(open);
+    } catch (error) {
+      await open.close();
+      throw error;
+    }
   }
 
   // ---- power-on and reset
@@ -193,6 +233,7 @@ export class Machine implements ExitContext {
         const tables = buildAcpiTables({
           apic: this.config.apic,
           cpuCount: 1,
+          vga: board.vga !== undefined,
           pmBase: PM_BASE,
           serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
         });
@@ -210,10 +251,14 @@ export class Machine implements ExitContext {
         this.guest.write(MP_BASE, mp);
       }
     }
+    const textScreen = prepareVga(board, this.config);
+    if (this.config.boot.kind === "firmware" && this.config.serialPorts > 0)
+      board.fwCfg.addFile("etc/sercon-port", SERIAL_CONSOLE_PORT);
     await boot({
       memory: this.guest,
       e820: memoryMapFor(this.config.memoryBytes, this.config.apic),
       acpiRsdp,
+      textScreen,
       setRegisters: (state) => vcpu.setRegisters(state),
       loadFirmware: (image) => this.#loadFirmware(image),
       addFwCfgFile: (name, data) => board.fwCfg.addFile(name, data),
@@ -250,12 +295,34 @@ export class Machine implements ExitContext {
     this.#stoppedBehind = stop.reason === "watch" || stop.reason === "port";
   }
   get requested(): boolean {
-    const { end, reset, debug } = this.requests;
-    return end !== undefined || reset !== undefined || debug !== undefined;
+    const { end, reset, debug, hold } = this.requests;
+    return end !== undefined || reset !== undefined || debug !== undefined || hold !== undefined;
   }
 
   ioDelay(): void {
     if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
+  }
+
+  /** Resolves when nothing is being waited for any more. */
+  async settleHold(): Promise<void> {
+    for (let { hold } = this.requests; hold !== undefined; hold = this.requests.hold) {
+      await hold;
+      // And those who waited for the same work have seen that it is done.
+      await this.platform.yieldToEventLoop();
+      if (this.requests.hold === hold) this.requests.hold = undefined;
+    }
+  }
+
+  #hold(work: Promise<void>): void {
+    const settled = work.catch(() => {});
+    const { hold } = this.requests;
+    this.requests.hold = hold === undefined ? settled : Promise.all([hold, settled]).then(() => {});
+    this.events.wake();
+  }
+
+  #held(drive: OpenDrive): OpenDrive {
+    if (drive.backend === undefined) return drive;
+    return { ...drive, backend: heldBackend(drive.backend, (work) => this.#hold(work)) };
   }
 
   assertFerr(): boolean {
@@ -328,15 +395,36 @@ export class Machine implements ExitContext {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
   }
 
-  dispose(): void {
+  /** Throws VmError("bad-state") when a disk would not outlive this object. */
+  requireLastingDisks(verb: string): void {
+    this.open.requireLasting(verb);
+  }
+
+  /** Puts another medium into a CD or floppy drive, or takes it out. Throws VmError. */
+  async changeMedium(id: string, backend: BlockBackend | DiskSource | undefined, force: boolean): Promise<void> {
+    const drive = this.board.storage.media.get(id);
+    if (drive === undefined) {
+      const known = [...this.board.storage.media.keys()].join(", ") || "none";
+      throw new VmError("not-found", `No drive "${id}" has a medium to change; drives that do: ${known}.`, { id });
+    }
+    await this.open.change(id, backend, (opened) => {
+      const held = opened && this.clock.kind === "virtual" ? heldBackend(opened, (work) => this.#hold(work)) : opened;
+      drive.changeMedium(held, force);
+    });
+  }
+
+  /** Rejects with VmError("io") when a disk could not be closed and may lack data. */
+  async dispose(): Promise<void> {
     for (const device of this.board.devices) device.dispose?.();
+    await this.open.close();
   }
 }
 
 function mapOf(config: CheckedConfig): MemoryMap {
   const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
   if (romBytes > 0) checkFirmwareSize(romBytes);
-  return layOut({ ramBytes: config.memoryBytes, romBytes, vcpuCount: 1 });
+  const vramBytes = config.display === "vga" ? VRAM_AREA_BYTES : 0;
+  return layOut({ ramBytes: config.memoryBytes, romBytes, vramBytes, vcpuCount: 1 });
 }
 
 /** With a virtual clock the same run twice is the same run. */

@@ -1,6 +1,6 @@
 // The one WebAssembly.Memory of a VM: who lies where, and the header fields that tell the core.
 //
-//   header, chipset, slots, vCPU blocks | TLBs | block map | page flags | code bits | page blocks | arena | ROM | RAM
+//   header, chipset, slots, vCPU blocks | TLBs | block map | page flags | code bits | page blocks | arena | ROM | VRAM | RAM
 //
 // Everything between the vCPU blocks and ROM is derived state. Pages that nobody touches cost the host nothing, so
 // the arena and the per-page tables may be generous.
@@ -40,6 +40,7 @@ import {
   VM_RAM_SIZE,
   VM_TSC_KHZ,
   VM_VCPU_COUNT,
+  VM_VRAM_SIZE,
 } from "../../spec/layout.ts";
 import type { MemoryKind } from "../platform/platform.ts";
 import type { ClockKind } from "./config.ts";
@@ -64,6 +65,8 @@ export interface MemoryShape {
   /** Bytes for ROM and firmware images, page multiple. */
   readonly romBytes: number;
   readonly vcpuCount: number;
+  /** Bytes of video memory, a multiple of 64 KiB. Default 0. */
+  readonly vramBytes?: number;
 }
 
 /** Wasm addresses of the areas. */
@@ -76,6 +79,9 @@ export interface MemoryMap extends MemoryShape {
   readonly arenaBase: number;
   readonly arenaEnd: number;
   readonly romBase: number;
+  /** Video memory ends where RAM begins. */
+  readonly vramBase: number;
+  readonly vramBytes: number;
   readonly ramBase: number;
   readonly totalBytes: number;
 }
@@ -90,12 +96,13 @@ export interface ClockShape {
 const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 
 export function layOut(shape: MemoryShape): MemoryMap {
-  const { ramBytes, romBytes, vcpuCount } = shape;
+  const { ramBytes, romBytes, vcpuCount, vramBytes = 0 } = shape;
   if (vcpuCount < 1 || vcpuCount > VCPU_MAX)
     throw new VmError("bad-config", `vcpuCount must be 1 to ${VCPU_MAX}.`, { vcpuCount });
   const arenaBytes = align(Math.min(ARENA_MAX, Math.max(ARENA_MIN, ramBytes / 8)), WASM_PAGE);
   // The per-page tables cover the whole memory, themselves included; 13 bytes a page, so one generous estimate does.
-  const fixed = DERIVED_BASE + vcpuCount * TLB_TABLES * TLB_SIZE + BLOCK_MAP_BYTES + arenaBytes + romBytes + ramBytes;
+  const fixed =
+    DERIVED_BASE + vcpuCount * TLB_TABLES * TLB_SIZE + BLOCK_MAP_BYTES + arenaBytes + romBytes + vramBytes + ramBytes;
   const pages = align(Math.ceil((fixed / PAGE) * 1.01) + 64, 64);
   const tlbBase = DERIVED_BASE;
   const blockMap = tlbBase + vcpuCount * TLB_TABLES * TLB_SIZE;
@@ -105,7 +112,8 @@ export function layOut(shape: MemoryShape): MemoryMap {
   const arenaBase = align(pageBlocks + pages * 4, WASM_PAGE);
   const arenaEnd = arenaBase + arenaBytes;
   const romBase = arenaEnd;
-  const ramBase = align(romBase + romBytes, WASM_PAGE);
+  const vramBase = align(romBase + romBytes, WASM_PAGE);
+  const ramBase = vramBase + vramBytes;
   const totalBytes = align(ramBase + ramBytes, WASM_PAGE);
   if (totalBytes / PAGE > pages)
     throw new VmError("internal", "The per-page tables do not cover the memory.", { totalBytes, pages });
@@ -119,6 +127,8 @@ export function layOut(shape: MemoryShape): MemoryMap {
     arenaBase,
     arenaEnd,
     romBase,
+    vramBase,
+    vramBytes,
     ramBase,
     totalBytes,
   };
@@ -152,6 +162,7 @@ export function writeHeader(memory: WebAssembly.Memory, map: MemoryMap, clock: C
   u32(VM_VCPU_COUNT, map.vcpuCount);
   u32(VM_RAM_BASE, map.ramBase);
   u32(VM_RAM_SIZE, map.ramBytes);
+  u32(VM_VRAM_SIZE, map.vramBytes);
   u32(VM_A20_MASK, 0xffffffff);
   u32(VM_PAGE_FLAGS, map.pageFlags);
   u32(VM_CODE_BITS, map.codeBits);
@@ -193,4 +204,5 @@ export function checkHeader(memory: WebAssembly.Memory, map: MemoryMap): void {
   expect("vcpuCount", VM_VCPU_COUNT, map.vcpuCount);
   expect("ramBase", VM_RAM_BASE, map.ramBase);
   expect("memoryBytes", VM_RAM_SIZE, map.ramBytes);
+  expect("videoMemoryBytes", VM_VRAM_SIZE, map.vramBytes);
 }

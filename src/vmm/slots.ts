@@ -12,6 +12,7 @@ import {
   VM_BASE,
   VM_SLOT_COUNT,
 } from "../../spec/layout.ts";
+import type { Core } from "./core.ts";
 import { VmError } from "./error.ts";
 import type { MemoryMap } from "./memory.ts";
 
@@ -23,7 +24,7 @@ export interface MemorySlot {
   readonly readonly: boolean;
 }
 
-/** The legacy video window: MMIO, never RAM. */
+/** The legacy video window: MMIO, or video memory where a graphics adapter says so. */
 export const VGA_HOLE_BASE = 0xa0000;
 export const VGA_HOLE_END = 0xc0000;
 export const LOW_MEMORY_END = 0x100000;
@@ -57,4 +58,47 @@ export function writeSlots(memory: WebAssembly.Memory, slots: readonly MemorySlo
     view.setUint32(at + SLOT_FLAGS, slot.readonly ? SLOTF_READONLY : 0, true);
   });
   view.setUint32(VM_BASE + VM_SLOT_COUNT, slots.length, true);
+}
+
+/** Where slots that come and go may lie: above are the interrupt controllers and firmware, which win over them. */
+const MOVABLE_END = 0xfec00000;
+
+/**
+ * The memory slots of a machine: fixed ones, and behind them those that devices open and close while it runs. Where two
+ * overlap the earlier one is seen.
+ */
+export class SlotTable {
+  /** As the core sees them. */
+  readonly slots: MemorySlot[];
+
+  constructor(
+    private readonly memory: WebAssembly.Memory,
+    fixed: readonly MemorySlot[],
+    private readonly core: Core,
+  ) {
+    this.slots = [...fixed];
+    writeSlots(memory, this.slots);
+  }
+
+  /** Shows memory to the guest, until closed. What reaches beyond the space for devices is not shown. */
+  open(slot: MemorySlot): { close(): void } {
+    const size = Math.min(slot.size, MOVABLE_END - slot.gpa);
+    if (size <= 0) return { close: () => {} };
+    const shown = { ...slot, size };
+    this.slots.push(shown);
+    this.#changed();
+    return {
+      close: () => {
+        const at = this.slots.indexOf(shown);
+        if (at < 0) return;
+        this.slots.splice(at, 1);
+        this.#changed();
+      },
+    };
+  }
+
+  #changed(): void {
+    writeSlots(this.memory, this.slots);
+    this.core.slotsChanged();
+  }
 }

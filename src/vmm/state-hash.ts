@@ -1,4 +1,4 @@
-// SHA-256 over everything the guest could see of the machine: vCPU and chipset state, devices, RAM; derived state (TLBs,
+// SHA-256 over everything the guest could see of the machine: vCPU and chipset state, devices, RAM, video memory; derived state (TLBs,
 // decoded code, counters of the core) and exit records are left out. Two runs that end equal did the same.
 import { CHIPSET_BASE, VM_BASE } from "../../spec/layout.ts";
 import { CHIPSET_STATE, type StateRange, VCPU_STATE, VM_STATE } from "../../spec/state.ts";
@@ -26,8 +26,10 @@ export async function hashState(
   parts.push(await sha256(hashed(bytes, VM_BASE, VM_STATE)));
   parts.push(await sha256(new TextEncoder().encode(canonical(devices))));
   let zeroDigest: Uint8Array | undefined;
-  for (let at = 0; at < map.ramBytes; at += PIECE) {
-    const piece = bytes.subarray(map.ramBase + at, map.ramBase + Math.min(at + PIECE, map.ramBytes));
+  const end = map.ramBase + map.ramBytes;
+  // Video memory and RAM are one range.
+  for (let at = map.vramBase; at < end; at += PIECE) {
+    const piece = bytes.subarray(at, Math.min(at + PIECE, end));
     // Most of a guest's RAM was never touched; one digest stands for all whole pieces of zeros.
     const zero = piece.length === PIECE && isZero(piece);
     const digest = zero && zeroDigest !== undefined ? zeroDigest : await sha256(piece);

@@ -1,4 +1,5 @@
 // What a VM can be, how it can end, what it tells its listeners, and what it counts.
+import type { Screen } from "../display/screen.ts";
 import type { VmError } from "./error.ts";
 
 export type VmState = "created" | "running" | "paused" | "stopped" | "crashed";
@@ -118,6 +119,8 @@ export interface VmEvents {
   debugcon: { readonly bytes: Uint8Array };
   /** Bytes the guest printed to the parallel port. */
   parallel: { readonly bytes: Uint8Array };
+  /** The screen looks different now; at most 60 times a second. */
+  screen: { readonly screen: Screen };
   post: { readonly code: number };
   "debug-stop": DebugStop;
   trace: TraceEvent;

@@ -1,18 +1,19 @@
 // The VM as users hold it: its life cycle, its consoles, its events and its end.
 import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
+import { type Screen, screenOf } from "../display/screen.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
 import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
-import type { Balloon } from "./balloon.ts";
-import { type CheckedConfig, checkConfig } from "./check-config.ts";
-
-import type { ClockKind, ResumeTime, VmConfig } from "./config.ts";
+import type { BlockBackend } from "./block.ts";
+import type { VirtioSet } from "./board-virtio.ts";
+import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
+import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
 import type { BreakConditions } from "./debug-controls.ts";
-
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
+import type { DiskSource } from "./device-config.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
@@ -21,6 +22,7 @@ import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine, saveMachine } from "./machine-state.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
+import { ScreenWatch } from "./screen-watch.ts";
 import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
 import { collectStatistics, loadUse, saveUse } from "./statistics.ts";
@@ -43,8 +45,6 @@ export class Vm implements AsyncDisposable {
   /** Resolves once, when the VM has ended; never rejects. */
   readonly exited: Promise<ExitStatus>;
   readonly keyboard: Keyboard;
-  /** Undefined: this machine has no balloon. */
-  readonly balloon: Balloon | undefined;
   readonly debugcon: ByteConsole;
   readonly parallel: ByteConsole;
 
@@ -57,12 +57,14 @@ export class Vm implements AsyncDisposable {
   /** The loop is to park: pause() waits for it. */
   #pauseRequested = false;
   #driving: Promise<void> | undefined;
+  #closed: Promise<void> | undefined;
   /** Another thread takes over: the loop parks, and nobody hears of it. */
   #detaching = false;
   #resets = 0;
   #hostNs = 0;
   #runningSince = 0;
   #timeout: ReturnType<typeof setTimeout> | undefined;
+  readonly #screenWatch: ScreenWatch | undefined;
   readonly #onAbort: () => void;
   readonly #snapshots: SnapshotTaker;
   /** What waits for the vCPU to stand between two instructions. */
@@ -96,12 +98,21 @@ export class Vm implements AsyncDisposable {
       platform,
       executor,
       () => this.#pauseRequested || this.#atRest.length > 0 || machine.requested,
-      () => outputs.flush(),
+      () => this.#turn(),
       config.psPerInstruction,
     );
     hooks.wake = () => this.#loop.wake();
     for (const [n, uart] of machine.board.uarts.entries())
       outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
+    const { vga } = machine.board;
+    this.#screenWatch =
+      vga &&
+      new ScreenWatch(
+        () => vga.frame(),
+        () => platform.monotonicNs(),
+        () => events.has("screen"),
+        (frame) => events.emit("screen", { screen: screenOf(frame) }),
+      );
     this.#snapshots = new SnapshotTaker(machine, config, platform, (work) => this.#rest(work));
     this.#onAbort = () => void this.stop(config.signal?.reason);
     config.signal?.addEventListener("abort", this.#onAbort, { once: true });
@@ -117,7 +128,12 @@ export class Vm implements AsyncDisposable {
     const vm = await Vm.#build(checked, placement, (platform, events) =>
       Machine.create(checked, platform, events, placement.memory),
     );
-    await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+    try {
+      await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+    } catch (error) {
+      await vm.#machine.dispose();
+      throw error;
+    }
     return vm;
   }
 
@@ -153,16 +169,9 @@ export class Vm implements AsyncDisposable {
     options.config?.signal?.throwIfAborted();
     const opened = await openSnapshot(from, options, await loadPlatform());
     try {
-      const vm = await Vm.#build(opened.config, placement, async (platform, events) => {
-        const machine = await Machine.create(opened.config, platform, events, placement.memory);
-        try {
-          await opened.fill(machine);
-        } catch (error) {
-          machine.dispose();
-          throw error;
-        }
-        return machine;
-      });
+      const vm = await Vm.#build(opened.config, placement, (platform, events) =>
+        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory)),
+      );
       if (options.track) vm.#snapshots.trackFrom(opened.id);
       return vm;
     } finally {
@@ -210,6 +219,12 @@ export class Vm implements AsyncDisposable {
   }
 
   // ---- life cycle
+
+  /** The configuration that another thread, or a cold start, makes the same machine of. */
+  get portableConfig(): PortableConfig {
+    const { signal: _signal, core: _core, timeoutMs: _timeoutMs, ...portable } = toConfig(this.config);
+    return portable;
+  }
 
   /** What its clock follows. */
   get clock(): ClockKind {
@@ -278,11 +293,14 @@ export class Vm implements AsyncDisposable {
    * fit, "io" when it cannot be written; then nothing of it is left and an older one of that name is as it was.
    */
   async snapshot(options: SnapshotOptions): Promise<SnapshotInfo> {
+    this.#machine.requireLastingDisks("snapshot");
     return await this.#snapshots.take(options);
   }
 
+  /** Stops the VM and waits until its disks are closed. Rejects with VmError("io") when data of them may be lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("disposed");
+    await this.#closed;
   }
 
   /**
@@ -291,6 +309,7 @@ export class Vm implements AsyncDisposable {
    * @internal
    */
   async detach(): Promise<DetachedVm | undefined> {
+    this.#machine.requireLastingDisks("move");
     this.#detaching = true;
     if (this.#state === "running") {
       this.#pauseRequested = true;
@@ -302,7 +321,8 @@ export class Vm implements AsyncDisposable {
     const stoppedAtNs = this.platform.monotonicNs();
     this.#outputs.flush();
     const machine = saveMachine(this.#machine);
-    this.#machine.dispose();
+    // The other thread opens its disks anew.
+    await this.#machine.dispose();
     const use = saveUse(this.#machine, this.#loop, this.#hostNs, this.#resets);
     return { memory: this.#machine.memory, machine, state, stoppedAtNs, use };
   }
@@ -325,6 +345,14 @@ export class Vm implements AsyncDisposable {
     return output.console;
   }
 
+  /** What the screen shows now. Throws VmError("not-found") for a machine without a display. */
+  screen(): Screen {
+    const { vga } = this.#machine.board;
+    if (vga === undefined)
+      throw new VmError("not-found", `This machine has no screen; make it with display: "vga".`, { field: "display" });
+    return screenOf(vga.frame());
+  }
+
   statistics(): VmStatistics {
     const running = this.#driving !== undefined ? this.platform.monotonicNs() - this.#runningSince : 0;
     return collectStatistics(this.#machine, this.#loop, this.#hostNs + running, this.#resets);
@@ -337,11 +365,32 @@ export class Vm implements AsyncDisposable {
     return await hashState(memory, map, [vcpu], this.#machine.saveDevices(), this.platform.sha256);
   }
 
+  // ---- media
+
+  /**
+   * Puts another disc or disk into a CD or floppy drive, or takes it out. Throws VmError: "not-found" for a drive that has no
+   * medium to change, "bad-state" while the guest has locked it, unless forced, "bad-image" for what does not fit.
+   */
+  async changeMedium(
+    drive: string,
+    medium?: BlockBackend | DiskSource,
+    options: { readonly force?: boolean } = {},
+  ): Promise<void> {
+    if (this.#state === "stopped" || this.#state === "crashed")
+      this.#refuse("change a medium of", "created, running or paused");
+    await this.#machine.changeMedium(drive, medium, options.force ?? false);
+  }
+
   // ---- looking inside and debugging
 
   /** Guest-physical memory. */
   get memory(): GuestMemory {
     return this.#machine.guest;
+  }
+
+  /** The virtio devices that have something to say to the host. */
+  get virtio(): VirtioSet {
+    return this.#machine.board.virtio;
   }
 
   vcpu(index = 0): Vcpu {
@@ -361,7 +410,11 @@ export class Vm implements AsyncDisposable {
     if (this.#state === "created") this.#setState("paused");
     machine.clock.start();
     try {
-      await this.#loop.step(instructions);
+      const end = machine.vcpu.retired + instructions;
+      do {
+        await this.#loop.step(end - machine.vcpu.retired);
+        await machine.settleHold();
+      } while (machine.vcpu.retired < end && !machine.requested);
     } catch (error) {
       machine.crash(asVmError(error));
     }
@@ -403,11 +456,6 @@ export class Vm implements AsyncDisposable {
     };
   }
 
-  /** The host ran others for `ns` while this vCPU was runnable. On a virtual clock no guest time passed meanwhile. */
-  addStealNs(ns: number): void {
-    if (this.config.clock === "real") this.#machine.vcpu.addStealNs(ns);
-  }
-
   /** Asserts the NMI pin once, as a "dump" button does; the RTC's index port may mask it. */
   sendNmi(): void {
     if (this.#machine.board.rtc.nmiMasked) return;
@@ -416,6 +464,11 @@ export class Vm implements AsyncDisposable {
   }
 
   // ---- inside
+
+  #turn(): void {
+    this.#outputs.flush();
+    this.#screenWatch?.turn();
+  }
 
   #timedOut(): void {
     if (this.#state === "running") this.#machine.end({ kind: "timeout" });
@@ -438,9 +491,10 @@ export class Vm implements AsyncDisposable {
       await this.platform.yieldToEventLoop();
       while (true) {
         await this.#loop.run();
-        this.#outputs.flush();
+        this.#turn();
         if (requests.end !== undefined) return this.#park(requests.end);
-        if (requests.reset !== undefined) await this.#takeReset();
+        if (requests.hold !== undefined) await this.#machine.settleHold();
+        else if (requests.reset !== undefined) await this.#takeReset();
         else if (this.#atRest.length > 0 && requests.debug === undefined) this.#workAtRest();
         else return this.#park(undefined);
       }
@@ -469,7 +523,7 @@ export class Vm implements AsyncDisposable {
         failed(error);
       }
     }
-    if (this.#driving !== undefined) this.#machine.clock.start();
+    if (this.#driving !== undefined) this.#machine.clockSync.start();
   }
 
   #park(end: ExitStatus | undefined): void {
@@ -512,7 +566,10 @@ export class Vm implements AsyncDisposable {
     this.config.signal?.removeEventListener("abort", this.#onAbort);
     this.#outputs.flush();
     this.#outputs.close();
-    this.#machine.dispose();
+    this.#screenWatch?.dispose();
+    this.#closed = this.#machine.dispose();
+    // Whoever disposes of the VM is told.
+    this.#closed.catch(() => {});
     this.#setState(status.kind === "crashed" ? "crashed" : "stopped");
     this.#resolveExited(status);
     this.#events.emit("exit", status);

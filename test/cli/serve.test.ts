@@ -144,6 +144,34 @@ describe("over a socket", () => {
     expect(JSON.parse(paravane(["info", "fromfile"]).out)).toMatchObject({ memoryMib: 16, scheduling: { weight: 3 } });
   });
 
+  it("a VM is saved, restored and cloned", () => {
+    const [base, next] = [join(folder, "base.pvs"), join(folder, "next.pvs")];
+    paravane(["create", "hello", "--name", "s", "--start"]);
+    expect(paravane(["snapshot", "take", "s", base, "--track"])).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/base\.pvs: .* the guest stood still for \d+\.\d ms\n$/),
+    });
+    const taken = JSON.parse(paravane(["snapshot", "take", "s", next, "--parent", "base.pvs", "--json"]).out);
+    expect(taken).toMatchObject({ name: "next.pvs", parent: "base.pvs" });
+    expect(paravane(["restore", next, "--name", "r", "--start"])).toMatchObject({ code: 0, out: "r\n" });
+    expect(paravane(["clone", base, "2", "--name", "c", "--start"])).toMatchObject({ code: 0, out: "c-1\nc-2\n" });
+    const vms = JSON.parse(paravane(["ps", "--json"]).out) as { name: string; state: string }[];
+    expect(vms.map(({ name, state }) => `${name} ${state}`).sort()).toEqual([
+      "c-1 running",
+      "c-2 running",
+      "r running",
+      "s running",
+    ]);
+    expect(paravane(["restore", base, "--into", "s"])).toMatchObject({
+      code: 2,
+      err: expect.stringContaining("running"),
+    });
+    paravane(["stop", "s"]);
+    expect(paravane(["restore", base, "--into", "s", "--start"])).toMatchObject({ code: 0, out: "s\n" });
+    expect(paravane(["restore", join(folder, "nothing.pvs")])).toMatchObject({ code: 4 });
+    expect(paravane(["clone", base, "1"])).toMatchObject({ code: 2, err: expect.stringContaining("count") });
+  });
+
   it.each([
     [["info", "nobody"], 4, 'There is no VM called "nobody" on this host.'],
     [["create", "no-such-guest"], 2, 'no guest and no file is called "no-such-guest"'],

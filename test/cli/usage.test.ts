@@ -15,7 +15,8 @@ writeFileSync(text, "no kernel at all ".repeat(100));
 
 describe("a wrong command line is one clear line and its exit code, before anything starts", () => {
   it.each<[string[], number, RegExp]>([
-    [["rn"], 2, /^paravane: unknown command 'rn'; Did you mean run\?$/],
+    [["rn"], 2, /^paravane: unknown command 'rn'; Did you mean one of rm, run\?$/],
+    [["creat"], 2, /^paravane: unknown command 'creat'; Did you mean create\?$/],
     [["run", "--memroy", "64"], 2, /^paravane: unknown option '--memroy'; Did you mean --memory\?$/],
     [["run", "-kernal", "x"], 2, /^paravane: unknown option -kernal \(did you mean -kernel\?\)/],
     [["run", "--kernel"], 2, /--kernel <file>' argument missing/],
@@ -78,7 +79,7 @@ describe("a wrong command line is one clear line and its exit code, before anyth
     [["run", "hello", "--restore", "x.pvs"], 2, /--restore boots nothing: leave out guest$/],
     [["run", "--restore-clock", "now"], 2, /--restore-clock needs --restore FILE$/],
     [["run", "--restore", "x.pvs", "--restore-clock", "then"], 2, /"then" is not one of resume, now$/],
-    [["snapshot"], 2, /^paravane: snapshot: say what to do: inspect, verify, flatten$/],
+    [["snapshot"], 2, /^paravane: snapshot: say what to do: take, inspect, verify, flatten$/],
     [["snapshot", "verfy"], 2, /no verb "verfy" \(did you mean verify\?\)/],
     [["snapshot", "inspect", "/no/such.pvs"], 4, /^paravane: \/no\/such.pvs: there is no such file\.$/],
     [["snapshot", "verify", text], 4, /^paravane: text.txt: magic is not that of a Paravane snapshot\.$/],

@@ -1,6 +1,6 @@
 // A bench to test devices on: a clock that the test moves, lines that remember, and the real buses.
 import { MmioBus, PortBus } from "../../src/vmm/bus.ts";
-import type { Device, DeviceClock, DeviceTimer, GuestMemory, IrqLine } from "../../src/vmm/device.ts";
+import type { Device, DeviceClock, DeviceTimer, DmaMemory, IrqLine } from "../../src/vmm/device.ts";
 
 interface Armed {
   deadlineNs: number | undefined;
@@ -66,7 +66,7 @@ export class TestLine implements IrqLine {
   }
 }
 
-export class TestMemory implements GuestMemory {
+export class TestMemory implements DmaMemory {
   readonly bytes: Uint8Array;
   constructor(readonly sizeBytes = 1 << 20) {
     this.bytes = new Uint8Array(sizeBytes);
@@ -76,6 +76,14 @@ export class TestMemory implements GuestMemory {
   }
   write(gpa: number, from: Uint8Array): void {
     if (gpa < this.sizeBytes) this.bytes.set(from.subarray(0, this.sizeBytes - gpa), gpa);
+  }
+  view(gpa: number, sizeBytes: number): Uint8Array | undefined {
+    return gpa + sizeBytes <= this.sizeBytes ? this.bytes.subarray(gpa, gpa + sizeBytes) : undefined;
+  }
+  /** Bytes reported as changed. */
+  writtenBytes = 0;
+  written(_gpa: number, sizeBytes: number): void {
+    this.writtenBytes += sizeBytes;
   }
 }
 

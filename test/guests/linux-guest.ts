@@ -1,5 +1,6 @@
 // Boots a Linux image through the public API, runs one of our scripts as its only program, and hands back what it said.
 import { readFileSync } from "node:fs";
+import type { CpioEntry } from "../../src/images/cpio.ts";
 import { overlayInitrd } from "../../src/images/initramfs.ts";
 import { openImage, pullGuestImage, pullImage } from "../../src/images/node/index.ts";
 import { type ExitStatus, Vm, type VmConfig, type VmStatistics } from "../../src/index.ts";
@@ -9,6 +10,24 @@ export const PROGRAMS_IMAGE = "guest-tests";
 const PROGRAMS = {
   packages: ["stress-ng", "openssl", "7zip", "perl-base", "python3-minimal"],
   modules: ["virtio_pci", "virtio_blk", "virtio_net", "virtio_console", "ext4"],
+};
+/** Debian's kernel with the drivers for virtio devices. */
+export const VIRTIO_IMAGE = "guest-virtio";
+const VIRTIO = {
+  modules: [
+    "virtio_pci",
+    "virtio_rng",
+    "virtio_blk",
+    "virtio_balloon",
+    "virtio_console",
+    "virtio_net",
+    "virtio_input",
+    "evdev",
+    "9p",
+    "9pnet_virtio",
+    "vmw_vsock_virtio_transport",
+    "ext4",
+  ],
 };
 /** How much of a console a failure shows. */
 const SHOWN_LINES = 40;
@@ -26,6 +45,8 @@ export interface GuestOptions {
   readonly image: string;
   /** A file of test/guests/scripts. */
   readonly script: string;
+  /** More files. */
+  readonly entries?: readonly CpioEntry[];
   /** More kernel parameters. */
   readonly append?: string;
   readonly config?: Partial<VmConfig>;
@@ -38,6 +59,7 @@ export interface GuestOptions {
 /** Makes an image unless it is in the cache: from Debian's packages, some seconds (a minute for the programs). */
 export async function ensureImage(name: string): Promise<void> {
   if (name === PROGRAMS_IMAGE) await pullGuestImage(name, PROGRAMS);
+  else if (name === VIRTIO_IMAGE) await pullGuestImage(name, VIRTIO);
   else await pullImage(name);
 }
 
@@ -45,7 +67,8 @@ export async function ensureImage(name: string): Promise<void> {
 export async function linuxBoot(options: Omit<GuestOptions, "config">) {
   const { kernel, initrd, append, memoryBytes } = await openImage(options.image);
   const data = readFileSync(new URL(`scripts/${options.script}`, import.meta.url));
-  const entries = [{ kind: "file", path: "tests/script", data, permissions: 0o755 }] as const;
+  const script: CpioEntry = { kind: "file", path: "tests/script", data, permissions: 0o755 };
+  const entries = [script, ...(options.entries ?? [])];
   return {
     memoryBytes,
     boot: {

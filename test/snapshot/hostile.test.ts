@@ -13,7 +13,7 @@ let full: Uint8Array;
 let child: Uint8Array;
 
 beforeAll(async () => {
-  const { vm } = await startSteady({ memoryBytes: 2 << 20 }).catch(async () => await startSteady());
+  const { vm } = await startSteady();
   await vm.pause();
   await vm.snapshot({ store, name: "full" });
   vm.memory.write(0x10_8000, Uint8Array.of(1, 2, 3));

@@ -162,6 +162,50 @@ describe("an incremental snapshot", () => {
   });
 });
 
+describe("objects of the host", () => {
+  const sector = new Uint8Array(4096).fill(7);
+  const disk = () => ({
+    sizeBytes: sector.length,
+    readOnly: false,
+    read: (offset: number, into: Uint8Array) => into.set(sector.subarray(offset, offset + into.length)),
+    write: () => {},
+    flush: () => {},
+    close: () => {},
+  });
+  const wire = () => ({ send: () => {}, onReceive: () => ({ dispose: () => {} }) });
+  const devices = (mac: string) => ({
+    drives: [{ id: "disk0", bus: "virtio", backend: disk() } as const],
+    nics: [{ id: "net0", model: "virtio", backend: wire(), mac } as const],
+  });
+
+  it("are given again, or named when they are not; each copy may have its own", async () => {
+    const store = new MemorySnapshots();
+    const { vm } = await startSteady({ ...devices("02:00:00:00:00:01"), rng: true, balloon: true });
+    keep(vm);
+    await vm.pause();
+    await vm.snapshot({ store, name: "one" });
+    await expect(Vm.restore({ store, name: "one" })).rejects.toMatchObject({
+      code: "bad-snapshot",
+      details: { field: "drives.0.backend" },
+    });
+    const { drives } = devices("");
+    await expect(Vm.restore({ store, name: "one" }, { config: { drives } })).rejects.toMatchObject({
+      details: { field: "nics.0.backend" },
+    });
+    const same = keep(
+      await Vm.restore({ store, name: "one" }, { identity: "same", config: devices("02:00:00:00:00:01") }),
+    );
+    expect(await same.stateHash()).toBe(await vm.stateHash());
+    const copies = await Vm.clone({ store, name: "one" }, 2, (n) => ({ config: devices(`02:00:00:00:01:0${n}`) }));
+    for (const copy of copies.map(keep)) {
+      const listener = new Listener(copy);
+      copy.start();
+      while (listener.lines.length < 3 && copy.state === "running") await sleep(5);
+      expect(listener.failed).toBeUndefined();
+    }
+  });
+});
+
 function generationOf(vm: Vm): string {
   const id = new Uint8Array(16);
   vm.memory.read(0xef000, id);

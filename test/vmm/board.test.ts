@@ -35,6 +35,9 @@ function board() {
     irqs,
     clock: new TestClock(),
     memory: new TestMemory(),
+    msi: { deliver: nothing },
+    entropy: nothing,
+    drives: [],
     generationId: new Uint8Array(16),
   };
   return { ...parts, levels, board: buildBoard(config, parts, events) };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { checkConfig } from "../../src/vmm/check-config.ts";
+import { checkConfig, toConfig } from "../../src/vmm/check-config.ts";
 import type { VmConfig } from "../../src/vmm/config.ts";
 import { VmError } from "../../src/vmm/error.ts";
 
@@ -83,5 +83,23 @@ describe("configuration", () => {
 
   it.each([0, 1, 65535, 65537, 9 << 20])("refuses a firmware image of %i bytes", (size) => {
     expect(wrong({ boot: { kind: "firmware", image: new Uint8Array(size) } }).code).toBe("bad-image");
+  });
+});
+
+describe("a checked configuration", () => {
+  const backend = { send: () => {}, onReceive: () => ({ dispose: () => {} }) };
+  const image = Uint8Array.of(0xf4);
+  it.each<[string, Partial<VmConfig>]>([
+    ["of defaults", {}],
+    ["with a virtual clock", { clock: "virtual", nsPerInstruction: 0.5, wallSeconds: 5 }],
+    ["without ports and controllers", { debugExitPort: false, apic: false, acpi: false, serialPorts: 0 }],
+    ["with devices", { rng: true, balloon: { targetBytes: 4096 }, nics: [{ id: "net0", backend, model: "virtio" }] }],
+    [
+      "with an address of a card",
+      { nics: [{ id: "n", backend, model: "virtio", mac: "02:00:00:00:00:0a", mtu: 9000 }] },
+    ],
+  ])("%s is one again that gives the same", (_, config) => {
+    const checked = checkConfig({ boot: { kind: "flat", image, address: 0 }, ...config });
+    expect(checkConfig(toConfig(checked))).toEqual(checked);
   });
 });

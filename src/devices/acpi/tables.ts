@@ -43,6 +43,8 @@ const ALL_PROCESSORS = 0xff;
 export interface AcpiOptions {
   readonly apic: boolean;
   readonly cpuCount: number;
+  /** There is a VGA; otherwise the guest is told not to look for one. Default false. */
+  readonly vga?: boolean;
   readonly pmBase: number;
   readonly serialPorts: readonly { readonly base: number; readonly irq: number }[];
 }
@@ -68,7 +70,7 @@ export function buildAcpiTables(options: AcpiOptions): AcpiTables {
   };
   const facs = place("FACS", [...ascii("FACS"), ...u32(FACS_BYTES), ...new Array<number>(FACS_BYTES - 8).fill(0)], 64);
   const dsdt = place("DSDT", table("DSDT", 2, dsdtBody(options)));
-  const fadt = place("FACP", table("FACP", 3, fadtBody(options.pmBase, facs, dsdt)));
+  const fadt = place("FACP", table("FACP", 3, fadtBody(options.pmBase, facs, dsdt, options.vga ?? false)));
   const pointers = [fadt];
   if (options.apic) pointers.push(place("APIC", table("APIC", 3, madtBody(options.cpuCount))));
   const rsdt = place("RSDT", table("RSDT", 1, pointers.flatMap(u32)));
@@ -125,7 +127,7 @@ function table(signature: string, revision: number, body: Aml): number[] {
 
 /** Fixed hardware description, revision 3 (5.2.9); 208 bytes follow the header. */
 // biome-ignore format: a table
-function fadtBody(pmBase: number, facs: number, dsdt: number): number[] {
+function fadtBody(pmBase: number, facs: number, dsdt: number, vga: boolean): number[] {
   const flags = FLAG_WBINVD | FLAG_C1 | FLAG_NO_SLEEP_BUTTON | FLAG_RTC_NOT_FIXED | FLAG_RESET_REGISTER;
   return [
     ...u32(facs), ...u32(dsdt),
@@ -143,7 +145,7 @@ function fadtBody(pmBase: number, facs: number, dsdt: number): number[] {
     ...u16(0), ...u16(0), // WBINVD flush size and stride
     0, 0, // duty cycle
     0, 0, CENTURY_INDEX, // RTC: day alarm, month alarm, century
-    ...u16(BOOT_LEGACY_DEVICES | BOOT_8042 | BOOT_NO_VGA), 0,
+    ...u16(BOOT_LEGACY_DEVICES | BOOT_8042 | (vga ? 0 : BOOT_NO_VGA)), 0,
     ...u32(flags),
     ...ioAddress(RESET_PORT, 1), RESET_VALUE,
     0, 0, 0, // ARM boot flags, minor version

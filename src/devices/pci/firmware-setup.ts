@@ -41,6 +41,7 @@ export function configurePci(host: PciHost, bridge: Piix3): void {
       }
     }
     if (decode !== 0) func.writeConfig(PCI_COMMAND, 2, func.command | decode | COMMAND_MASTER);
+    func.leaveAsFirmware();
     const pin = func.get(PCI_INTERRUPT_PIN, 1);
     if (pin > 0) func.writeConfig(PCI_INTERRUPT_LINE, 1, func.wiredIrq ?? LINK_IRQS[linkOf(device, pin - 1)] ?? 0);
   }

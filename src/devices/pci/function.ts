@@ -54,7 +54,10 @@ export interface BarSpec {
   readonly sizeBytes: number;
   readonly prefetchable?: boolean;
   readonly width?: 1 | 2 | 4;
-  readonly handler: IoHandler;
+  /** Answers accesses; what is left out reads as all ones. */
+  readonly handler?: IoHandler;
+  /** In place of a handler: shows memory at the base address that the guest has chosen. */
+  readonly show?: (base: number) => { unmap(): void };
 }
 
 /** What the bus gives a function. */
@@ -183,6 +186,9 @@ export class PciFunction {
   /** For functions with registers of their own: software has written here. */
   protected configWritten(_offset: number, _size: number): void {}
 
+  /** Registers of its own that firmware sets, for guests that start without any. */
+  leaveAsFirmware(): void {}
+
   /** Command bits, for functions that move data: nothing may without COMMAND_MASTER. */
   get command(): number {
     return this.get(PCI_COMMAND, 2);
@@ -228,14 +234,14 @@ export class PciFunction {
       bar.mapping = undefined;
       if (wanted === undefined) continue;
       bar.mappedAt = wanted;
-      bar.mapping = this.#slot.map(bar.space, {
-        name: `${this.name}.bar${i}`,
-        first: wanted,
-        count: bar.sizeBytes,
-        width: bar.width ?? 4,
-        handler: bar.handler,
-      });
+      bar.mapping = bar.show?.(wanted) ?? this.#mapHandler(this.#slot, bar, i, wanted);
     }
+  }
+
+  #mapHandler(slot: PciSlot, bar: Bar, index: number, first: number): { unmap(): void } | undefined {
+    const { space, handler, sizeBytes: count, width = 4 } = bar;
+    if (handler === undefined) return undefined;
+    return slot.map(space, { name: `${this.name}.bar${index}`, first, count, width, handler });
   }
 
   // ---- reset, save and load

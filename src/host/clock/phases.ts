@@ -1,6 +1,7 @@
 // The phases in which `paravane bench clock` compares a guest's clocks with the host's: idle, loaded, eight busy guests on
 // one pCPU, after a pause, after a restore.
 import { loadPlatform, type Platform } from "../../platform/platform.ts";
+import { MemorySnapshots } from "../../snapshot/store.ts";
 import type { ClockSyncMode } from "../../vmm/config.ts";
 import { Pcpu } from "../pcpu.ts";
 import { DEFAULT_PARAMETERS } from "../sched/parameters.ts";
@@ -51,6 +52,27 @@ export async function runClockPhases(options: ClockBenchOptions): Promise<PhaseR
       name: `clock${id}`,
     });
   const probe = await create(0);
+  /** What the phase begins with; the host's date, ms, when the guest goes on. */
+  const begin = async (phase: ClockPhase): Promise<number> => {
+    if (phase === "after restore") {
+      const store = new MemorySnapshots();
+      await probe.save(store);
+      pcpu.remove(0);
+      await wait(platform, RESTORE_GAP_MS);
+      probe.samples.length = 0;
+      const now = platform.wallMs();
+      await probe.restore(store, pcpu.add(0, DEFAULT_PARAMETERS));
+      return now;
+    }
+    if (phase === "after pause") {
+      await probe.vm.pause();
+      await wait(platform, PAUSE_MS);
+    }
+    probe.samples.length = 0;
+    const now = platform.wallMs();
+    if (phase === "after pause") probe.vm.resume();
+    return now;
+  };
   try {
     probe.start();
     // What follows the start is not of the first phase.
@@ -66,20 +88,13 @@ export async function runClockPhases(options: ClockBenchOptions): Promise<PhaseR
           other.start();
         }
       } else await stopAll(others.splice(0), pcpu);
-      const gapMs = phase === "after pause" ? PAUSE_MS : phase === "after restore" ? RESTORE_GAP_MS : 0;
-      if (gapMs > 0) {
-        await probe.pause();
-        await wait(platform, gapMs);
-      }
-      probe.samples.length = 0;
-      const beganMs = platform.wallMs();
-      if (gapMs > 0) probe.resume();
+      const began = await begin(phase);
       await wait(platform, options.secondsPerPhase * 1000);
       const usable = probe.samples.filter(({ uncertainNs }) => uncertainNs <= DISTURBED_NS);
       const disturbed = probe.samples.length - usable.length;
       for (const source of CLOCK_SOURCES) {
         const errors = usable.map(({ hostMs, errorNs }) => ({
-          atMs: hostMs - beganMs,
+          atMs: hostMs - began,
           errorNs: errorNs[source],
         }));
         results.push({ mode: options.mode, phase, source, accuracy: accuracy(errors, EPSILON_NS), disturbed });

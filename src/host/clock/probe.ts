@@ -1,6 +1,7 @@
 // A guest that tells what time it is by its clocks (roms/clock/clock.asm), and the host's own date of that moment.
 import { preciseWallMs } from "../../platform/date.ts";
-import type { ClockSyncMode, ResumeTime } from "../../vmm/config.ts";
+import type { SnapshotStore } from "../../snapshot/store.ts";
+import type { ClockSyncMode } from "../../vmm/config.ts";
 import type { Executor } from "../../vmm/executor.ts";
 import { Vm } from "../../vmm/vm.ts";
 
@@ -23,6 +24,7 @@ const REPORT_PORT = 0x9000;
 /** The 8254's input clock is 105/88 MHz; the guest divides it by 1193. */
 const TICK_NS = (1193 * 88 * 1000) / 105;
 const MEMORY_BYTES = 1 << 20;
+const SNAPSHOT = "clock";
 
 /** What one sample was off: the host's date minus the guest's, ns. */
 export interface ProbeSample {
@@ -44,12 +46,18 @@ export interface ProbeOptions {
 
 export class ClockProbe implements AsyncDisposable {
   readonly samples: ProbeSample[] = [];
-  /** Of the first sample: what the TSC and the count of ticks are reckoned from. */
-  #base: { readonly tsc: number; readonly ticks: number; readonly systemNs: number } | undefined;
+  /** Of the first sample: what the count of ticks is reckoned from. */
+  #base: { readonly ticks: number; readonly systemNs: number } | undefined;
+  /** TSC minus system time: the least seen, as the TSC is read a little later. */
+  #tscOffset = Number.POSITIVE_INFINITY;
   #beforeMs = 0;
 
-  private constructor(readonly vm: Vm) {
-    vm.on("trace", (event) => {
+  private constructor(public vm: Vm) {
+    this.#listen();
+  }
+
+  #listen(): void {
+    this.vm.on("trace", (event) => {
       if (event.kind !== "port" || !event.write || event.port !== REPORT_PORT) return;
       const hostMs = preciseWallMs();
       if (event.value === 0) this.#beforeMs = hostMs;
@@ -82,11 +90,20 @@ export class ClockProbe implements AsyncDisposable {
   start(): void {
     this.vm.start();
   }
-  async pause(): Promise<void> {
+  /** Puts the VM into a snapshot and ends it; `restore` makes another of that. */
+  async save(store: SnapshotStore): Promise<void> {
     await this.vm.pause();
+    await this.vm.snapshot({ store, name: SNAPSHOT });
+    await this.vm.stop();
   }
-  resume(time?: ResumeTime): void {
-    this.vm.resume(time === undefined ? {} : { time });
+  async restore(store: SnapshotStore, executor: Executor): Promise<void> {
+    this.vm = await Vm.restore(
+      { store, name: SNAPSHOT },
+      { identity: "same", config: { trace: ["port"] } },
+      { executor },
+    );
+    this.#listen();
+    this.vm.start();
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.vm.stop();
@@ -104,7 +121,8 @@ export class ClockProbe implements AsyncDisposable {
     const systemNs = long(KVM_TIME);
     const tsc = long(TSC);
     const ticks = view.getUint32(TICKS_SAMPLED, true);
-    this.#base ??= { tsc, ticks, systemNs };
+    this.#base ??= { ticks, systemNs };
+    this.#tscOffset = Math.min(this.#tscOffset, tsc - systemNs);
     const base = this.#base;
     const hostMs = (beforeMs + afterMs) / 2;
     // the date at system time 0
@@ -116,7 +134,7 @@ export class ClockProbe implements AsyncDisposable {
       errorNs: {
         "kvm-clock": sinceNs - systemNs,
         // the TSC ticks once a nanosecond
-        tsc: sinceNs - (base.systemNs + tsc - base.tsc),
+        tsc: sinceNs - (tsc - this.#tscOffset),
         ticks: sinceNs - (base.systemNs + (ticks - base.ticks) * TICK_NS),
       },
     });

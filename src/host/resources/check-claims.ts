@@ -1,5 +1,5 @@
 // Reads hosts' capacities and VMs' claims as a user writes them, and refuses what makes no sense by naming the field.
-import { refuse } from "../../vmm/check-config.ts";
+import { refuse } from "../../vmm/check-values.ts";
 import {
   AMOUNT_MAX,
   CPU,

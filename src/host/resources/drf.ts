@@ -2,7 +2,7 @@
 // weighted and divisible: everybody's dominant share, the largest share it has of any resource, rises at the same pace
 // until something that it needs is used up. Nobody is better off with 1/n of everything, with another's allocation,
 // or by asking for other proportions than it needs, and nothing that anybody could use is left.
-import { refuse } from "../../vmm/check-config.ts";
+import { refuse } from "../../vmm/check-values.ts";
 
 export interface DrfUser {
   /** What one task needs, by resource. At least one above 0. */

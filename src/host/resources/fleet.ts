@@ -1,5 +1,5 @@
 // A fleet file: hosts, VMs and what to plan for, as a user writes them (docs/fleet.schema.json, docs/RESOURCES.md).
-import { flag, oneOf, refuse, text } from "../../vmm/check-config.ts";
+import { flag, oneOf, refuse, text } from "../../vmm/check-values.ts";
 import { VmError } from "../../vmm/error.ts";
 import { checkFields, type FieldTable } from "../fields.ts";
 import {
@@ -55,6 +55,9 @@ export const RUN_VM_FIELDS: readonly string[] = [
   "pcpu",
   "pinned",
   "start",
+  "drives",
+  "rng",
+  "balloon",
 ];
 const FLEET_FIELDS = ["$schema", "name", "host", "vms", ...PLAN_FLEET_FIELDS];
 export const HOSTS_MAX = 1000;

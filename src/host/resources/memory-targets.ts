@@ -1,6 +1,6 @@
 // Memory while VMs run: working sets become balloon targets, a step at a time. The dynamic strategy says where to go; this
 // says how fast. Nothing here knows the balloon: it sees what guests hold and says what they should hold.
-import { refuse } from "../../vmm/check-config.ts";
+import { refuse } from "../../vmm/check-values.ts";
 import { PAGE_BYTES, type ResourceClaim } from "./model.ts";
 import { dynamicAllocation, IDLE_TAX } from "./strategies.ts";
 import { toUnits, waterFill } from "./water-fill.ts";

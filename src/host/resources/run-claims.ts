@@ -1,6 +1,6 @@
 // What a VM that is to run claims: its `resources`, and what its other settings say where these are silent. RAM is what it
 // may have of memory, weight and cap what it may have of CPU.
-import { refuse } from "../../vmm/check-config.ts";
+import { refuse } from "../../vmm/check-values.ts";
 import type { SchedParameters } from "../sched/policy.ts";
 import { checkResources, given, record } from "./check-claims.ts";
 import { CPU, claimOf, MEMORY, type ResourceClaim, type VmClaims } from "./model.ts";

@@ -1,6 +1,6 @@
 // How one resource of one host is divided among its VMs: pure functions of the capacity and the VMs' claims. Each gives
 // at least the reservation and at most the limit, and never more than the capacity in all.
-import { refuse } from "../../vmm/check-config.ts";
+import { refuse } from "../../vmm/check-values.ts";
 import type { ResourceClaim } from "./model.ts";
 import { toUnits, waterFill } from "./water-fill.ts";
 

@@ -1,5 +1,5 @@
 // Changes to a fleet before it is planned: edits of the file's own form, so that what they make is checked as a file is.
-import { refuse } from "../../vmm/check-config.ts";
+import { refuse } from "../../vmm/check-values.ts";
 import { list, record } from "./check-claims.ts";
 import { PLAN_VM_FIELDS } from "./fleet.ts";
 

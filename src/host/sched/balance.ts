@@ -53,9 +53,8 @@ const HUNGRY = 0.95;
 const DEMAND_NS = 200e6;
 /** Older lag is forgotten: it was another load's. In horizons. */
 const LAG_HORIZONS = 5;
-/** Nobody is said to be served more than this much beyond its share: a pCPU that would idle otherwise harms nobody. */
-const EXCESS = -0.5;
-/** Swaps are tried among so many of each queue. */
+/** Only so many of a queue, the furthest behind and ahead, are thought of for a move, and fewer for swaps. */
+const MOVE_CANDIDATES = 32;
 const SWAP_CANDIDATES = 6;
 
 interface Record {
@@ -76,12 +75,12 @@ interface Load extends BalancedVcpu {
   elastic: boolean;
 }
 
-/** Sums over a queue that say how far its vCPUs will be from their shares. */
-interface Sums {
-  elastic: number;
-  inelastic: number;
-  lagNs: Ns;
-}
+/** A move, or two that change places. */
+type Step = readonly { readonly load: Load; readonly from: number; readonly to: number }[];
+
+/** Pairs of queues that are tried for a step: those furthest behind with those furthest ahead. */
+const FROM_CANDIDATES = 4;
+const TO_CANDIDATES = 2;
 
 export class Balancer {
   readonly #options: BalanceOptions;
@@ -105,10 +104,9 @@ export class Balancer {
     const saved = Math.max(1, (this.#options.movesPerSecond * queues.length * this.#options.horizonNs) / 1e9);
     this.#moves = Math.min(saved, this.#moves + allowed);
 
-    const sums = loads.map(sumsOf);
     const moves: Move[] = [];
     while (this.#moves >= 1) {
-      const step = this.#bestStep(loads, sums);
+      const step = this.#bestStep(loads);
       if (!step || this.#moves < step.length) break;
       this.#moves -= step.length;
       for (const { load, from, to } of step) {
@@ -116,7 +114,6 @@ export class Balancer {
         loads[to]?.push(load);
         moves.push({ vcpu: load.vcpu, from, to });
       }
-      for (const { from, to } of step.slice(0, 1)) for (const q of [from, to]) sums[q] = sumsOf(loads[q] ?? []);
     }
     return moves;
   }
@@ -187,36 +184,52 @@ export class Balancer {
     return record;
   }
 
-  /** The one move or swap between the queue that is furthest behind and the one furthest ahead that helps most. */
-  #bestStep(loads: readonly Load[][], sums: readonly Sums[]): { load: Load; from: number; to: number }[] | undefined {
+  /** The move or swap that helps most between the queues furthest behind and those furthest ahead; undefined: none is worth it. */
+  #bestStep(loads: readonly Load[][]): Step | undefined {
     const { horizonNs, hysteresis } = this.#options;
-    let [from, to] = [-1, -1];
-    let [most, least] = [-Infinity, Infinity];
-    sums.forEach((sum, q) => {
-      const pressure = pressureOf(sum, horizonNs);
-      if (pressure > most) [most, from] = [pressure, q];
-      if (pressure < least) [least, to] = [pressure, q];
-    });
-    const [a, b] = [sums[from], sums[to]];
-    if (!a || !b || from === to) return undefined;
-
-    const before = errorOf(a, horizonNs) + errorOf(b, horizonNs);
-    let gain = (hysteresis * horizonNs) ** 2;
-    let best: { load: Load; from: number; to: number }[] | undefined;
-    const consider = (out: Load | undefined, back: Load | undefined): void => {
-      const after = errorOf(changed(a, back, out), horizonNs) + errorOf(changed(b, out, back), horizonNs);
-      if (before - after <= gain) return;
-      gain = before - after;
-      best = [];
-      if (out) best.push({ load: out, from, to });
-      if (back) best.push({ load: back, from: to, to: from });
-    };
-    const outs = (loads[from] ?? []).filter((load) => load.movable);
-    const backs = (loads[to] ?? []).filter((load) => load.movable);
-    for (const out of outs) consider(out, undefined);
-    for (const out of furthest(outs)) for (const back of furthest(backs)) consider(out, back);
-    return best;
+    const pressures = loads.map((queue) => pressureOf(queue, horizonNs));
+    const order = loads.map((_, q) => q).sort((a, b) => (pressures[b] ?? 0) - (pressures[a] ?? 0) || a - b);
+    for (const from of order.slice(0, FROM_CANDIDATES))
+      for (const to of order.slice(-TO_CANDIDATES).reverse()) {
+        // What is behind although it has a pCPU to itself cannot be helped; the next queue may be.
+        if ((pressures[from] ?? 0) - (pressures[to] ?? 0) < hysteresis * horizonNs) continue;
+        const step = bestBetween(loads, from, to, horizonNs, (hysteresis * horizonNs) ** 2);
+        if (step) return step;
+      }
+    return undefined;
   }
+}
+
+function bestBetween(
+  loads: readonly Load[][],
+  from: number,
+  to: number,
+  horizonNs: Ns,
+  worthwhile: number,
+): Step | undefined {
+  const [a, b] = [loads[from] ?? [], loads[to] ?? []];
+  const before = errorOf(a, horizonNs) + errorOf(b, horizonNs);
+  let gain = worthwhile;
+  let best: Step | undefined;
+  const consider = (out: Load, back: Load | undefined): void => {
+    const after = errorOf(a, horizonNs, back, out) + errorOf(b, horizonNs, out, back);
+    // A swap is two moves, so it has to help twice as much as one.
+    const each = (before - after) / (back ? 2 : 1);
+    if (each <= gain) return;
+    gain = each;
+    best = back
+      ? [
+          { load: out, from, to },
+          { load: back, from: to, to: from },
+        ]
+      : [{ load: out, from, to }];
+  };
+  const outs = a.filter((load) => load.movable);
+  const backs = b.filter((load) => load.movable);
+  for (const out of furthest(outs, MOVE_CANDIDATES)) consider(out, undefined);
+  for (const out of furthest(outs, SWAP_CANDIDATES))
+    for (const back of furthest(backs, SWAP_CANDIDATES)) consider(out, back);
+  return best;
 }
 
 function view({ vcpu, weight, capPercent, ranNs, waitedNs, waiting, movable }: BalancedVcpu): BalancedVcpu {
@@ -224,45 +237,51 @@ function view({ vcpu, weight, capPercent, ranNs, waitedNs, waiting, movable }: B
 }
 
 /** Those most behind and most ahead for their share. */
-function furthest(loads: readonly Load[]): Load[] {
-  if (loads.length <= SWAP_CANDIDATES) return [...loads];
+function furthest(loads: readonly Load[], count: number): readonly Load[] {
+  if (loads.length <= count) return loads;
   const sorted = [...loads].sort((a, b) => b.lagNs / b.rate - a.lagNs / a.rate || a.vcpu - b.vcpu);
-  return [...sorted.slice(0, SWAP_CANDIDATES / 2), ...sorted.slice(-SWAP_CANDIDATES / 2)];
+  return [...sorted.slice(0, count / 2), ...sorted.slice(-count / 2)];
 }
 
-function sumsOf(loads: readonly Load[]): Sums {
-  return loads.reduce<Sums>((sums, load) => changed(sums, load, undefined), { elastic: 0, inelastic: 0, lagNs: 0 });
+/** By which part of their share those who would use more, and those who would not, will be served less (negative: more) than it. */
+function shortfalls(elastic: number, inelastic: number): [elastic: number, inelastic: number] {
+  return [elastic > 1e-9 ? 1 - Math.max(0, 1 - inelastic) / elastic : 0, inelastic > 1 ? 1 - 1 / inelastic : 0];
 }
 
-function changed(sums: Sums, joins: Load | undefined, leaves: Load | undefined): Sums {
-  let { elastic, inelastic, lagNs } = sums;
-  for (const [load, sign] of [
-    [joins, 1],
-    [leaves, -1],
-  ] as const) {
-    if (!load) continue;
-    if (load.elastic) elastic += sign * load.rate;
-    else inelastic += sign * load.rate;
-    lagNs += sign * load.lagNs;
+/** Mean lag for the share, as it will be at the horizon. */
+function pressureOf(queue: readonly Load[], horizonNs: Ns): number {
+  let [elastic, inelastic, lagNs] = [0, 0, 0];
+  for (const load of queue) {
+    if (load.elastic) elastic += load.rate;
+    else inelastic += load.rate;
+    lagNs += load.lagNs;
   }
-  return { elastic, inelastic, lagNs };
+  const total = elastic + inelastic;
+  if (total < 1e-9) return -Infinity;
+  const [e, i] = shortfalls(elastic, inelastic);
+  return (lagNs + horizonNs * (e * elastic + i * inelastic)) / total;
 }
 
-/** By which part of their share this queue's vCPUs will be served less (negative: more) than it. */
-function shortfall({ elastic, inelastic }: Sums): number {
-  if (elastic > 1e-9) return Math.max(EXCESS, 1 - Math.max(0, 1 - inelastic) / elastic);
-  return inelastic > 1 ? 1 - 1 / inelastic : 0;
-}
-
-/** Lag for its share, as it will be at the horizon. */
-function pressureOf(sums: Sums, horizonNs: Ns): number {
-  const load = sums.elastic + sums.inelastic;
-  if (load < 1e-9) return -Infinity;
-  return sums.lagNs / load + horizonNs * shortfall(sums);
-}
-
-/** Sum over its vCPUs of share * (lag/share at the horizon)^2, less the part that no move changes. */
-function errorOf(sums: Sums, horizonNs: Ns): number {
-  const short = horizonNs * shortfall(sums);
-  return 2 * short * sums.lagNs + short * short * (sums.elastic > 1e-9 ? sums.elastic : sums.inelastic);
+/**
+ * Sum over a queue's vCPUs, with one more and one less, of share * (lag/share at the horizon)^2. Only those behind count:
+ * to be served more than the share harms nobody by itself.
+ */
+function errorOf(queue: readonly Load[], horizonNs: Ns, joins?: Load, leaves?: Load): number {
+  let [elastic, inelastic] = [0, 0];
+  for (const load of queue) {
+    if (load === leaves) continue;
+    if (load.elastic) elastic += load.rate;
+    else inelastic += load.rate;
+  }
+  if (joins?.elastic) elastic += joins.rate;
+  else if (joins) inelastic += joins.rate;
+  const [e, i] = shortfalls(elastic, inelastic);
+  let error = 0;
+  const add = (load: Load): void => {
+    const behind = load.lagNs / Math.max(load.rate, 1e-9) + horizonNs * (load.elastic ? e : i);
+    if (behind > 0) error += load.rate * behind * behind;
+  };
+  for (const load of queue) if (load !== leaves) add(load);
+  if (joins) add(joins);
+  return error;
 }

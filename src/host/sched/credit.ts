@@ -90,9 +90,10 @@ export class Credit extends KeyedDiscipline<Account> {
   override best(now: Ns): Account | undefined {
     const first = super.best(now);
     if (!first || first.boostLeftNs > 0) return first;
-    // A long overrun may need several refills; the order among the runnable stays, as all rise together.
+    // By its place, which within a slice is that of the slice's start: what it runs in its turn is no reason to refill.
+    // An overrun may need several refills; the order among the runnable stays, as all rise together.
     const share = this.#refillNs / this.#weight;
-    const level = first.level + this.#given;
+    const level = this.#given - first.key;
     if (level > 0) return first;
     const refills = Math.floor(-level / share) + 1;
     this.#given += refills * share;

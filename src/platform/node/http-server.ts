@@ -84,12 +84,11 @@ async function answer(
       return;
     }
     const body = await readBody(request, api.limits.bodyBytes);
-    // Not relative to it: a path of two slashes would be taken for a host.
-    const url = new URL(`http://localhost${request.url ?? "/"}`);
+    const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
     const call: ApiRequest = {
       method: request.method ?? "GET",
-      path: url.pathname,
-      query: url.searchParams,
+      path,
+      query: new URLSearchParams(query),
       body,
       signal: gone.signal,
     };

@@ -7,8 +7,8 @@ import { VmError } from "../../vmm/error.ts";
 /** A store whose names are files of `folder`, which must exist. */
 export function snapshotFolder(folder: string): SnapshotStore {
   return {
-    open: (name) => openSource(pathOf(folder, name)),
-    create: (name) => createSink(folder, pathOf(folder, name)),
+    open: async (name) => await openSource(pathOf(folder, name)),
+    create: async (name) => await createSink(folder, pathOf(folder, name)),
   };
 }
 

@@ -24,6 +24,12 @@ export function webPlatform(coreFolder: URL = new URL("../../../build/", import.
     processors: navigator.hardwareConcurrency,
     memoryBytes: (deviceMemoryGib() ?? ASSUMED_GIB) * 2 ** 30,
     sha256: webCryptoSha256,
+    openDisk: (source) =>
+      Promise.reject(
+        new VmError("host", `A page cannot open ${source.path} by itself; give the drive a BlockBackend.`, {
+          path: source.path,
+        }),
+      ),
     deflate,
     inflate,
     loadCore: (memory) => fetchCore(new URL(files[memory], coreFolder)),

@@ -14,11 +14,7 @@ export function portIn(machine: ExitContext): Next {
     vcpu.setLow64(EXIT_DATA, value);
     vcpu.setU32(IO_DATA, value);
   } else {
-    const bytes = vcpu.bytes(IO_DATA, IO_DATA_SIZE);
-    for (let i = 0, at = 0; i < count; i++) {
-      let value = ports.read(port, size);
-      for (let b = 0; b < size; b++, value >>>= 8) bytes[at++] = value;
-    }
+    ports.readBlock(port, size, vcpu.bytes(IO_DATA, count * size));
   }
   // The core takes no time over its own ports, and a watch must not change the guest's.
   if (!CORE_PORTS.includes(port)) machine.ioDelay();

@@ -11,12 +11,7 @@ export function portOut(machine: ExitContext): Next {
   if (count <= 1) {
     ports.write(port, size, vcpu.getU32(EXIT_DATA));
   } else {
-    const bytes = vcpu.bytes(IO_DATA, IO_DATA_SIZE);
-    for (let i = 0, at = 0; i < count; i++) {
-      let value = 0;
-      for (let b = 0; b < size; b++) value |= (bytes[at++] ?? 0) << (8 * b);
-      ports.write(port, size, value >>> 0);
-    }
+    ports.writeBlock(port, size, vcpu.bytes(IO_DATA, count * size));
   }
   const next = portBreak(machine, port, size);
   return next === Next.Run ? Next.Look : next;

@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { floppyImage, floppyScenarios } from "./floppy-scenarios.ts";
+import { cdImage, diskImage, ideScenarios } from "./ide-scenarios.ts";
 import { type Scenario, type Step, scenarios, WALL_START } from "./scenarios.ts";
 
 const ARGS = [
@@ -46,7 +48,14 @@ async function record(scenario: Scenario): Promise<number[]> {
   writeFileSync(bios, new Uint8Array(65536).fill(HLT));
   const qemu = spawn(
     "qemu-system-i386",
-    [...testdevFree(scenario), "-bios", bios, "-qmp", `unix:${control},server=on,wait=off`],
+    [
+      ...testdevFree(scenario),
+      ...driveArguments(scenario, folder),
+      "-bios",
+      bios,
+      "-qmp",
+      `unix:${control},server=on,wait=off`,
+    ],
     { stdio: ["pipe", "pipe", "ignore"] },
   );
   const lines = createInterface({ input: qemu.stdout })[Symbol.asyncIterator]();
@@ -66,11 +75,30 @@ async function record(scenario: Scenario): Promise<number[]> {
       continue;
     }
     const reply = await ask(commandOf(step));
-    if (step[0] === "in") answers.push(Number(reply.split(" ")[1]));
+    if (step[0] === "in" || step[0] === "load") answers.push(Number(reply.split(" ")[1]));
   }
   qemu.kill();
   rmSync(folder, { recursive: true });
   return answers;
+}
+
+/** The same disks that the replay has. */
+function driveArguments({ drives }: Scenario, folder: string): string[] {
+  if (drives === undefined) return [];
+  if (drives === "floppy") {
+    const floppy = join(folder, "floppy.img");
+    writeFileSync(floppy, floppyImage());
+    return ["-drive", `file=${floppy},format=raw,if=floppy,index=0,cache=unsafe`];
+  }
+  const [disk, cd] = [join(folder, "disk.img"), join(folder, "cd.img")];
+  writeFileSync(disk, diskImage());
+  writeFileSync(cd, cdImage());
+  return [
+    "-drive",
+    `file=${disk},format=raw,if=ide,index=0,cache=unsafe`,
+    "-drive",
+    `file=${cd},format=raw,if=ide,index=2,media=cdrom,readonly=on`,
+  ];
 }
 
 /** Lets the machine run for so many milliseconds. */
@@ -100,11 +128,14 @@ function testdevFree(scenario: Scenario): string[] {
 }
 
 function commandOf(step: Exclude<Step, readonly ["wait", number]>): string {
-  const access = `${step[0]}${WIDTHS[step[2]]} 0x${step[1].toString(16)}`;
-  return step[0] === "in" ? access : `${access} 0x${step[3].toString(16)}`;
+  if (step[0] === "load") return `readl 0x${step[1].toString(16)}`;
+  if (step[0] === "store") return `writel 0x${step[1].toString(16)} 0x${step[2].toString(16)}`;
+  const access = `${step[0] === "out" ? "out" : "in"}${WIDTHS[step[2]]} 0x${step[1].toString(16)}`;
+  return step[0] !== "out" ? access : `${access} 0x${step[3].toString(16)}`;
 }
 
 const recorded: Record<string, number[]> = {};
-for (const scenario of scenarios) recorded[scenario.name] = await record(scenario);
+for (const scenario of [...scenarios, ...ideScenarios, ...floppyScenarios])
+  recorded[scenario.name] = await record(scenario);
 const rows = Object.entries(recorded).map(([name, answers]) => `  ${JSON.stringify(name)}: ${JSON.stringify(answers)}`);
 writeFileSync(new URL("recorded.json", import.meta.url), `{\n${rows.join(",\n")}\n}\n`);

@@ -3,7 +3,12 @@
 
 export type Step =
   | readonly ["in", port: number, size: 1 | 2 | 4]
+  /** Read, and not compared. */
+  | readonly ["skip", port: number, size: 1 | 2 | 4]
   | readonly ["out", port: number, size: 1 | 2 | 4, value: number]
+  /** A 32-bit word of guest memory. */
+  | readonly ["load", gpa: number]
+  | readonly ["store", gpa: number, value: number]
   /** Nanoseconds of guest time; QEMU waits in real time, so sums keep clear of whole seconds. */
   | readonly ["wait", ns: number];
 
@@ -14,11 +19,18 @@ export const DIFFERENCES: readonly { readonly port: number; readonly bits: numbe
     bits: 0x0f,
     why: "16550: loopback changes set the modem deltas (datasheet 8.8); QEMU leaves them alone",
   },
+  ...[0x1f7, 0x3f6, 0x177, 0x376].map((port) => ({
+    port,
+    bits: 0x10,
+    why: "ATA status: bit 4 says that the heads stand still, obsolete since ATA-4; QEMU drops it with every error",
+  })),
   { port: 0x64, bits: 0x08, why: "8042: bit 3 tells whether the last write was a command or data; QEMU keeps it set" },
 ];
 
 export interface Scenario {
   readonly name: string;
+  /** Drives that the machine has: a disk and a CD (ide-scenarios.ts), or a floppy (floppy-scenarios.ts). */
+  readonly drives?: "ide" | "floppy";
   readonly steps: readonly Step[];
 }
 

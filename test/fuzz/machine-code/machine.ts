@@ -249,7 +249,10 @@ export class FuzzMachine {
     const check = (e: number, where: string, journalled: boolean): string | undefined => {
       for (const tag of [L.TLB_READ, L.TLB_WRITE, L.TLB_EXEC]) {
         const linear = word(e + tag);
-        if (linear & 0xfff) continue;
+        if (linear & 0xfff) {
+          if (linear !== L.TLB_NO_TAG) return `${where} entry 0x${e.toString(16)} has tag 0x${linear.toString(16)}`;
+          continue;
+        }
         const host = (linear + word(e + L.TLB_DELTA)) >>> 0;
         const slot = this.#slotOf(host);
         const text = `${where} entry 0x${e.toString(16)} tag ${tag >> 2} linear 0x${linear.toString(16)}`;

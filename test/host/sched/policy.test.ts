@@ -209,6 +209,21 @@ describe("exchange while running", () => {
   });
 });
 
+it.each(["eevdf", "edf"])("%s: who moves into a busy queue keeps its lag", (name) => {
+  fc.assert(
+    fc.property(fc.integer({ min: -2_900_000, max: 2_900_000 }), fc.integer({ min: 1, max: 2000 }), (lagNs, weight) => {
+      const queue = new OnePcpu(createPolicy(name))
+        .add(0, hog)
+        .add(1, hog, { weight: 700 })
+        .run(123 * MS);
+      const parameters = checkSchedParameters({ weight });
+      queue.policy.add(2, parameters, queue.now, { capLeftNs: undefined, lagNs, burstNs: undefined });
+      queue.policy.wake(2, queue.now);
+      expect(queue.policy.carry(2, queue.now).lagNs).toBeCloseTo(lagNs, 0);
+    }),
+  );
+});
+
 describe("parameters and options", () => {
   it.each<[unknown, string]>([
     [{ weight: 0 }, "weight is 0; it takes a whole number from 1 to 65535"],

@@ -47,7 +47,7 @@ it.each(["credit", "eevdf", "edf", "rr"])("%s: the same guest gets no more than 
 });
 
 describe.each([
-  ["credit", 5 * MS * 4 + 30 * MS],
+  ["credit", 40 * MS],
   ["eevdf", 2 * 3 * MS],
   ["edf", 2 * 3 * MS],
 ])("%s: no pattern of sleeping brings more than the share of who never sleeps, plus a bound", (name, boundNs) => {

@@ -25,6 +25,13 @@ export class Random {
     if (this.#state.every((word) => word === 0)) this.#state[0] = 1;
   }
 
+  /** Continues from four words of state, not all of them 0. */
+  static fromState(state: readonly [number, number, number, number]): Random {
+    const random = new Random(0);
+    random.#state.set(state);
+    return random;
+  }
+
   /** 32 random bits. */
   bits(): number {
     const s = this.#state as unknown as [number, number, number, number];

@@ -49,7 +49,7 @@ export const WORKLOADS = {
 
 export const SCENARIO_FIELDS = {
   name: { kind: "text", title: "for reports", maxLength: 60, required: true },
-  description: { kind: "text", title: "what it shows", maxLength: 400, default: "" },
+  description: { kind: "text", title: "what it shows", mayBeEmpty: true, maxLength: 400, default: "" },
   pcpus: count("pCPUs", 1, MAX_PCPUS, 1),
   durationMs: ms("simulated time", 1, 3_600_000, 10_000),
   seed: count("of all random numbers", 0, 0xffffffff, 1),

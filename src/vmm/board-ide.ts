@@ -1,0 +1,112 @@
+// The IDE and floppy drives of a board, and in which order firmware tries what there is to boot from.
+
+import { Dma8237 } from "../devices/dma8237.ts";
+import { FDC_DMA, FDC_IRQ, FloppyController } from "../devices/floppy/controller.ts";
+import { FloppyDrive, floppyFormat } from "../devices/floppy/drive.ts";
+import { AtaDrive } from "../devices/ide/ata-drive.ts";
+import { AtapiDrive } from "../devices/ide/atapi-drive.ts";
+import type { IdeDrive } from "../devices/ide/drive.ts";
+import { IDE_CHANNELS, IDE_FUNCTION, Piix3Ide } from "../devices/ide/piix3-ide.ts";
+import type { PciHost } from "../devices/pci/host.ts";
+import type { BlockBackend } from "./block.ts";
+import { VIRTIO_SLOTS } from "./board-virtio.ts";
+import type { PortBus } from "./bus.ts";
+import type { Device, DeviceClock, GuestMemory } from "./device.ts";
+import type { OpenDrive } from "./drives.ts";
+import type { IrqWiring } from "./irq.ts";
+
+/** A drive whose medium the host can change. */
+export interface MediaDrive {
+  /** Throws VmError("bad-state") while the guest has locked it, unless forced. */
+  changeMedium(backend: BlockBackend | undefined, force?: boolean): void;
+}
+
+export interface StorageParts {
+  readonly pci: PciHost;
+  readonly ports: PortBus;
+  readonly irqs: IrqWiring;
+  readonly clock: DeviceClock;
+  readonly memory: GuestMemory;
+  readonly drives: readonly OpenDrive[];
+}
+
+export interface StorageSet {
+  readonly devices: readonly Device[];
+  /** By the drive's id. */
+  readonly media: ReadonlyMap<string, MediaDrive>;
+}
+
+const SOUTH_BRIDGE_SLOT = 1;
+
+/** The ISA DMA controllers, and what has drives: a guest does not look for what is not there: a guest does not look for what is not there. */
+export function addStorage(parts: StorageParts): StorageSet {
+  const { pci, ports, irqs, clock, memory, drives } = parts;
+  const devices: Device[] = [];
+  const media = new Map<string, MediaDrive>();
+  const dma = new Dma8237(memory);
+  devices.push(dma);
+  const places: (IdeDrive | undefined)[] = [undefined, undefined, undefined, undefined];
+  for (const drive of drives) {
+    if (drive.bus !== "ide") continue;
+    const made = makeIdeDrive(drive);
+    places[drive.unit ?? 0] = made;
+    if (made instanceof AtapiDrive) media.set(drive.id, made);
+  }
+  if (places.some((drive) => drive !== undefined)) {
+    const ide = new Piix3Ide({
+      memory,
+      clock,
+      irqs: [irqs.line(IDE_CHANNELS[0].irq), irqs.line(IDE_CHANNELS[1].irq)],
+      drives: places,
+      mapPorts: (range) => ports.addMovable(range),
+    });
+    pci.add(SOUTH_BRIDGE_SLOT, IDE_FUNCTION, ide.pci);
+    devices.push(ide);
+  }
+  const floppies: [FloppyDrive | undefined, FloppyDrive | undefined] = [undefined, undefined];
+  for (const { bus, unit = 0, id, backend, readOnly = false } of drives) {
+    if (bus !== "floppy") continue;
+    const drive = new FloppyDrive({ id, backend, readOnly });
+    floppies[unit] = drive;
+    media.set(id, drive);
+  }
+  if (floppies.some((drive) => drive !== undefined)) {
+    const channel = dma.channel(FDC_DMA);
+    devices.push(new FloppyController({ irq: irqs.line(FDC_IRQ), dma: channel, clock, drives: floppies }));
+  }
+  return { devices, media };
+}
+
+/** Numbers by which CMOS register 10h knows the two floppy drives; 0 for none. */
+export function floppyTypes(drives: readonly OpenDrive[]): readonly [number, number] {
+  const type = (unit: number): number => {
+    const drive = drives.find((candidate) => candidate.bus === "floppy" && candidate.unit === unit);
+    return drive === undefined ? 0 : floppyFormat(drive.backend?.sizeBytes ?? 0, drive.id).drive;
+  };
+  return [type(0), type(1)];
+}
+
+/** How firmware's boot order (fw_cfg file "bootorder") names a drive: an Open Firmware device path. */
+function bootPath({ bus, unit = 0 }: OpenDrive): string {
+  switch (bus) {
+    case "ide":
+      return `/pci@i0cf8/ide@${SOUTH_BRIDGE_SLOT},${IDE_FUNCTION}/drive@${unit >> 1}/disk@${unit & 1}`;
+    case "floppy":
+      return `/pci@i0cf8/isa@${SOUTH_BRIDGE_SLOT}/fdc@03f0/floppy@${unit}`;
+    case "virtio":
+      return `/pci@i0cf8/scsi@${(VIRTIO_SLOTS.drives + unit).toString(16)}/disk@0,0`;
+  }
+}
+
+/** The content of "bootorder"; undefined when no drive has a place in it. */
+export function bootOrderFile(drives: readonly OpenDrive[]): Uint8Array | undefined {
+  const ordered = drives.filter(({ bootIndex }) => bootIndex !== undefined);
+  if (ordered.length === 0) return undefined;
+  ordered.sort((a, b) => (a.bootIndex ?? 0) - (b.bootIndex ?? 0));
+  return new TextEncoder().encode(`${ordered.map(bootPath).join("\n")}\0`);
+}
+
+function makeIdeDrive({ id, media, backend, readOnly }: OpenDrive): IdeDrive | undefined {
+  if (media === "cdrom") return new AtapiDrive({ backend, serial: id });
+  return backend === undefined ? undefined : new AtaDrive({ backend, readOnly: readOnly ?? false, serial: id });
+}

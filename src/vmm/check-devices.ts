@@ -1,0 +1,258 @@
+// Checks the part of a configuration that says which devices there are. Throws VmError("bad-config") that names the field.
+import type { RateLimitOptions, TokenBucketOptions } from "../devices/token-bucket.ts";
+import { flag, integer, oneOf, refuse, text } from "./check-values.ts";
+import type { BootDevice, VmConfig } from "./config.ts";
+import type {
+  BalloonConfig,
+  ConsoleConfig,
+  DriveConfig,
+  InputKind,
+  NicConfig,
+  ShareConfig,
+  VsockConfig,
+} from "./device-config.ts";
+import { isSource } from "./drives.ts";
+
+/** How many a bus has room for: virtio one PCI slot each, IDE two channels of two, one floppy controller. */
+export const DRIVES_MAX = { virtio: 8, ide: 4, floppy: 2 } as const;
+const BUSES = ["ide", "floppy", "virtio"] as const;
+/** In the order of the default. */
+const BOOT_DEVICES: readonly BootDevice[] = ["disk", "floppy", "cdrom", "network"];
+const BOOT_INDEX_MAX = 1_000_000;
+export const VIRTIO_NICS_MAX = 8;
+export const SHARES_MAX = 4;
+export const CONSOLES_MAX = 16;
+const INPUT_KINDS: readonly InputKind[] = ["keyboard", "mouse", "tablet"];
+const TAG_MAX = 31;
+const MTU_MIN = 68;
+const CID_MIN = 3;
+const ID_MAX = 20;
+const TOKENS_MAX = Number.MAX_SAFE_INTEGER;
+
+export interface CheckedDevices {
+  readonly drives: readonly DriveConfig[];
+  readonly bootOrder: readonly BootDevice[];
+  readonly rng: boolean;
+  readonly balloon: BalloonConfig | undefined;
+  readonly nics: readonly CheckedNic[];
+  readonly consoles: readonly ConsoleConfig[];
+  readonly shares: readonly ShareConfig[];
+  readonly vsock: Required<VsockConfig> | undefined;
+  readonly inputs: readonly InputKind[];
+}
+
+export interface CheckedNic extends NicConfig {
+  readonly mac: string;
+}
+
+export function checkDevices(config: VmConfig): CheckedDevices {
+  return {
+    drives: checkDrives(config.drives ?? []),
+    bootOrder: checkBootOrder(config.bootOrder ?? BOOT_DEVICES),
+    rng: flag("rng", config.rng ?? false),
+    balloon: checkBalloon(config.balloon ?? false),
+    nics: checkNics(config.nics ?? []),
+    consoles: checkConsoles(config.consoles ?? []),
+    shares: checkShares(config.shares ?? []),
+    vsock: checkVsock(config.vsock),
+    inputs: checkInputs(config.inputs ?? []),
+  };
+}
+
+function list<T>(field: string, value: readonly T[], most: number): readonly T[] {
+  if (!Array.isArray(value)) refuse(field, value, "an array");
+  if (value.length > most) refuse(field, value, `at most ${most}`, `has ${value.length} items`);
+  return value;
+}
+
+function object(field: string, value: unknown, what: string): void {
+  if (typeof value !== "object" || value === null) refuse(field, value, what);
+}
+
+/** An identifier that no other item of the list has. */
+function identifier(field: string, value: unknown, seen: Set<string>): void {
+  const id = text(field, value);
+  if (!/^[\x21-\x7e]+$/.test(id) || id.length > ID_MAX) refuse(field, id, `1 to ${ID_MAX} characters of ASCII`);
+  if (seen.has(id)) refuse(field, id, "a name that no other one has");
+  seen.add(id);
+}
+
+function methods(field: string, value: unknown, names: readonly string[]): void {
+  object(field, value, `an object with ${names.join(", ")}`);
+  for (const name of names) {
+    if (typeof (value as Record<string, unknown>)[name] !== "function") {
+      refuse(field, undefined, names.join(", "), `has no method ${name}`);
+    }
+  }
+}
+
+function checkDrives(drives: readonly DriveConfig[]): readonly DriveConfig[] {
+  const seen = new Set<string>();
+  const bootIndexes = new Set<number>();
+  const total = Object.values(DRIVES_MAX).reduce((sum, most) => sum + most, 0);
+  for (const [i, drive] of list("drives", drives, total).entries()) {
+    const field = `drives[${i}]`;
+    object(field, drive, "an object { id, backend, bus }");
+    identifier(`${field}.id`, drive.id, seen);
+    oneOf(`${field}.bus`, drive.bus, BUSES);
+    const media = oneOf(`${field}.media`, drive.media ?? "disk", ["disk", "cdrom"]);
+    if (media === "cdrom" && drive.bus !== "ide")
+      refuse(`${field}.media`, media, "disk", `of bus ${drive.bus} is cdrom`);
+    if (drive.readOnly !== undefined) flag(`${field}.readOnly`, drive.readOnly);
+    checkBackend(`${field}.backend`, drive, media === "cdrom" || drive.bus === "floppy");
+    if (drive.bootIndex !== undefined) {
+      integer(`${field}.bootIndex`, drive.bootIndex, 0, BOOT_INDEX_MAX);
+      if (bootIndexes.has(drive.bootIndex))
+        refuse(`${field}.bootIndex`, drive.bootIndex, "one that no other drive has");
+      bootIndexes.add(drive.bootIndex);
+    }
+    checkLimits(`${field}.limits`, drive.limits);
+    if (drive.limits !== undefined && drive.bus !== "virtio")
+      refuse(`${field}.limits`, undefined, "none", `is for bus virtio, not ${drive.bus}`);
+  }
+  return BUSES.flatMap((bus) => placeDrives(bus, drives));
+}
+
+function checkBackend(field: string, { backend, readOnly }: DriveConfig, removable: boolean): void {
+  if (backend === undefined) {
+    if (!removable) refuse(field, undefined, "a disk; only CD and floppy drives can be empty", "is missing");
+    return;
+  }
+  object(field, backend, "a BlockBackend or an object { path }");
+  if (!isSource(backend)) {
+    methods(field, backend, ["read", "write", "flush", "close"]);
+    return;
+  }
+  text(`${field}.path`, backend.path);
+  if (backend.format !== undefined) oneOf(`${field}.format`, backend.format, ["raw", "qcow2", "dir"]);
+  if (backend.snapshot !== undefined) flag(`${field}.snapshot`, backend.snapshot);
+  if (backend.overlay === undefined) return;
+  text(`${field}.overlay`, backend.overlay);
+  if (backend.snapshot || readOnly)
+    refuse(`${field}.overlay`, backend.overlay, "neither snapshot nor readOnly with it", "keeps what is written");
+}
+
+/** The drives of one bus, each with its place. */
+function placeDrives(bus: DriveConfig["bus"], drives: readonly DriveConfig[]): DriveConfig[] {
+  const most = DRIVES_MAX[bus];
+  const taken = new Set<number>();
+  const ours = drives.filter((drive) => drive.bus === bus);
+  if (ours.length > most) refuse("drives", undefined, `at most ${most}`, `has ${ours.length} on bus ${bus}`);
+  for (const { unit, id } of ours) {
+    if (unit === undefined) continue;
+    integer(`unit of drive ${id}`, unit, 0, most - 1);
+    if (taken.has(unit)) refuse(`unit of drive ${id}`, unit, "one that no other drive of the bus has");
+    taken.add(unit);
+  }
+  return ours.map((drive) => {
+    if (drive.unit !== undefined) return drive;
+    let unit = 0;
+    while (taken.has(unit)) unit++;
+    taken.add(unit);
+    return { ...drive, unit };
+  });
+}
+
+function checkBootOrder(order: readonly BootDevice[]): readonly BootDevice[] {
+  for (const [i, device] of list("bootOrder", order, BOOT_DEVICES.length).entries()) {
+    oneOf(`bootOrder[${i}]`, device, BOOT_DEVICES);
+    if (order.indexOf(device) < i) refuse(`bootOrder[${i}]`, device, "each device once");
+  }
+  return order;
+}
+
+function checkLimits(field: string, limits: RateLimitOptions | undefined): void {
+  if (limits === undefined) return;
+  object(field, limits, "an object { bandwidth, operations }");
+  for (const kind of ["bandwidth", "operations"] as const) {
+    const bucket: TokenBucketOptions | undefined = limits[kind];
+    if (bucket === undefined) continue;
+    object(`${field}.${kind}`, bucket, "an object { size, refillMs }");
+    integer(`${field}.${kind}.size`, bucket.size, 1, TOKENS_MAX);
+    integer(`${field}.${kind}.oneTimeBurst`, bucket.oneTimeBurst ?? 0, 0, TOKENS_MAX);
+    integer(`${field}.${kind}.refillMs`, bucket.refillMs, 1, 86_400_000);
+  }
+}
+
+function checkBalloon(balloon: boolean | BalloonConfig): BalloonConfig | undefined {
+  if (balloon === false) return undefined;
+  if (balloon === true) return {};
+  object("balloon", balloon, "true, false or an object");
+  flag("balloon.deflateOnOom", balloon.deflateOnOom ?? true);
+  integer("balloon.statisticsIntervalMs", balloon.statisticsIntervalMs ?? 0, 0, 86_400_000);
+  integer("balloon.targetBytes", balloon.targetBytes ?? 0, 0, TOKENS_MAX);
+  return balloon;
+}
+
+function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
+  const seen = new Set<string>();
+  const addresses = new Set<string>();
+  return list("nics", nics, VIRTIO_NICS_MAX).map((nic, i) => {
+    const field = `nics[${i}]`;
+    object(field, nic, "an object { id, backend, model }");
+    identifier(`${field}.id`, nic.id, seen);
+    methods(`${field}.backend`, nic.backend, ["send", "onReceive"]);
+    oneOf(`${field}.model`, nic.model, ["virtio"]);
+    const mac = checkMac(`${field}.mac`, nic.mac ?? `02:70:76:00:00:0${i + 1}`);
+    if (addresses.has(mac)) refuse(`${field}.mac`, nic.mac, "an address that no other card has");
+    addresses.add(mac);
+    if (nic.mtu !== undefined) integer(`${field}.mtu`, nic.mtu, MTU_MIN, 0xffff);
+    flag(`${field}.trustedChecksums`, nic.trustedChecksums ?? false);
+    checkLimits(`${field}.receiveLimits`, nic.receiveLimits);
+    checkLimits(`${field}.transmitLimits`, nic.transmitLimits);
+    return { ...nic, mac };
+  });
+}
+
+/** The six bytes of a checked address. */
+export function macBytes(mac: string): Uint8Array {
+  return Uint8Array.from(mac.split(":"), (byte) => Number.parseInt(byte, 16));
+}
+
+function checkMac(field: string, value: unknown): string {
+  const mac = text(field, value).toLowerCase();
+  const bytes = macBytes(mac);
+  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac) || (bytes[0] ?? 0) & 1 || bytes.every((byte) => byte === 0)) {
+    refuse(field, mac, 'six bytes such as "02:70:76:00:00:01", not a group address');
+  }
+  return mac;
+}
+
+function checkConsoles(consoles: readonly ConsoleConfig[]): readonly ConsoleConfig[] {
+  for (const [i, port] of list("consoles", consoles, CONSOLES_MAX).entries()) {
+    object(`consoles[${i}]`, port, "an object { backend }");
+    methods(`consoles[${i}].backend`, port.backend, ["write", "onInput"]);
+    oneOf(`consoles[${i}].kind`, port.kind ?? "console", ["console", "stream"]);
+    if (port.name !== undefined) identifier(`consoles[${i}].name`, port.name, new Set());
+  }
+  return consoles;
+}
+
+function checkShares(shares: readonly ShareConfig[]): readonly ShareConfig[] {
+  const seen = new Set<string>();
+  for (const [i, share] of list("shares", shares, SHARES_MAX).entries()) {
+    const field = `shares[${i}]`;
+    object(field, share, "an object { tag, tree }");
+    if (!/^[\x21-\x7e]+$/.test(text(`${field}.tag`, share.tag)) || share.tag.length > TAG_MAX) {
+      refuse(`${field}.tag`, share.tag, `1 to ${TAG_MAX} characters of ASCII`);
+    }
+    if (seen.has(share.tag)) refuse(`${field}.tag`, share.tag, "a tag that no other share has");
+    seen.add(share.tag);
+    methods(`${field}.tree`, share.tree, ["stat", "list", "open", "create", "rename", "remove"]);
+  }
+  return shares;
+}
+
+function checkVsock(vsock: VsockConfig | undefined): Required<VsockConfig> | undefined {
+  if (vsock === undefined) return undefined;
+  object("vsock", vsock, "an object { backend }");
+  methods("vsock.backend", vsock.backend, ["connect"]);
+  const guestCid = integer("vsock.guestCid", vsock.guestCid ?? CID_MIN, CID_MIN, 0xfffffffe);
+  return { guestCid, backend: vsock.backend };
+}
+
+function checkInputs(inputs: readonly InputKind[]): readonly InputKind[] {
+  for (const kind of list("inputs", inputs, INPUT_KINDS.length)) oneOf("inputs", kind, INPUT_KINDS);
+  if (new Set(inputs).size < inputs.length) refuse("inputs", inputs, "each kind once");
+  return inputs;
+}
