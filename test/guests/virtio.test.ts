@@ -96,7 +96,7 @@ describe("Linux's virtio drivers", () => {
       expect(held).toBe(64 * MIB);
       const written = join(directory, "written");
       writeFileSync(written, disk.bytes);
-      execFileSync("/sbin/e2fsck", ["-fn", written]);
+      execFileSync("/sbin/e2fsck", ["-fn", written], { stdio: "pipe" });
       const sum = /^disk: big ([0-9a-f]{64})$/m.exec(run.console)?.[1];
       const dumped = execFileSync("/sbin/debugfs", ["-R", "cat big", written], { maxBuffer: 64 * MIB, stdio: "pipe" });
       expect(digest(dumped)).toBe(sum);

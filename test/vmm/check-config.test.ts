@@ -13,6 +13,8 @@ const wrong = (config: unknown): VmError => {
   throw new Error("accepted");
 };
 
+const nic = { id: "a", backend: { send() {}, onReceive() {} }, model: "virtio" };
+
 describe("configuration", () => {
   it("fills in the defaults", () => {
     expect(checkConfig({ boot })).toMatchObject({
@@ -71,6 +73,24 @@ describe("configuration", () => {
     [{ boot, wallSeconds: -5 }, "wallSeconds"],
     [{ boot, onReset: "halt" }, "onReset"],
     [{ boot, trace: ["ports"] }, "trace"],
+    [{ boot, rng: 1 }, "rng"],
+    [{ boot, balloon: { statisticsIntervalMs: -1 } }, "balloon.statisticsIntervalMs"],
+    [{ boot, nics: [{ id: "a", backend: {}, model: "virtio" }] }, "nics[0].backend"],
+    [{ boot, nics: [{ ...nic, mac: "03:00:00:00:00:01" }] }, "nics[0].mac"],
+    [{ boot, nics: [nic, { ...nic, id: "b", mac: "02:70:76:00:00:01" }] }, "nics[1].mac"],
+    [{ boot, nics: [nic, nic] }, "nics[1].id"],
+    [{ boot, nics: [{ ...nic, mtu: 20 }] }, "nics[0].mtu"],
+    [
+      { boot, nics: [{ ...nic, receiveLimits: { bandwidth: { size: 0, refillMs: 1 } } }] },
+      "nics[0].receiveLimits.bandwidth.size",
+    ],
+    [{ boot, consoles: [{ backend: {} }] }, "consoles[0].backend"],
+    [{ boot, consoles: [{ backend: { write() {}, onInput() {} }, kind: "tty" }] }, "consoles[0].kind"],
+    [{ boot, shares: [{ tag: "", tree: {} }] }, "shares[0].tag"],
+    [{ boot, shares: [{ tag: "a", tree: {} }] }, "shares[0].tree"],
+    [{ boot, vsock: { guestCid: 2, backend: { connect() {} } } }, "vsock.guestCid"],
+    [{ boot, inputs: ["mouse", "mouse"] }, "inputs"],
+    [{ boot, inputs: ["joystick"] }, "inputs"],
     [{ boot, signal: {} }, "signal"],
     [{ boot, core: new Uint8Array(8) }, "core"],
     [{ boot, memory: 64 }, "memory"],
