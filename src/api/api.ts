@@ -6,7 +6,7 @@ import { type ApiRequest, type ApiResponse, errorResponse } from "./request.ts";
 import { type ApiContext, type ApiLimits, ROUTES, type Route } from "./routes.ts";
 import type { VmSpecResolver } from "./vm-spec.ts";
 
-export const DEFAULT_LIMITS: ApiLimits = { bodyBytes: 1024 * 1024, vms: 1000, memoryMib: 64 * 1024 };
+export const DEFAULT_LIMITS: ApiLimits = { bodyBytes: 1024 * 1024, vms: 1000 };
 
 export class Api {
   readonly #context: ApiContext;
@@ -24,11 +24,7 @@ export class Api {
       version,
       limits: { ...DEFAULT_LIMITS, ...limits },
       events: new EventFeed(host, wallMs),
-      resolve: async (spec) => {
-        const config = await resolve(spec);
-        this.#admit(config.memoryBytes ?? 0);
-        return config;
-      },
+      resolve,
     };
   }
 
@@ -44,22 +40,6 @@ export class Api {
       return await route.handle(request, this.#context, vm);
     } catch (error) {
       return errorResponse(error);
-    }
-  }
-
-  #admit(memoryBytes: number): void {
-    const { host, limits } = this.#context;
-    if (host.vms.length >= limits.vms) {
-      throw new VmError("admission", `This host takes ${limits.vms} VMs, and has them.`, { limit: limits.vms });
-    }
-    const used = host.vms.reduce((sum, vm) => sum + (vm.config.memoryBytes ?? 0), 0) / 2 ** 20;
-    const wanted = memoryBytes / 2 ** 20;
-    if (used + wanted > limits.memoryMib) {
-      throw new VmError(
-        "admission",
-        `${wanted} MiB of guest memory are asked for, ${limits.memoryMib - used} of ${limits.memoryMib} MiB are left.`,
-        { wanted, left: limits.memoryMib - used, limit: limits.memoryMib },
-      );
     }
   }
 }

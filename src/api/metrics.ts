@@ -1,6 +1,6 @@
 // Prometheus' text format (https://prometheus.io/docs/instrumenting/exposition_formats/): every counter of every VM.
 import type { Host } from "../host/host.ts";
-import { type VmStatsView, vmStatsView } from "./views.ts";
+import { hostResources, type VmStatsView, vmStatsView } from "./views.ts";
 
 interface Family {
   readonly name: string;
@@ -34,6 +34,11 @@ export async function prometheusText(host: Host): Promise<string> {
     add("counter", "pcpu_busy_seconds_total", "Host seconds in which some vCPU ran.", { pcpu }, account.busyNs / 1e9);
     add("counter", "pcpu_up_seconds_total", "Host seconds since the pCPU started.", { pcpu }, account.upNs / 1e9);
     add("counter", "pcpu_switches_total", "Changes from one vCPU to another.", { pcpu }, account.switches);
+  }
+  for (const [resource, { capacity, reserved, limits }] of Object.entries(hostResources(host))) {
+    add("gauge", "host_capacity", "What VMs may have; memory in bytes, cpu in pCPUs.", { resource }, capacity);
+    add("gauge", "host_reserved", "Sum of the VMs' reservations.", { resource }, reserved);
+    add("gauge", "host_limits", "Sum of the VMs' limits.", { resource }, limits);
   }
   // A VM may go between being listed and being asked.
   const views = await Promise.all(host.vms.map((vm) => vmStatsView(vm).catch(() => undefined)));

@@ -3,6 +3,7 @@ import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
 import type { Host } from "../host/host.ts";
 import type { HostedVm } from "../host/hosted-vm.ts";
 import { PARAMETER_FIELDS } from "../host/sched/parameters.ts";
+import { VmError } from "../vmm/error.ts";
 import { followConsole } from "./console-feed.ts";
 import type { EventFeed } from "./event-feed.ts";
 import { prometheusText } from "./metrics.ts";
@@ -21,7 +22,7 @@ import {
 } from "./request.ts";
 import { EVENT_SCHEMA, HOST_SCHEMA, SNAPSHOT_SCHEMA, STATS_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
 import { hostView, vmStatsView, vmView } from "./views.ts";
-import { checkVmSpec, VM_SPEC_FIELDS, type VmSpecResolver, vmSpecSchema } from "./vm-spec.ts";
+import { checkVmSpec, RESOURCES_FIELD, VM_SPEC_FIELDS, type VmSpecResolver, vmSpecSchema } from "./vm-spec.ts";
 
 /** What handlers work with. */
 export interface ApiContext {
@@ -36,8 +37,6 @@ export interface ApiLimits {
   /** Bytes of a request's body. */
   readonly bodyBytes: number;
   readonly vms: number;
-  /** Guest memory of all VMs together, MiB. */
-  readonly memoryMib: number;
 }
 
 export interface QueryParameter {
@@ -88,6 +87,7 @@ const POLICY_FIELDS = {
 
 const VM_PATCH_FIELDS = {
   scheduling: { kind: "object", title: "what changes; the rest stays", fields: withoutDefaults(PARAMETER_FIELDS) },
+  resources: RESOURCES_FIELD,
 } as const satisfies FieldTable;
 
 const FILE_FIELDS = {
@@ -138,6 +138,7 @@ const RESTORE_NEW_FIELDS = {
   pcpu: VM_SPEC_FIELDS.pcpu,
   pinned: VM_SPEC_FIELDS.pinned,
   scheduling: { kind: "object", title: "share of the pCPUs", fields: PARAMETER_FIELDS },
+  resources: RESOURCES_FIELD,
 } as const satisfies FieldTable;
 
 const PORT_QUERY: QueryParameter = {
@@ -200,6 +201,7 @@ export const ROUTES: readonly Route[] = [
     handle: async (request, context) => {
       const spec = checkVmSpec(readJson(request));
       const config = await context.resolve(spec);
+      requireRoom(context, 1);
       return jsonResponse(201, vmView(await context.host.createVm(config)));
     },
   },
@@ -215,13 +217,14 @@ export const ROUTES: readonly Route[] = [
     method: "PATCH",
     path: "/v1/vms/{name}",
     id: "set",
-    summary: "Change weight, cap, priority, slice or reservation while it runs",
+    summary: "Change its scheduling, and what it claims of resources, while it runs",
     body: schemaOf(VM_PATCH_FIELDS),
     answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
     handle: async (request, _context, vm) => {
-      const { scheduling } = checkFields(VM_PATCH_FIELDS, readJson(request));
+      const { scheduling, resources } = checkFields(VM_PATCH_FIELDS, readJson(request));
       const changed = Object.entries(scheduling ?? {}).filter(([, value]) => value !== undefined);
-      await vm.schedule(Object.fromEntries(changed));
+      if (changed.length > 0) await vm.schedule(Object.fromEntries(changed));
+      if (resources !== undefined) await vm.setResources(resources);
       return jsonResponse(200, vmView(vm));
     },
   },
@@ -289,6 +292,7 @@ export const ROUTES: readonly Route[] = [
       const fields = present(checkFields(RESTORE_NEW_FIELDS, readJson(request)));
       const { folder, file, count, start, name, scheduling, ...options } = fields;
       const from = { folder, name: file };
+      requireRoom(context, count);
       const more = { ...options, ...(scheduling === undefined ? {} : { scheduling: present(scheduling) }) };
       const vms =
         count === 1
@@ -409,6 +413,14 @@ function present<T extends object>(
   [K in keyof T as undefined extends T[K] ? K : never]?: Exclude<T[K], undefined>;
 } {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** Throws VmError("admission") where `count` more VMs are more than the API allows. */
+function requireRoom({ host, limits }: ApiContext, count: number): void {
+  if (host.vms.length + count <= limits.vms) return;
+  throw new VmError("admission", `This host takes ${limits.vms} VMs, and has ${host.vms.length}.`, {
+    limit: limits.vms,
+  });
 }
 
 /** For changes: what is left out stays as it is. */

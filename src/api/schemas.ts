@@ -10,6 +10,10 @@ function object(properties: Readonly<Record<string, Schema>>, optional: readonly
   return { type: "object", properties, required, additionalProperties: false };
 }
 
+function byResource(schema: Schema): Schema {
+  return { type: "object", additionalProperties: schema };
+}
+
 const state: Schema = { enum: ["created", "running", "paused", "stopped", "crashed"] };
 
 export const VM_SCHEMA = object({
@@ -30,6 +34,9 @@ export const VM_SCHEMA = object({
     },
     ["sliceNs", "realtime"],
   ),
+  resources: byResource(
+    object({ reservation: number, limit: number, shares: { type: "integer" }, demand: number }, ["limit", "demand"]),
+  ),
   lastExit: {
     oneOf: [{ type: "null" }, object({ kind: text, message: text, code: { type: "integer" } }, ["message", "code"])],
   },
@@ -42,6 +49,7 @@ export const HOST_SCHEMA = object({
   policy: text,
   vms: { type: "integer" },
   memoryMib: number,
+  resources: byResource(object({ capacity: number, reserved: number, limits: number })),
   pcpus: {
     type: "array",
     items: object({

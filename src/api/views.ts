@@ -2,6 +2,8 @@
 import type { Host } from "../host/host.ts";
 import type { HostedVm } from "../host/hosted-vm.ts";
 import type { VcpuAccount } from "../host/pcpu.ts";
+import { claimOf, limitOn, resourceNames } from "../host/resources/model.ts";
+import { writtenClaim } from "../host/resources/run-claims.ts";
 import type { VmState, VmStatistics } from "../vmm/status.ts";
 
 export interface VmView {
@@ -13,6 +15,8 @@ export interface VmView {
   readonly cpu: string;
   readonly clock: string;
   readonly scheduling: HostedVm["scheduling"];
+  /** Claims by resource; a limit that is not there is none. */
+  readonly resources: Readonly<Record<string, Readonly<Record<string, number>>>>;
   /** Kind of its last end: "power-off", "killed", "crashed"...; null before the first. */
   readonly lastExit: { readonly kind: string; readonly message?: string; readonly code?: number } | null;
 }
@@ -23,11 +27,12 @@ export function vmView(vm: HostedVm): VmView {
     name: vm.name,
     state: vm.state,
     pcpu: vm.pcpu,
-    memoryMib: (config.memoryBytes ?? 0) / 2 ** 20,
+    memoryMib: vm.memoryBytes / 2 ** 20,
     boot: config.boot.kind,
     cpu: config.cpu ?? "max",
     clock: config.clock ?? "real",
     scheduling: vm.scheduling,
+    resources: Object.fromEntries(Object.entries(vm.resources).map(([name, claim]) => [name, writtenClaim(claim)])),
     lastExit:
       lastExit === undefined
         ? null
@@ -59,7 +64,8 @@ export async function hostView(host: Host, version: string): Promise<Record<stri
     version,
     policy: host.policy,
     vms: host.vms.length,
-    memoryMib: host.vms.reduce((sum, vm) => sum + (vm.config.memoryBytes ?? 0), 0) / 2 ** 20,
+    memoryMib: host.vms.reduce((sum, vm) => sum + vm.memoryBytes, 0) / 2 ** 20,
+    resources: hostResources(host),
     pcpus: accounts.map(({ upNs, busyNs, switches, vcpus }, index) => ({
       index,
       upSeconds: upNs / 1e9,
@@ -68,4 +74,25 @@ export async function hostView(host: Host, version: string): Promise<Record<stri
       vcpus: vcpus.length,
     })),
   };
+}
+
+export interface ResourceView {
+  readonly capacity: number;
+  readonly reserved: number;
+  /** Sum of the VMs' limits, each as far as the host goes. */
+  readonly limits: number;
+}
+
+/** What the host has of each resource and what its VMs claim of it, in the resource's unit. */
+export function hostResources(host: Host): Record<string, ResourceView> {
+  return Object.fromEntries(
+    resourceNames([host.capacity], []).map((name) => [
+      name,
+      {
+        capacity: host.capacity.capacity[name] ?? 0,
+        reserved: host.vms.reduce((sum, vm) => sum + claimOf(vm, name).reservation, 0),
+        limits: host.vms.reduce((sum, vm) => sum + limitOn(host.capacity, vm, name), 0),
+      },
+    ]),
+  );
 }

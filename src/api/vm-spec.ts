@@ -1,10 +1,22 @@
 // A VM as a person writes it down: the body of a create request, an entry of a fleet file. Names of guests and paths of
 // files stand for images; whoever serves the API reads them (VmSpecResolver).
-import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import { checkFields, type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
 import type { HostedVmConfig } from "../host/host.ts";
+import { checkResources, RESOURCES_SCHEMA, type ResourcesInput } from "../host/resources/check-claims.ts";
 import { checkSchedParameters, PARAMETER_FIELDS } from "../host/sched/parameters.ts";
 
 const PATH_LENGTH = 4096;
+
+export const RESOURCES_FIELD: OtherField<ResourcesInput> = {
+  kind: "other",
+  title: "reservation, limit and shares of memory (bytes, or text such as 512M), CPU (pCPUs) and other resources",
+  check: (value, path) => {
+    checkResources(path, value);
+    return value as ResourcesInput;
+  },
+  schema: RESOURCES_SCHEMA,
+  accepted: "an object with claims by the name of the resource",
+};
 
 export const VM_SPEC_FIELDS = {
   name: { kind: "text", title: "unique on its host; chosen by the host when left out", maxLength: 64 },
@@ -52,6 +64,7 @@ export const VM_SPEC_FIELDS = {
   rng: { kind: "boolean", title: "virtio entropy device", default: false },
   balloon: { kind: "boolean", title: "virtio memory balloon", default: false },
   scheduling: { kind: "object", title: "its share of the pCPUs", fields: PARAMETER_FIELDS },
+  resources: RESOURCES_FIELD,
   pcpu: { kind: "number", title: "pCPU to run on first", min: 0, max: 255, integer: true },
   pinned: { kind: "boolean", title: "it stays on its pCPU", default: false },
 } as const satisfies FieldTable;

@@ -138,7 +138,8 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .option("--pcpus <n>", "how many pCPUs (default: one a processor)")
     .option("--policy <name>", "scheduling policy (credit)")
     .option("--max-vms <n>", "most VMs at a time (1000)")
-    .option("--max-memory <MiB>", "most guest memory of all VMs together (65536)")
+    .option("--max-memory <MiB>", "memory that the VMs' reservations share (three quarters of the machine's)")
+    .option("--overcommit <n>", "limits of memory may sum up to so many times that (no bound)")
     .action(async (options) => setCode(await (await import("./serve.ts")).serve(options, io)));
 
   verb("up [file]", "run a whole fleet from one JSON file, with a live table")

@@ -10,7 +10,7 @@ import type { CliIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
 import { createProgress } from "./progress.ts";
 import { untilSignal } from "./until-signal.ts";
-import { parseInteger } from "./values.ts";
+import { parseFactor, parseInteger } from "./values.ts";
 import { resolveVmSpec } from "./vm-spec.ts";
 
 export interface RawServeOptions {
@@ -20,6 +20,7 @@ export interface RawServeOptions {
   policy?: string;
   maxVms?: string;
   maxMemory?: string;
+  overcommit?: string;
 }
 
 /** Serves until a signal; then every VM is stopped. Returns the exit code. */
@@ -29,6 +30,10 @@ export async function serve(raw: RawServeOptions, io: CliIo): Promise<number> {
   await using host = await Host.create({
     ...(raw.pcpus === undefined ? {} : { pcpus: parseInteger(raw.pcpus, "--pcpus", 1, 256) }),
     ...(raw.policy === undefined ? {} : { policy: raw.policy }),
+    ...(raw.maxMemory === undefined
+      ? {}
+      : { capacity: { memory: parseInteger(raw.maxMemory, "--max-memory", 1, 0x1000000) * 2 ** 20 } }),
+    ...(raw.overcommit === undefined ? {} : { overcommit: { memory: parseFactor(raw.overcommit, "--overcommit") } }),
   });
   const api = new Api({
     host,
@@ -37,7 +42,6 @@ export async function serve(raw: RawServeOptions, io: CliIo): Promise<number> {
     wallMs: () => Date.now(),
     limits: {
       ...(raw.maxVms === undefined ? {} : { vms: parseInteger(raw.maxVms, "--max-vms", 1, 100_000) }),
-      ...(raw.maxMemory === undefined ? {} : { memoryMib: parseInteger(raw.maxMemory, "--max-memory", 1, 0x100000) }),
     },
   });
   const token = raw.token ?? randomBytes(24).toString("base64url");

@@ -45,6 +45,13 @@ export function parseInteger(text: string, option: string, min: number, max: num
   return value;
 }
 
+/** "1", "1.5": how many times something, 1 to 1000. */
+export function parseFactor(text: string, option: string): number {
+  const value = /^\d+(\.\d+)?$/.test(text.trim()) ? Number(text) : Number.NaN;
+  if (!(value >= 1 && value <= 1000)) throw new UsageError(`${option}: "${text}" is not a number from 1 to 1000`);
+  return value;
+}
+
 export function parsePort(text: string, option: string): number {
   return parseInteger(text, option, 0, 0xffff);
 }

@@ -1,6 +1,7 @@
 // Reads what a VM specification names: ROMs, images and files of this machine.
 import type { VmSpec } from "../api/vm-spec.ts";
 import type { HostedVmConfig } from "../host/host.ts";
+import { ramOf } from "../host/resources/run-claims.ts";
 import type { DriveConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { resolveGuest } from "./guest.ts";
@@ -9,7 +10,8 @@ import { UsageError } from "./values.ts";
 
 /** Throws VmError("bad-config" | "not-found" | "bad-image"). */
 export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<HostedVmConfig> {
-  const { name, guest, kernel, initrd, append, bios, memoryMib, scheduling, pcpu, drives, ...machine } = spec;
+  const { name, guest, kernel, initrd, append, bios, memoryMib, scheduling, resources, pcpu, drives, ...machine } =
+    spec;
   const given = Object.entries({ guest, kernel, bios }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
     const fields = given.map(([field]) => field).join(" and ");
@@ -37,10 +39,12 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     if (error instanceof UsageError) throw new VmError("bad-config", error.message, {}, { cause: error });
     throw error;
   }
+  const memoryBytes = memoryMib === undefined ? ramOf("resources", resources) : memoryMib * 2 ** 20;
   return {
     ...resolved.defaults,
     ...defined(machine),
-    ...(memoryMib === undefined ? {} : { memoryBytes: memoryMib * 2 ** 20 }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(resources === undefined ? {} : { resources }),
     ...(name === undefined ? {} : { name }),
     ...(scheduling === undefined ? {} : { scheduling: defined(scheduling) }),
     ...(pcpu === undefined ? {} : { pcpu }),

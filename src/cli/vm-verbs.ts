@@ -13,6 +13,7 @@ import { parseDuration, parseInteger, parseMemory, UsageError } from "./values.t
 interface HostOption {
   host?: string;
 }
+const RESOURCE_HELP = "claims such as memory.reservation=64M cpu.limit=0.5";
 type MakeVerb = (nameAndArgs: string, description: string) => Command;
 
 interface RawCreateOptions extends HostOption {
@@ -29,6 +30,7 @@ interface RawCreateOptions extends HostOption {
   weight?: string;
   cap?: string;
   priority?: string;
+  resource?: readonly string[];
   pcpu?: string;
   start?: boolean;
 }
@@ -39,6 +41,7 @@ interface RawSetOptions extends HostOption {
   priority?: string;
   slice?: string;
   realtime?: string;
+  resource?: readonly string[];
 }
 
 /** Adds the verbs; `done` takes each one's exit code. */
@@ -62,6 +65,7 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("--weight <n>", "share of its pCPU relative to others (256)")
     .option("--cap <percent>", "most of one pCPU that it may use")
     .option("--priority <n>", "0 (most urgent) to 139")
+    .option("--resource <claims...>", RESOURCE_HELP)
     .option("--pcpu <n>", "pCPU to run on first")
     .option("--start", "and start it")
     .action(async (guest: string | undefined, options: RawCreateOptions) => {
@@ -123,11 +127,15 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("--priority <n>", "0 (most urgent) to 139")
     .option("--slice <time>", "longest run before others get a look")
     .option("--realtime <budget/period>", "reservation such as 2ms/10ms")
+    .option("--resource <claims...>", RESOURCE_HELP)
     .action(async (vm: string, options: RawSetOptions) => {
       const scheduling = schedulingOf(options);
-      if (Object.keys(scheduling).length === 0)
-        throw new UsageError("set: nothing to change; give --weight, --cap, --priority, --slice or --realtime");
-      await client(options).json("PATCH", vmPath(vm), { scheduling });
+      const resources = claimsOf(options.resource);
+      if (Object.keys(scheduling).length === 0 && resources === undefined)
+        throw new UsageError(
+          "set: nothing to change; give --weight, --cap, --priority, --slice, --realtime or --resource",
+        );
+      await client(options).json("PATCH", vmPath(vm), { scheduling, resources });
       done(EXIT_OK);
     });
 
@@ -186,6 +194,7 @@ async function specOf(guest: string | undefined, options: RawCreateOptions): Pro
     clock: options.clock,
     pcpu: options.pcpu === undefined ? undefined : parseInteger(options.pcpu, "--pcpu", 0, 255),
     scheduling: Object.keys(scheduling).length > 0 ? scheduling : undefined,
+    resources: claimsOf(options.resource),
   };
   return { ...fromFile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
 }
@@ -199,6 +208,20 @@ function schedulingOf(options: RawSetOptions): Record<string, unknown> {
     ...(slice === undefined ? {} : { sliceNs: parseDuration(slice, "--slice") * 1e6 }),
     ...(realtime === undefined ? {} : { realtime: parseRealtime(realtime) }),
   };
+}
+
+/** "memory.reservation=64M", "cpu.shares=512"... as the API's `resources`; the host judges names and amounts. */
+function claimsOf(texts: readonly string[] | undefined): Record<string, Record<string, string | number>> | undefined {
+  if (texts === undefined) return undefined;
+  const claims = new Map<string, Map<string, string | number>>();
+  for (const text of texts) {
+    const [, resource = "", field = "", amount = ""] = /^(\w+)\.(\w+)=(.+)$/.exec(text) ?? [];
+    if (resource === "")
+      throw new UsageError(`--resource: "${text}" is not RESOURCE.FIELD=AMOUNT, such as memory.reservation=64M`);
+    const claim = claims.get(resource) ?? new Map<string, string | number>();
+    claims.set(resource, claim.set(field, /^\d+(\.\d+)?$/.test(amount) ? Number(amount) : amount));
+  }
+  return Object.fromEntries([...claims].map(([resource, claim]) => [resource, Object.fromEntries(claim)]));
 }
 
 function parseRealtime(text: string): { budgetNs: number; periodNs: number } {

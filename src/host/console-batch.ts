@@ -19,6 +19,8 @@ export class ConsoleBatch {
   constructor(
     private readonly platform: Platform,
     private readonly report: Report,
+    /** Told what a flush took, host ns. */
+    private readonly took: (ns: number) => void,
   ) {}
 
   put(name: ConsoleName, port: number, bytes: Uint8Array): void {
@@ -34,6 +36,8 @@ export class ConsoleBatch {
 
   flush(): void {
     const waiting = this.#waiting;
+    if (waiting.length === 0) return;
+    const start = this.platform.monotonicNs();
     this.#waiting = [];
     for (const { name, port, chunks, bytes } of waiting) {
       const all = new Uint8Array(bytes);
@@ -45,5 +49,6 @@ export class ConsoleBatch {
       if (name === "serial") this.report(name, { port, bytes: all });
       else this.report(name, { bytes: all });
     }
+    this.took(this.platform.monotonicNs() - start);
   }
 }

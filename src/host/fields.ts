@@ -47,7 +47,24 @@ export interface VariantField extends Described {
   readonly by: string;
   readonly of: Readonly<Record<string, FieldTable>>;
 }
-export type Field = NumberField | BooleanField | TextField | ChoiceField | ObjectField | ListField | VariantField;
+/** What no table says: its owner checks and describes it. */
+export interface OtherField<T> extends Described {
+  readonly kind: "other";
+  /** Throws VmError("bad-config") naming `path`, or a field in it. */
+  check(value: unknown, path: string): T;
+  readonly schema: Readonly<Record<string, unknown>>;
+  /** For the message where it is required and missing. */
+  readonly accepted: string;
+}
+export type Field =
+  | NumberField
+  | BooleanField
+  | TextField
+  | ChoiceField
+  | ObjectField
+  | ListField
+  | VariantField
+  | OtherField<unknown>;
 /** A field named in `required` has no default and must be given. */
 export type FieldTable = Readonly<Record<string, Field & { readonly required?: boolean }>>;
 
@@ -71,7 +88,9 @@ type ValueOf<F> = F extends NumberField
             ? readonly Checked<F["of"]>[]
             : F extends VariantField
               ? Variants<F>
-              : never;
+              : F extends OtherField<infer T>
+                ? T
+                : never;
 /** What checkFields returns for a table. */
 export type Checked<T> = {
   readonly [K in keyof T]: Present<T[K]> extends true ? ValueOf<T[K]> : ValueOf<T[K]> | undefined;
@@ -130,6 +149,8 @@ function checkValue(field: Field, value: unknown, path: string): unknown {
         );
       return { [field.by]: name, ...checkFields(table, rest, `${path}.`) };
     }
+    case "other":
+      return field.check(value, path);
   }
 }
 
@@ -156,6 +177,8 @@ function accepted(field: Field): string {
       return `a list of ${field.minItems} to ${field.maxItems} objects`;
     case "variant":
       return `an object whose "${field.by}" is one of ${Object.keys(field.of).join(", ")}`;
+    case "other":
+      return field.accepted;
   }
 }
 
@@ -207,5 +230,7 @@ function fieldSchema(field: Field): Record<string, unknown> {
           schemaOf({ [field.by]: { kind: "choice", title: field.title, of: [name], required: true }, ...fields }),
         ),
       };
+    case "other":
+      return { ...description, ...field.schema };
   }
 }

@@ -10,16 +10,28 @@ import { Emitter } from "../vmm/events.ts";
 import type { VmState } from "../vmm/status.ts";
 import { BalanceLoop } from "./balance-loop.ts";
 import { HostedVm } from "./hosted-vm.ts";
+import { MemoryGovernor } from "./memory-governor.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import { PcpuLink } from "./pcpu-link.ts";
 import type { PortableRestoreOptions, SnapshotFile } from "./protocol.ts";
+import { admit } from "./resources/admission.ts";
+import { type CapacityInput, checkCapacity, checkResources, type ResourcesInput } from "./resources/check-claims.ts";
+import { CPU, capacityOf, type HostCapacity, MEMORY, PAGE_BYTES, type VmClaims } from "./resources/model.ts";
+import { checkRunClaims, fillResources, ramOf, schedulingOf } from "./resources/run-claims.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 import { createPolicy, DEFAULT_POLICY } from "./sched/registry.ts";
 
 const PCPUS_MAX = 256;
+/** What guests may have of the machine's memory where nobody says; the rest is for the host and its other programs. */
+const GUEST_MEMORY_PART = 0.75;
+/** Balloon of a VM that asks for one without more: the governor reads it once a second. */
+const HOSTED_BALLOON = { statisticsIntervalMs: 1000 };
+/** In messages of admission. */
+const HOST_NAME = "localhost";
 
-export interface HostConfig {
+/** `capacity`: by default three quarters of the machine's memory, and its pCPUs. `overcommit`: by default no bound. */
+export interface HostConfig extends CapacityInput {
   /** How many pCPUs; default: as many as the host has processors. */
   readonly pcpus?: number;
   /** Scheduling policy and its options; default "credit". */
@@ -34,6 +46,11 @@ export interface HostConfig {
 export interface HostedVmConfig extends PortableConfig {
   /** Weight, cap, priority, slice, real-time reservation. */
   readonly scheduling?: Partial<SchedParameters>;
+  /**
+   * Reservation, limit and shares of memory, CPU and what else the host has (docs/RESOURCES.md). Where it is silent, RAM is
+   * reservation and limit of memory, weight and cap are shares and limit of CPU; where it speaks, it wins.
+   */
+  readonly resources?: ResourcesInput;
   /** Index of the pCPU to run on first; default: the one with the least weight on it. */
   readonly pcpu?: number;
   /** It stays on its pCPU whatever the others do. Default false. */
@@ -41,7 +58,7 @@ export interface HostedVmConfig extends PortableConfig {
 }
 
 export interface RestoredVmConfig
-  extends Pick<HostedVmConfig, "name" | "scheduling" | "pcpu" | "pinned">,
+  extends Pick<HostedVmConfig, "name" | "scheduling" | "resources" | "pcpu" | "pinned">,
     Omit<PortableRestoreOptions, "name"> {}
 
 export interface HostEvents {
@@ -81,6 +98,7 @@ export class Host implements AsyncDisposable {
   readonly #links: PcpuLink[] = [];
   #policy: { name: string; options: unknown };
   readonly #balance: BalanceLoop;
+  readonly #governor: MemoryGovernor;
   #nextNumber = 1;
   #closed = false;
 
@@ -90,6 +108,8 @@ export class Host implements AsyncDisposable {
     pcpus: number,
     policy: string,
     policyOptions: unknown,
+    /** What its VMs may have. */
+    readonly capacity: HostCapacity,
   ) {
     this.#policy = { name: policy, options: policyOptions };
     for (let index = 0; index < pcpus; index++) this.#links.push(this.#link(index));
@@ -100,6 +120,13 @@ export class Host implements AsyncDisposable {
         const vm = this.#byNumber.get(vcpu);
         if (vm !== undefined && !vm.pinned && !vm.busy && vm.state === "running") await this.move(vm, to);
       },
+    });
+    this.#governor = new MemoryGovernor({
+      nowNs: () => platform.monotonicNs(),
+      capacityBytes: () => capacityOf(capacity, MEMORY),
+      vms: () => this.vms.map(({ number, memoryBytes, memoryClaim }) => ({ number, memoryBytes, claim: memoryClaim })),
+      balloons: async () => (await Promise.all(this.#links.map((link) => link.call("balloons")))).flat(),
+      setBalloonTarget: async (number, bytes) => await this.#byNumber.get(number)?.setBalloonTarget(bytes),
     });
   }
 
@@ -124,7 +151,17 @@ export class Host implements AsyncDisposable {
     }
     createPolicy(policy, policyOptions);
     const inProcess = threads === "in-process" || platform.startPcpuWorker === undefined;
-    const host = new Host(platform, inProcess, inProcess ? 1 : pcpus, policy, policyOptions);
+    const there = inProcess ? 1 : pcpus;
+    const memory = Math.floor((platform.memoryBytes * GUEST_MEMORY_PART) / PAGE_BYTES) * PAGE_BYTES;
+    const capacity = {
+      name: HOST_NAME,
+      ...checkCapacity("", {
+        capacity: { [CPU]: there, [MEMORY]: memory, ...config.capacity },
+        overcommit: config.overcommit,
+      }),
+    };
+    const host = new Host(platform, inProcess, there, policy, policyOptions, capacity);
+    host.#governor.start();
     if (config.balance !== false && host.pcpus > 1) host.#balance.start();
     return host;
   }
@@ -137,12 +174,19 @@ export class Host implements AsyncDisposable {
    */
   async createVm(config: HostedVmConfig): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
-    const { scheduling, pcpu, pinned, ...portable } = config;
-    const checked = checkConfig(portable);
+    const { scheduling, resources, pcpu, pinned, balloon, ...portable } = config;
+    const ram = portable.memoryBytes ?? ramOf("resources", resources);
+    const asked: PortableConfig = {
+      ...portable,
+      ...(ram === undefined ? {} : { memoryBytes: ram }),
+      ...(balloon === undefined ? {} : { balloon: balloon === true ? HOSTED_BALLOON : balloon }),
+    };
+    const checked = checkConfig(asked);
     if (!this.inProcess) requirePortable(portable);
-    return await this.#join({ name: config.name, scheduling, pcpu, pinned }, (place) => {
+    const { memoryBytes } = checked;
+    return await this.#join({ name: config.name, scheduling, resources, pcpu, pinned }, memoryBytes, (place) => {
       const boot = place.link.memory === "shared" ? shareImages(checked.boot) : checked.boot;
-      const shared: PortableConfig = { ...portable, name: place.name, memoryBytes: checked.memoryBytes, boot };
+      const shared: PortableConfig = { ...asked, name: place.name, memoryBytes, boot };
       return {
         config: shared,
         make: async () => {
@@ -159,8 +203,8 @@ export class Host implements AsyncDisposable {
    */
   async restoreVm(from: SnapshotFile, config: RestoredVmConfig = {}): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
-    const { name, scheduling, pcpu, pinned, ...options } = config;
-    return await this.#join({ name, scheduling, pcpu, pinned }, (place) => ({
+    const { name, scheduling, resources, pcpu, pinned, ...options } = config;
+    return await this.#join({ name, scheduling, resources, pcpu, pinned }, undefined, (place) => ({
       // Until the file has been read nobody knows better.
       config: { boot: NOTHING },
       make: () => place.link.call("restore", place.number, from, { ...options, name: place.name }, place.scheduling),
@@ -235,6 +279,7 @@ export class Host implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     this.#balance.close();
+    this.#governor.close();
     await Promise.all(this.vms.map((vm) => vm.destroy()));
     await Promise.all(this.#links.map((link) => link.close()));
   }
@@ -250,27 +295,43 @@ export class Host implements AsyncDisposable {
 
   // ---- inside
 
-  /** Gives a VM a name, a number and a pCPU, and makes it; on failure nothing is left of it. */
+  /**
+   * Admits a VM, gives it a name, a number and a pCPU, and makes it; on failure nothing is left of it. `memoryBytes`: its RAM;
+   * undefined where only the machine will tell, which is then admitted a second time.
+   */
   async #join(
-    wanted: { [K in "name" | "scheduling" | "pcpu" | "pinned"]: HostedVmConfig[K] | undefined },
+    wanted: { [K in "name" | "scheduling" | "resources" | "pcpu" | "pinned"]: HostedVmConfig[K] | undefined },
+    memoryBytes: number | undefined,
     plan: (place: Place) => { config: PortableConfig; make: () => Promise<PortableConfig> },
   ): Promise<HostedVm> {
-    const scheduling = checkSchedParameters(wanted.scheduling ?? {});
+    const given = checkSchedParameters(wanted.scheduling ?? {});
+    const claims = (ram: number | undefined): VmClaims["resources"] => {
+      const settings = { memoryBytes: ram, scheduling: given };
+      if (ram !== undefined) return checkRunClaims("resources", wanted.resources, { ...settings, memoryBytes: ram });
+      return checkResources("resources", fillResources("resources", wanted.resources, settings));
+    };
+    const resources = claims(memoryBytes);
+    const cpu = wanted.resources?.[CPU] === undefined ? undefined : resources[CPU];
+    const scheduling = cpu === undefined ? given : checkSchedParameters({ ...given, ...schedulingOf(cpu) });
     const number = this.#nextNumber++;
     const name = wanted.name ?? `vm${number}`;
     if (this.#vms.has(name)) {
       throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
     }
+    this.#admit({ name, resources });
     const link = this.#place(wanted.pcpu);
     const { config, make } = plan({ name, number, link, scheduling });
-    const vm = new HostedVm({ name, number, config, scheduling, pinned: wanted.pinned ?? false }, link, (gone) =>
-      this.#forget(gone),
-    );
-    // The name is taken while the machine is made.
+    const parts = { name, number, config, scheduling, resources, pinned: wanted.pinned ?? false };
+    const vm = new HostedVm(parts, link, {
+      admit: (changed) => this.#admit(changed),
+      destroyed: (gone) => this.#forget(gone),
+    });
+    // The name is taken, and what it reserves, while the machine is made.
     this.#vms.set(name, vm);
     this.#byNumber.set(number, vm);
     try {
-      vm.made(await make());
+      const made = await make();
+      vm.made(made, memoryBytes === undefined ? await this.#admitMade(vm, claims, made) : resources);
     } catch (error) {
       this.#forgetQuietly(vm);
       throw error;
@@ -278,6 +339,22 @@ export class Host implements AsyncDisposable {
     vm.on("state", ({ state, previous }) => this.#events.emit("vm-state", { vm, state, previous }));
     this.#events.emit("vm-created", { vm });
     return vm;
+  }
+
+  /** A machine whose RAM nobody knew before it was made; where the host cannot hold it, it goes again. */
+  async #admitMade(
+    vm: HostedVm,
+    claims: (ram: number | undefined) => VmClaims["resources"],
+    made: PortableConfig,
+  ): Promise<VmClaims["resources"]> {
+    try {
+      const resources = claims(made.memoryBytes ?? 0);
+      this.#admit({ name: vm.name, resources });
+      return resources;
+    } catch (error) {
+      await this.#linkAt(vm.pcpu).call("destroy", vm.number);
+      throw error;
+    }
   }
 
   #link(index: number): PcpuLink {
@@ -296,6 +373,10 @@ export class Host implements AsyncDisposable {
       });
     }
     return link;
+  }
+
+  #admit(claims: VmClaims): void {
+    admit(this.capacity, this.vms, claims);
   }
 
   #place(pcpu: number | undefined): PcpuLink {

@@ -17,6 +17,9 @@ import {
   unpackEvent,
   type VmNumber,
 } from "./protocol.ts";
+import type { ResourcesInput } from "./resources/check-claims.ts";
+import { CPU, claimOf, MEMORY, type ResourceClaim, type VmClaims } from "./resources/model.ts";
+import { changedResources, checkRunClaims, cpuClaimOf, schedulingOf } from "./resources/run-claims.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 import { Scrollback } from "./scrollback.ts";
@@ -59,8 +62,16 @@ export interface HostedVmParts {
   readonly number: VmNumber;
   readonly config: PortableConfig;
   readonly scheduling: SchedParameters;
+  readonly resources: VmClaims["resources"];
   /** The balancer leaves it where it is. */
   readonly pinned: boolean;
+}
+
+/** What a VM asks of its host. */
+export interface HostedVmOwner {
+  /** Throws VmError("admission") where the host cannot hold what these claims promise. */
+  admit(claims: VmClaims): void;
+  destroyed(vm: HostedVm): void;
 }
 
 export class HostedVm {
@@ -72,6 +83,7 @@ export class HostedVm {
   readonly #consoles = new Map<number, { stream: StreamConsole; scrollback: Scrollback }>();
   #state: VmState = "created";
   #scheduling: SchedParameters;
+  #resources: VmClaims["resources"];
   #lastExit: ExitStatus | undefined;
   /** Verbs wait for the one before them. */
   #busy: Promise<unknown> = Promise.resolve();
@@ -83,18 +95,20 @@ export class HostedVm {
   constructor(
     made: HostedVmParts,
     private link: PcpuLink,
-    private readonly onDestroyed: (vm: HostedVm) => void,
+    private readonly owner: HostedVmOwner,
   ) {
     this.name = made.name;
     this.number = made.number;
     this.#config = made.config;
     this.pinned = made.pinned;
     this.#scheduling = made.scheduling;
+    this.#resources = made.resources;
   }
 
   /** Its machine exists: what it is made of is known. @internal */
-  made(config: PortableConfig): void {
+  made(config: PortableConfig, resources: VmClaims["resources"]): void {
     this.#config = config;
+    this.#resources = resources;
     for (let port = 0; port < (config.serialPorts ?? 1); port++) {
       if (this.#consoles.has(port)) continue;
       const stream = new StreamConsole();
@@ -120,6 +134,14 @@ export class HostedVm {
   }
   get scheduling(): SchedParameters {
     return this.#scheduling;
+  }
+  /** What it claims of its host: memory, CPU, and whatever else the host has. */
+  get resources(): VmClaims["resources"] {
+    return this.#resources;
+  }
+  /** Guest RAM, bytes. */
+  get memoryBytes(): number {
+    return this.config.memoryBytes ?? 0;
   }
   /** How its last run ended; undefined before that. */
   get lastExit(): ExitStatus | undefined {
@@ -176,7 +198,8 @@ export class HostedVm {
     return this.#verb("restore", async () => {
       await this.#call("destroy");
       try {
-        this.made(await this.#call("restore", from, { ...options, name: this.name }, this.#scheduling));
+        const config = await this.#call("restore", from, { ...options, name: this.name }, this.#scheduling);
+        this.made(config, await this.#readmitted(config));
       } catch (error) {
         // As it was: a machine that can be started.
         await this.#call("create", this.#config, this.#scheduling);
@@ -210,8 +233,21 @@ export class HostedVm {
   /** Weight, cap, priority, slice and reservation, while it runs. Throws VmError("bad-config" | "admission"). */
   async schedule(change: Partial<SchedParameters>): Promise<void> {
     const scheduling = checkSchedParameters({ ...this.#scheduling, ...change });
-    await this.#call("schedule", scheduling);
-    this.#scheduling = scheduling;
+    await this.#adopt(scheduling, { [CPU]: cpuClaimOf(scheduling, this.#scheduling) });
+  }
+
+  /**
+   * Reservation, limit and shares of resources, while it runs: `{ memory: { reservation: "64M" } }`. What is left out stays;
+   * shares and limit of CPU are its weight and cap. Throws VmError("bad-config" | "admission").
+   */
+  async setResources(change: ResourcesInput): Promise<void> {
+    const resources = this.#changed(change);
+    const cpu = resources[CPU];
+    const scheduling =
+      cpu === undefined || change[CPU] === undefined
+        ? this.#scheduling
+        : checkSchedParameters({ ...this.#scheduling, ...schedulingOf(cpu) });
+    await this.#adopt(scheduling, change);
   }
 
   // ---- what it says
@@ -278,6 +314,16 @@ export class HostedVm {
     this.#events.emit(name, event);
   }
 
+  /** Nothing where it has no balloon. @internal */
+  setBalloonTarget(bytes: number): Promise<void> {
+    return this.#call("setBalloonTarget", bytes);
+  }
+
+  /** @internal */
+  get memoryClaim(): ResourceClaim {
+    return claimOf({ name: this.name, resources: this.#resources }, MEMORY);
+  }
+
   /** Goes on running on another pCPU. False when it has ended meanwhile. @internal */
   move(to: PcpuLink): Promise<boolean> {
     return this.#exclusive(async () => {
@@ -321,6 +367,39 @@ export class HostedVm {
   }
 
   // ---- inside
+
+  #changed(change: ResourcesInput): VmClaims["resources"] {
+    const resources = changedResources("resources", this.#resources, change);
+    return checkRunClaims("resources", resources, { memoryBytes: this.memoryBytes, scheduling: {} });
+  }
+
+  /** A machine with another RAM claims all of it; where the host cannot hold that, it goes again. */
+  async #readmitted({ memoryBytes }: PortableConfig): Promise<VmClaims["resources"]> {
+    if (memoryBytes === undefined || memoryBytes === this.memoryBytes) return this.#resources;
+    const { [MEMORY]: _other, ...rest } = changedResources("resources", this.#resources, {});
+    const resources = checkRunClaims("resources", rest, { memoryBytes, scheduling: {} });
+    try {
+      this.owner.admit({ name: this.name, resources });
+    } catch (error) {
+      await this.#call("destroy");
+      throw error;
+    }
+    return resources;
+  }
+
+  async #adopt(scheduling: SchedParameters, change: ResourcesInput): Promise<void> {
+    const [before, resources] = [this.#resources, this.#changed(change)];
+    this.owner.admit({ name: this.name, resources });
+    // From here on others are admitted against the new claims.
+    this.#resources = resources;
+    try {
+      if (scheduling !== this.#scheduling) await this.#call("schedule", scheduling);
+    } catch (error) {
+      if (this.#resources === resources) this.#resources = before;
+      throw error;
+    }
+    this.#scheduling = scheduling;
+  }
 
   #call<K extends VmMethod>(
     method: K,
@@ -384,7 +463,7 @@ export class HostedVm {
   #leave(): void {
     this.#gone = true;
     for (const { stream } of this.#consoles.values()) stream.close();
-    this.onDestroyed(this);
+    this.owner.destroyed(this);
   }
 }
 

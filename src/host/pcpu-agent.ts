@@ -9,6 +9,7 @@ import { VmError } from "../vmm/error.ts";
 import type { VmEvents, VmStatistics } from "../vmm/status.ts";
 import { Vm } from "../vmm/vm.ts";
 import { ConsoleBatch } from "./console-batch.ts";
+import type { BalloonReport } from "./memory-governor.ts";
 import { Pcpu, type PcpuAccount } from "./pcpu.ts";
 import {
   type CallMessage,
@@ -161,6 +162,17 @@ export class PcpuAgent implements PcpuCalls {
   stateHash(vm: VmNumber): Promise<string> {
     return this.#vm(vm).stateHash();
   }
+  balloons(): readonly BalloonReport[] {
+    return [...this.#vms].flatMap(([number, { vm }]) => {
+      const { balloon } = vm.virtio;
+      return balloon === undefined
+        ? []
+        : [{ vm: number, balloonBytes: balloon.balloonBytes, usedBytes: balloon.usedBytes }];
+    });
+  }
+  setBalloonTarget(vm: VmNumber, bytes: number): void {
+    this.#vm(vm).virtio.balloon?.setTarget(bytes);
+  }
 
   // ---- inside
 
@@ -181,7 +193,7 @@ export class PcpuAgent implements PcpuCalls {
     }
     const report = <K extends ReportedEvent>(name: K, event: VmEvents[K]): void =>
       this.post({ kind: "event", vm: number, name, event: packEvent(name, event) });
-    const consoles = new ConsoleBatch(this.platform, report);
+    const consoles = new ConsoleBatch(this.platform, report, (ns) => this.#pcpu.charge(number, ns));
     const ordered = <K extends ReportedEvent>(name: K): void => {
       vm.on(name, (event) => {
         // What the guest printed before comes first.

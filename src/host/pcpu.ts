@@ -5,6 +5,7 @@ import { type Executor, type Runnable, Turn } from "../vmm/executor.ts";
 import { SoloExecutor } from "../vmm/solo-executor.ts";
 import { LatencyHistogram, type LatencySummary } from "./latency.ts";
 import { exchangePolicy } from "./sched/exchange.ts";
+import { Heap, type HeapItem } from "./sched/heap.ts";
 import type { Ns, SchedCarry, SchedParameters, SchedPolicy, VcpuId } from "./sched/policy.ts";
 
 /** Host time after which messages and I/O get their turn. */
@@ -59,7 +60,11 @@ export interface StealSink {
   setPreempted(preempted: boolean): void;
 }
 
-class Task implements Executor {
+class Task implements Executor, HeapItem {
+  /** Among those whose own timer wakes them. */
+  heapIndex = -1;
+  /** Host ns of work for it outside its turns that its account does not have yet. */
+  owedNs = 0;
   runnable: Runnable | undefined;
   ranNs = 0;
   stolenNs = 0;
@@ -93,18 +98,26 @@ class Task implements Executor {
     return this.stepper.sleep(runnable);
   }
 
+  bill<T>(work: () => Promise<T>): Promise<T> {
+    return this.pcpu.bill(this, work);
+  }
+
   finish(): void {
     const finish = this.#finish;
     this.#finish = undefined;
     this.runnable = undefined;
     this.waitingSinceNs = undefined;
-    this.idleUntilNs = undefined;
     finish?.();
   }
 }
 
 export class Pcpu {
   readonly #tasks = new Map<VcpuId, Task>();
+  /** Those that idle until a time of their own, the first to wake on top. */
+  readonly #timers = new Heap<Task>((a, b) => {
+    const [x, y] = [a.idleUntilNs ?? 0, b.idleUntilNs ?? 0];
+    return x < y || (x === y && a.id < b.id);
+  });
   readonly #stepper: SoloExecutor;
   readonly #startedNs: Ns;
   #policy: SchedPolicy;
@@ -119,6 +132,8 @@ export class Pcpu {
   #sleep: Sleep | undefined;
   /** When the last rest ended. */
   #restedNs: Ns = 0;
+  /** Host ns in which nobody could run. */
+  #idleNs = 0;
 
   constructor(
     private readonly platform: Platform,
@@ -157,6 +172,7 @@ export class Pcpu {
     const task = this.#tasks.get(vcpu);
     if (task === undefined) return undefined;
     this.#tasks.delete(vcpu);
+    this.#setIdle(task, undefined);
     const { ranNs, stolenNs, dispatches } = task;
     return { scheduling: this.#policy.remove(vcpu, this.platform.monotonicNs()), ranNs, stolenNs, dispatches };
   }
@@ -167,6 +183,23 @@ export class Pcpu {
     this.#policy.set(vcpu, parameters, this.platform.monotonicNs());
     task.parameters = parameters;
     this.#lookAgain();
+  }
+
+  /** Work of the host for a vCPU outside its turns, host ns: its account bears it from its next turn on. */
+  charge(vcpu: VcpuId, ns: number): void {
+    const task = this.#tasks.get(vcpu);
+    if (task !== undefined) task.owedNs += ns;
+  }
+
+  /** Charges what `work` takes, less the turns of others in between. */
+  async bill<T>(task: Task, work: () => Promise<T>): Promise<T> {
+    const others = (): number => this.#busyNs + this.#idleNs;
+    const [start, before] = [this.platform.monotonicNs(), others()];
+    try {
+      return await work();
+    } finally {
+      task.owedNs += Math.max(0, this.platform.monotonicNs() - start - (others() - before));
+    }
   }
 
   /** Another policy takes over everybody. Throws VmError("admission") and changes nothing where it cannot take all. */
@@ -208,7 +241,7 @@ export class Pcpu {
     const { runnable } = task;
     if (runnable === undefined) return;
     if (runnable.requested) {
-      task.finish();
+      this.#finish(task);
       return;
     }
     runnable.onWake = () => this.#wake(task);
@@ -231,7 +264,7 @@ export class Pcpu {
 
   /** `since`: when it wanted to run; its timer may have been due before anybody looked. */
   #ready(task: Task, now: Ns, since = now): void {
-    task.idleUntilNs = undefined;
+    this.#setIdle(task, undefined);
     task.wantedSinceNs = since;
     // A timer of the host that fires late took the processor from nobody; another vCPU did.
     task.waitingSinceNs = Math.max(since, Math.min(now, this.#restedNs));
@@ -242,7 +275,18 @@ export class Pcpu {
   /** Ends a task's run: whoever called it goes on. */
   #retire(task: Task): void {
     this.#policy.block(task.id, this.platform.monotonicNs());
+    this.#finish(task);
+  }
+
+  #finish(task: Task): void {
+    this.#setIdle(task, undefined);
     task.finish();
+  }
+
+  #setIdle(task: Task, untilNs: Ns | undefined): void {
+    if (this.#timers.has(task)) this.#timers.delete(task);
+    task.idleUntilNs = untilNs;
+    if (untilNs !== undefined && untilNs < Number.POSITIVE_INFINITY) this.#timers.push(task);
   }
 
   #lookAgain(): void {
@@ -301,9 +345,7 @@ export class Pcpu {
       const limit = Math.min(endNs, nextTimerNs, yieldedNs + YIELD_NS) - now;
       const turn = task.runnable.turn(Math.max(TURN_MIN_NS, limit));
       const after = platform.monotonicNs();
-      task.ranNs += after - now;
-      this.#busyNs += after - now;
-      this.#policy.account(task.id, after - now, after);
+      this.#account(task, after - now, after);
       now = after;
       if (turn === Turn.Requested) {
         this.#retire(task);
@@ -312,7 +354,7 @@ export class Pcpu {
       if (turn === Turn.Idle && this.#settle(task, now)) break;
       this.#wakeDue(now);
       if (now - yieldedNs >= YIELD_NS) {
-        task.runnable.onTurn();
+        this.#flush(task, task.runnable);
         await platform.yieldToEventLoop();
         now = yieldedNs = platform.monotonicNs();
         if (task.runnable === undefined) break;
@@ -334,30 +376,41 @@ export class Pcpu {
   #settle(task: Task, now: Ns): boolean {
     const { runnable } = task;
     if (runnable === undefined) return true;
-    runnable.onTurn();
+    this.#flush(task, runnable);
     const idleNs = runnable.idleNs();
     if (idleNs <= 0) return false;
     this.#policy.block(task.id, now);
-    task.idleUntilNs = now + idleNs;
+    this.#setIdle(task, now + idleNs);
     return true;
+  }
+
+  #account(task: Task, turnNs: number, now: Ns): void {
+    const ranNs = turnNs + task.owedNs;
+    task.owedNs = 0;
+    task.ranNs += ranNs;
+    this.#busyNs += ranNs;
+    this.#policy.account(task.id, ranNs, now);
+  }
+
+  /** What the guest printed goes to its readers, on its own account. */
+  #flush(task: Task, runnable: Runnable): void {
+    const start = this.platform.monotonicNs();
+    runnable.onTurn();
+    task.owedNs += this.platform.monotonicNs() - start;
   }
 
   /** Makes everybody runnable whose timer is due; returns when the next one is. */
   #wakeDue(now: Ns): Ns {
-    let next = Number.POSITIVE_INFINITY;
-    for (const task of this.#tasks.values()) {
-      if (task.idleUntilNs === undefined) continue;
-      if (task.idleUntilNs <= now) this.#ready(task, now, task.idleUntilNs);
-      else if (task.idleUntilNs < next) next = task.idleUntilNs;
+    for (;;) {
+      const next = this.#nextTimerNs();
+      const task = this.#timers.top;
+      if (task === undefined || next > now) return next;
+      this.#ready(task, now, next);
     }
-    return next;
   }
 
   #nextTimerNs(): Ns {
-    let next = Number.POSITIVE_INFINITY;
-    for (const { idleUntilNs } of this.#tasks.values())
-      if (idleUntilNs !== undefined && idleUntilNs < next) next = idleUntilNs;
-    return next;
+    return this.#timers.top?.idleUntilNs ?? Number.POSITIVE_INFINITY;
   }
 
   /** Nobody may run for `ns`. */
@@ -377,6 +430,7 @@ export class Pcpu {
     }
     this.#restedNs = platform.monotonicNs();
     const slept = this.#restedNs - start;
+    this.#idleNs += slept;
     for (const task of this.#tasks.values())
       if (task.idleUntilNs !== undefined && task.runnable) task.runnable.sleptNs += slept;
   }

@@ -6,6 +6,7 @@ import type { PortableConfig } from "../vmm/config.ts";
 import type { DetachedVm } from "../vmm/detached-vm.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
+import type { BalloonReport } from "./memory-governor.ts";
 import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 
@@ -63,6 +64,10 @@ export interface PcpuCalls {
   type(vm: VmNumber, text: string): void;
   statistics(vm: VmNumber): VmStatistics;
   stateHash(vm: VmNumber): Promise<string>;
+  /** Of the VMs here that have a balloon. */
+  balloons(): readonly BalloonReport[];
+  /** How large its balloon is to be; nothing where it has none. */
+  setBalloonTarget(vm: VmNumber, bytes: number): void;
   /** For tests: this thread fails. */
   fail(): void;
 }

@@ -43,6 +43,8 @@ export interface Platform {
   readonly snapshotFolder?: (folder: string) => SnapshotStore;
   /** Threads of the host's processor. */
   readonly processors: number;
+  /** Memory that this process may use, bytes: the machine's, or what a container leaves of it. */
+  readonly memoryBytes: number;
   /** Starts a worker for a pCPU; undefined where there are none, or no memory that they could share. */
   readonly startPcpuWorker?: (setup: unknown) => WorkerThread;
   /** Opens a disk image of the host. Throws VmError: "not-found", "bad-image", "bad-config" or "host". */

@@ -28,6 +28,8 @@ export interface Runnable {
 export interface Executor {
   /** Gives turns until a request is pending. */
   run(runnable: Runnable): Promise<void>;
+  /** Does work of the host that the guest caused outside its turns, a reset for one: the time counts as the vCPU's. */
+  bill<T>(work: () => Promise<T>): Promise<T>;
   /** Debugger: waits out the idle time of a vCPU that it steps. */
   sleep(runnable: Runnable): Promise<void>;
 }

@@ -29,6 +29,10 @@ export class SoloExecutor implements Executor {
     }
   }
 
+  bill<T>(work: () => Promise<T>): Promise<T> {
+    return work();
+  }
+
   async sleep(runnable: Runnable): Promise<void> {
     await this.#sleep(runnable);
   }

@@ -77,7 +77,7 @@ export class Vm implements AsyncDisposable {
     events: Emitter<VmEvents>,
     outputs: Outputs,
     hooks: { wake: () => void },
-    executor: Executor,
+    private readonly executor: Executor,
   ) {
     this.name = config.name;
     this.#machine = machine;
@@ -548,7 +548,7 @@ export class Vm implements AsyncDisposable {
     const cause = requests.reset ?? "host";
     requests.reset = undefined;
     if (this.config.onReset === "exit" && cause !== "host") requests.end ??= { kind: "reset", cause };
-    else await this.#reset(cause);
+    else await this.executor.bill(() => this.#reset(cause));
   }
 
   async #reset(cause: ResetCause): Promise<void> {

@@ -8,7 +8,7 @@ import { Api } from "../../src/api/api.ts";
 import type { ApiResponse } from "../../src/api/request.ts";
 import { ROUTES, type Route } from "../../src/api/routes.ts";
 import { checkVmSpec, vmSpecSchema } from "../../src/api/vm-spec.ts";
-import { Host, VmError } from "../../src/index.ts";
+import { Host, type HostConfig, VmError } from "../../src/index.ts";
 import { ECHO, print, SPIN } from "../host/guests.ts";
 
 const MIB = 2 ** 20;
@@ -20,19 +20,20 @@ afterEach(async () => {
 
 const BOOTS = { spin: SPIN, echo: ECHO, print: print("hi", 0) } as const;
 
-async function make(limits = {}) {
-  const host = await Host.create({ threads: "in-process" });
+async function make(limits = {}, config: HostConfig = {}) {
+  const host = await Host.create({ threads: "in-process", ...config });
   open.push(host);
   const api = new Api({
     host,
     version: "0.0.0",
     wallMs: () => 0,
     limits,
-    resolve: async ({ guest, name, memoryMib = 1, scheduling }) => {
+    resolve: async ({ guest, name, memoryMib = 1, scheduling, resources }) => {
       const boot = BOOTS[guest as keyof typeof BOOTS];
       if (boot === undefined) throw new VmError("not-found", `no guest is called ${guest}`);
       const chosen = scheduling?.weight === undefined ? {} : { weight: scheduling.weight };
-      return { boot, memoryBytes: memoryMib * MIB, scheduling: chosen, ...(name === undefined ? {} : { name }) };
+      const given = { ...(name === undefined ? {} : { name }), ...(resources === undefined ? {} : { resources }) };
+      return { boot, memoryBytes: memoryMib * MIB, scheduling: chosen, ...given };
     },
   });
   const gone = new AbortController();
@@ -93,6 +94,18 @@ describe("the OpenAPI document", () => {
       fc.integer({ min: -2, max: 4000 }),
       fc.boolean(),
       fc.constant(null),
+      fc.dictionary(
+        fc.constantFrom("memory", "cpu", "diskIops", "no name"),
+        fc.dictionary(
+          fc.constantFrom("reservation", "shares", "demand", "price"),
+          fc.oneof(
+            fc.integer({ min: -1, max: 3 }).map((pages) => pages * 4096),
+            fc.constantFrom("1G", "2x", "", 300),
+          ),
+          { maxKeys: 2 },
+        ),
+        { maxKeys: 2 },
+      ),
       fc.record({ weight: fc.integer({ min: -1, max: 70_000 }), capPercent: fc.integer({ min: -1, max: 101 }) }),
     );
     const field = fc.constantFrom(...Object.keys(vmSpecSchema().properties as object), "other");
@@ -135,6 +148,16 @@ describe("VMs over the API", () => {
     fits("stats", stats.value);
     const set = await json("PATCH", at, { scheduling: { capPercent: 50 } });
     expect(set.value.scheduling).toMatchObject({ weight: 7, capPercent: 50 });
+    const claims = await json("PATCH", at, { resources: { memory: { reservation: "512K" }, cpu: { shares: 8 } } });
+    fits("set", claims.value);
+    expect(claims.value).toMatchObject({
+      scheduling: { weight: 8, capPercent: 50 },
+      resources: { memory: { reservation: MIB / 2, limit: MIB, shares: 256 }, cpu: { shares: 8, limit: 0.5 } },
+    });
+    expect((await json("GET", "/v1/host")).value.resources).toMatchObject({
+      memory: { reserved: MIB / 2, limits: MIB },
+    });
+    expect(await json("PATCH", at, { resources: { memory: { reservation: "1T" } } })).toMatchObject({ status: 400 });
     fits("list", (await json("GET", "/v1/vms")).value);
     fits("info", (await json("GET", at)).value);
     fits("host", (await json("GET", "/v1/host")).value);
@@ -148,7 +171,7 @@ describe("VMs over the API", () => {
   });
 
   it("are refused by status and a sentence, and nothing is left behind", async () => {
-    const { json, host } = await make({ vms: 2, memoryMib: 8 });
+    const { json, host } = await make({ vms: 2 }, { capacity: { memory: 8 * MIB } });
     const refusals: [method: string, path: string, body: unknown, status: number, code: string][] = [
       ["GET", "/v1/vms/nobody", undefined, 404, "not-found"],
       ["GET", "/v2", undefined, 404, "not-found"],
@@ -160,6 +183,9 @@ describe("VMs over the API", () => {
       ["POST", "/v1/vms", { guest: "spin", memoryMib: 0 }, 400, "bad-config"],
       ["POST", "/v1/vms", { guest: "nothing" }, 404, "not-found"],
       ["POST", "/v1/vms", { guest: "spin", memoryMib: 9 }, 409, "admission"],
+      ["POST", "/v1/vms", { guest: "spin", resources: { memory: { reservation: "9M" } } }, 400, "bad-config"],
+      ["POST", "/v1/vms", { guest: "spin", resources: { cpu: { reservation: -1 } } }, 400, "bad-config"],
+      ["POST", "/v1/vms", { guest: "spin", resources: { gpu: { reservation: 1 } } }, 409, "admission"],
       ["PATCH", "/v1/host", { policy: "lottery" }, 400, "bad-config"],
       ["GET", "/v1/events?follow=perhaps", undefined, 400, "bad-config"],
     ];

@@ -97,6 +97,13 @@ describe("over a socket", () => {
       capPercent: 25,
       priority: 7,
     });
+    expect(paravane(["set", "web", "--resource", "memory.reservation=1M", "cpu.shares=300"])).toMatchObject({
+      code: 0,
+    });
+    expect(JSON.parse(paravane(["info", "web"]).out)).toMatchObject({
+      scheduling: { weight: 300, capPercent: 25 },
+      resources: { memory: { reservation: 2 ** 20 }, cpu: { shares: 300, limit: 0.25 } },
+    });
     expect(JSON.parse(paravane(["stats", "web", "--json"]).out)).toMatchObject({ name: "web", state: "running" });
     expect(paravane(["stats", "web"]).out).toMatch(/^state +running\ninstructions +\d+\n/);
     expect(paravane(["stop", "web"])).toMatchObject({ code: 0 });
@@ -172,6 +179,9 @@ describe("over a socket", () => {
     [["create", "hello", "--weight", "0"], 2, "--weight"],
     [["create", "--file", "/no/such/file"], 2, "--file: /no/such/file cannot be read"],
     [["set", "x"], 2, "nothing to change"],
+    [["set", "x", "--resource", "memory"], 2, "RESOURCE.FIELD=AMOUNT"],
+    [["create", "hello", "--resource", "memory.reservation=1T"], 2, "resources.memory"],
+    [["create", "hello", "--resource", "gpu.reservation=1"], 2, "gpu lacks 1"],
     [["set", "x", "--realtime", "3"], 2, "BUDGET/PERIOD"],
     [["console", "x", "--port", "9"], 2, "--port"],
   ])("%j is refused with one sentence", (args, code, text) => {
@@ -280,6 +290,7 @@ describe("a fleet from one file", () => {
     ],
     [{ host: { policy: "lottery" }, vms: [{ guest: "hello" }] }, "lottery"],
     [{ vms: [{ guest: "hello", color: "red" }] }, "vms[0].color is not a setting"],
+    [{ host: { capacity: { memory: "1M" } }, vms: [{ guest: "hello" }] }, "memory lacks 3 MiB (4 MiB wanted"],
   ])("%j is refused before anything starts", (value, text) => {
     const { code, err } = paravane(["up", fleet(value)]);
     expect(code).toBe(2);

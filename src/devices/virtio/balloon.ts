@@ -96,6 +96,12 @@ export class VirtioBalloon extends VirtioDevice {
   get statistics(): BalloonStatistics {
     return this.#statistics;
   }
+  /** What the guest uses of its RAM, by what it said last; undefined where it does not keep these statistics. */
+  get usedBytes(): number | undefined {
+    const { totalBytes, availableBytes } = this.#statistics;
+    if (totalBytes === undefined || availableBytes === undefined) return undefined;
+    return Math.max(0, totalBytes - availableBytes);
+  }
   /** Asks the guest; resolves with its answer, or with what it said last when it does not keep statistics. */
   requestStatistics(): Promise<BalloonStatistics> {
     if (!this.running || !this.hasFeature(F_STATS_VQ)) return Promise.resolve(this.#statistics);

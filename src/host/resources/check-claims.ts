@@ -21,6 +21,16 @@ export interface ResourceClaimInput {
   readonly demand?: number | string;
 }
 
+/** What a VM's `resources` may say: a claim for each resource by its name. */
+export type ResourcesInput = Readonly<Record<string, ResourceClaimInput>>;
+
+/** `capacity` and `overcommit` of a host as a user writes them. */
+export interface CapacityInput {
+  readonly capacity?: Readonly<Record<string, number | string>>;
+  readonly overcommit?: Readonly<Record<string, number>>;
+}
+
+const OVERCOMMIT_MAX = 1000;
 const CLAIM_FIELDS = ["reservation", "limit", "shares", "demand"];
 /** Host and VM names appear in tables, options and paths such as web.memory.limit. */
 const NAME = /^[A-Za-z0-9_][A-Za-z0-9_-]{0,62}$/;
@@ -83,6 +93,38 @@ export function amount(field: string, resource: string, value: unknown): number 
   return number;
 }
 
+const AMOUNT_SCHEMA = {
+  oneOf: [
+    { type: "number", minimum: 0, maximum: AMOUNT_MAX },
+    { type: "string", pattern: "^\\s*[0-9]+(\\.[0-9]+)?\\s*([kKmMgGtT]([iI]?[bB])?)?\\s*$" },
+  ],
+};
+const NAMES_SCHEMA = { pattern: RESOURCE.source };
+
+/** JSON Schema of what checkResources takes, but for what a schema cannot say: whole pages, limits below reservations. */
+export const RESOURCES_SCHEMA = {
+  type: "object",
+  propertyNames: NAMES_SCHEMA,
+  additionalProperties: {
+    type: "object",
+    properties: {
+      reservation: AMOUNT_SCHEMA,
+      limit: AMOUNT_SCHEMA,
+      shares: { type: "integer", minimum: 1, maximum: SHARES_MAX },
+      demand: AMOUNT_SCHEMA,
+    },
+    additionalProperties: false,
+  },
+};
+
+/** JSON Schemas of a host's `capacity` and `overcommit`. */
+export const CAPACITY_SCHEMA = { type: "object", propertyNames: NAMES_SCHEMA, additionalProperties: AMOUNT_SCHEMA };
+export const OVERCOMMIT_SCHEMA = {
+  type: "object",
+  propertyNames: NAMES_SCHEMA,
+  additionalProperties: { type: "number", minimum: 1, maximum: OVERCOMMIT_MAX },
+};
+
 const ACCEPTED_AMOUNT = 'a number from 0 to 2^50, or one with K, M, G or T such as "100M"';
 
 /** Throws VmError("bad-config") naming `field` and what is accepted. `limitDefault`: of a VM that gives none. */
@@ -130,19 +172,22 @@ export function checkCapacity(field: string, host: Readonly<Record<string, unkno
     checkResourceName(join(field, "capacity"), resource);
     capacity[resource] = amount(join(field, `capacity.${resource}`), resource, value);
   }
-  const overcommit: Record<string, number> = {};
-  for (const [resource, value] of Object.entries(record(join(field, "overcommit"), given(host.overcommit, {})))) {
-    if (!Object.hasOwn(capacity, resource)) {
-      refuse(
-        join(field, "overcommit"),
-        undefined,
-        Object.keys(capacity).join(", "),
-        `names ${JSON.stringify(resource)}`,
-      );
-    }
-    overcommit[resource] = quantity(join(field, `overcommit.${resource}`), value, 1, 1000);
+  const overcommit = checkOvercommit(join(field, "overcommit"), given(host.overcommit, {}));
+  for (const resource of Object.keys(overcommit)) {
+    if (Object.hasOwn(capacity, resource)) continue;
+    refuse(join(field, "overcommit"), undefined, Object.keys(capacity).join(", "), `names ${JSON.stringify(resource)}`);
   }
   return { capacity, overcommit };
+}
+
+/** Factors by resource, whatever the host has. Throws VmError("bad-config"). */
+export function checkOvercommit(field: string, value: unknown): Record<string, number> {
+  const overcommit: Record<string, number> = {};
+  for (const [resource, factor] of Object.entries(record(field, value))) {
+    checkResourceName(field, resource);
+    overcommit[resource] = quantity(join(field, resource), factor, 1, OVERCOMMIT_MAX);
+  }
+  return overcommit;
 }
 
 function checkResourceName(field: string, resource: string): void {

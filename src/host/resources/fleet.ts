@@ -16,6 +16,7 @@ import {
 import { leastCpu } from "./delay.ts";
 import { CPU, claimOf, DEFAULT_SHARES, MEMORY, SHARES_MAX } from "./model.ts";
 import { OBJECTIVES, type PlanHost, type PlanProblem, type PlanVm } from "./problem.ts";
+import { fillResources } from "./run-claims.ts";
 import { IDLE_TAX, STRATEGIES, type StrategyName } from "./strategies.ts";
 
 export interface Fleet {
@@ -24,7 +25,7 @@ export interface Fleet {
   readonly idleTax: number;
 }
 
-/** Members of a fleet file that only planning reads, and of a VM's entry in it: `paravane up` may pass over them. */
+/** Members of a fleet file that only planning reads, and of a VM's entry in it but for `resources`: `paravane up` passes over them. */
 export const PLAN_FLEET_FIELDS: readonly string[] = ["hosts", "affinity", "antiAffinity", "plan"];
 export const PLAN_VM_FIELDS: readonly string[] = [
   "resources",
@@ -179,20 +180,19 @@ function checkVm(field: string, value: unknown, hosts: readonly PlanHost[], memb
   return copies;
 }
 
-/** `resources`, with what the entry's fields for running say where it is silent: fixed RAM, scheduler weight and cap. */
+/** `resources`, with what the entry's fields for running say where it is silent. */
 function withRunFields(field: string, entry: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const mib = entry.memoryMib === undefined ? 0 : quantity(`${field}.memoryMib`, entry.memoryMib, 1, 3072);
-  const bytes = amount(`${field}.memoryMib`, MEMORY, mib * 2 ** 20);
   const scheduling = record(`${field}.scheduling`, given(entry.scheduling, {}));
-  const weight = quantity(`${field}.scheduling.weight`, given(scheduling.weight, DEFAULT_SHARES), 1, SHARES_MAX);
-  const percent = quantity(`${field}.scheduling.capPercent`, given(scheduling.capPercent, 0), 0, 100);
-  const resources = { ...record(`${field}.resources`, given(entry.resources, {})) };
-  if (bytes > 0 && resources[MEMORY] === undefined) resources[MEMORY] = { reservation: bytes, limit: bytes };
-  const cpu: Record<string, unknown> = { ...record(`${field}.resources.cpu`, given(resources[CPU], {})) };
-  cpu.shares = given(cpu.shares, weight);
-  if (percent > 0) cpu.limit = given(cpu.limit, percent / 100);
-  resources[CPU] = cpu;
-  return resources;
+  const part = (name: string, otherwise: number, least: number, most: number): number =>
+    quantity(`${field}.scheduling.${name}`, given(scheduling[name], otherwise), least, most);
+  return fillResources(`${field}.resources`, entry.resources, {
+    memoryBytes: entry.memoryMib === undefined ? undefined : ramBytes(`${field}.memoryMib`, entry.memoryMib),
+    scheduling: { weight: part("weight", DEFAULT_SHARES, 1, SHARES_MAX), capPercent: part("capPercent", 0, 0, 100) },
+  });
+}
+
+function ramBytes(field: string, mib: unknown): number {
+  return amount(field, MEMORY, quantity(field, mib, 1, 3072) * 2 ** 20);
 }
 
 function checkPlacementCost(field: string, value: unknown, hosts: readonly string[]): Record<string, number> {

@@ -1,7 +1,7 @@
 // The Node.js platform.
 
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
+import { availableParallelism, totalmem } from "node:os";
 import { isMainThread } from "node:worker_threads";
 import { preciseWallMs } from "../date.ts";
 import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
@@ -26,6 +26,7 @@ export function nodePlatform(): Platform {
     sleep: timeoutSleep,
     ...(isMainThread ? {} : { blockThread: waitOnNothing() }),
     processors: availableParallelism(),
+    memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     startPcpuWorker: startNodeWorker,
     entropy: fillEntropy,
     sha256: webCryptoSha256,

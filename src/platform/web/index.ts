@@ -22,6 +22,7 @@ export function webPlatform(coreFolder: URL = new URL("../../../build/", import.
       for (let at = 0; at < into.length; at += 65536) crypto.getRandomValues(into.subarray(at, at + 65536));
     },
     processors: navigator.hardwareConcurrency,
+    memoryBytes: (deviceMemoryGib() ?? ASSUMED_GIB) * 2 ** 30,
     sha256: webCryptoSha256,
     openDisk: (source) =>
       Promise.reject(
@@ -33,6 +34,14 @@ export function webPlatform(coreFolder: URL = new URL("../../../build/", import.
     inflate,
     loadCore: (memory) => fetchCore(new URL(files[memory], coreFolder)),
   };
+}
+
+/** Where a browser does not tell. */
+const ASSUMED_GIB = 4;
+
+/** Device Memory API: rounded, and 8 at most; not in every browser. */
+function deviceMemoryGib(): number | undefined {
+  return (navigator as { deviceMemory?: number }).deviceMemory;
 }
 
 /** setTimeout(0) is held to 4 ms when nested; a message to oneself is not. */

@@ -95,7 +95,7 @@ describe("a fleet file", () => {
       expect(validate(changed(`vms.1.${field}`, { any: ["thing"] })), field).toBe(true);
     }
     expect([...RUN_VM_FIELDS].sort()).toEqual(
-      [...Object.keys(VM_SPEC_FIELDS), "start"].filter((field) => field !== "name").sort(),
+      [...Object.keys(VM_SPEC_FIELDS), "start"].filter((field) => field !== "name" && field !== "resources").sort(),
     );
     expect(PLAN_VM_FIELDS.filter((field) => RUN_VM_FIELDS.includes(field))).toEqual([]);
   });
