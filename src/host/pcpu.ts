@@ -222,8 +222,9 @@ export class Pcpu {
         stolenNs: task.stolenNs,
         dispatches: task.dispatches,
         wakeLatency: task.wakeLatency.summary(),
-        waiting: task.waitingSinceNs !== undefined,
-        movable: this.#policy.migrates && task.parameters.realtime === undefined,
+        // Who is parked at its cap waits for no pCPU.
+        waiting: task.waitingSinceNs !== undefined && this.#policy.waits(task.id),
+        movable: this.#policy.movable(task.id),
       })),
     };
   }
