@@ -554,6 +554,8 @@ export class Vm implements AsyncDisposable {
   async #reset(cause: ResetCause): Promise<void> {
     this.#resets++;
     await this.#machine.powerOn((board) => prepareBoot(this.config.boot, board));
+    // A guest that resets itself again and again leaves others their turn.
+    await this.platform.yieldToEventLoop();
     this.#events.emit("reset", { cause });
   }
 
