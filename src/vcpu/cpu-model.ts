@@ -47,6 +47,8 @@ export interface CpuModelOptions {
 }
 
 const FEATURE_WORDS = 4;
+/** First of the leaves that belong to hypervisors: neither basic nor extended. */
+const HYPERVISOR_LEAVES = 0x40000000;
 const APIC_TIMER_HZ = 1_000_000_000;
 const byName = new Map<string, FeatureBit>(FEATURE_BITS.map((b) => [b.name, b]));
 
@@ -161,7 +163,7 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
     });
   };
   /** A feature asked for by name brings the leaf that reports it. */
-  const basic = Math.max(spec.basicLeaves, ...chosen.map((b) => (b.leaf < 0x80000000 ? b.leaf : 0)));
+  const basic = Math.max(spec.basicLeaves, ...chosen.map((b) => (b.leaf < HYPERVISOR_LEAVES ? b.leaf : 0)));
   const extended = Math.max(spec.extendedLeaves, ...chosen.map((b) => (b.leaf >= 0x80000000 ? b.leaf : 0)));
 
   const vendor = textWords(spec.vendor, 3) as [number, number, number];

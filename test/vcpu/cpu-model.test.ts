@@ -68,6 +68,12 @@ describe("CPU models", () => {
     }
   });
 
+  it("counts no hypervisor leaf among the basic ones", () => {
+    const m = buildCpuid("max", { paravirt: PARAVIRT_SWITCHES.map(({ name }) => name) });
+    expect(m.leaves.some((l) => l.leaf === 0x40000001)).toBe(true);
+    expect(leaf(m, 0).eax).toBe(0x16);
+  });
+
   it("gives leaf 15h the ratio of the TSC to the 1 GHz crystal", () => {
     const m = buildCpuid("max", { tscKhz: 2_500_000 });
     const l = leaf(m, 0x15);
