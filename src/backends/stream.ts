@@ -1,6 +1,15 @@
 // A console as Web Streams. Output that nobody reads is kept up to a bound, oldest dropped first: a guest that talks to
 // nobody cannot fill the host's memory, and a slow reader cannot slow the guest.
 const CAPACITY = 4 * 1024 * 1024;
+/** Small pieces are gathered in blocks: a guest that prints empty lines makes a million pieces a second. */
+const BLOCK_BYTES = 16 * 1024;
+
+interface Block {
+  readonly bytes: Uint8Array;
+  /** What of it waits. */
+  from: number;
+  to: number;
+}
 
 export interface ByteConsole {
   /** What the guest sends; ends with the VM. */
@@ -18,7 +27,7 @@ export class StreamConsole implements ByteConsole {
   readonly writable: WritableStream<Uint8Array>;
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  #waiting: Uint8Array[] = [];
+  #waiting: Block[] = [];
   #waitingBytes = 0;
   #closed = false;
   /** A reader waits. */
@@ -35,6 +44,7 @@ export class StreamConsole implements ByteConsole {
         cancel: () => {
           this.#controller = undefined;
           this.#waiting = [];
+          this.#waitingBytes = 0;
         },
       },
       { highWaterMark: 0 },
@@ -45,12 +55,14 @@ export class StreamConsole implements ByteConsole {
   /** From the guest. */
   output(bytes: Uint8Array): void {
     if (this.#controller === undefined || this.#closed) return;
-    this.#waiting.push(bytes.slice());
-    this.#waitingBytes += bytes.length;
+    this.#keep(bytes);
     while (this.#waitingBytes > CAPACITY) {
-      const lost = this.#waiting.shift()?.length ?? 0;
+      const oldest = this.#waiting[0] as Block;
+      const lost = Math.min(oldest.to - oldest.from, this.#waitingBytes - CAPACITY);
+      oldest.from += lost;
       this.#waitingBytes -= lost;
       this.droppedBytes += lost;
+      if (oldest.from === oldest.to) this.#waiting.shift();
     }
     if (this.#pulled) this.#deliver();
   }
@@ -73,6 +85,19 @@ export class StreamConsole implements ByteConsole {
     else if (this.#pulled) this.#deliver();
   }
 
+  #keep(bytes: Uint8Array): void {
+    let last = this.#waiting.at(-1);
+    if (last === undefined || last.bytes.length - last.to < bytes.length) {
+      // What a reader waits for goes on at once: no room for more is needed.
+      const room = this.#pulled ? bytes.length : Math.max(bytes.length, BLOCK_BYTES);
+      last = { bytes: new Uint8Array(room), from: 0, to: 0 };
+      this.#waiting.push(last);
+    }
+    last.bytes.set(bytes, last.to);
+    last.to += bytes.length;
+    this.#waitingBytes += bytes.length;
+  }
+
   #deliver(): void {
     if (this.#waiting.length === 0) {
       this.#pulled = true;
@@ -81,9 +106,9 @@ export class StreamConsole implements ByteConsole {
     this.#pulled = false;
     const all = new Uint8Array(this.#waitingBytes);
     let at = 0;
-    for (const chunk of this.#waiting) {
-      all.set(chunk, at);
-      at += chunk.length;
+    for (const { bytes, from, to } of this.#waiting) {
+      all.set(bytes.subarray(from, to), at);
+      at += to - from;
     }
     this.#waiting = [];
     this.#waitingBytes = 0;

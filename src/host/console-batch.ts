@@ -9,9 +9,12 @@ type Report = <K extends ConsoleName>(name: K, event: VmEvents[K]) => void;
 interface Waiting {
   readonly name: ConsoleName;
   readonly port: number;
-  readonly chunks: Uint8Array[];
-  bytes: number;
+  /** Large enough for `length`, the first of it used. */
+  bytes: Uint8Array;
+  length: number;
 }
+
+const FIRST_BYTES = 1024;
 
 export class ConsoleBatch {
   #waiting: Waiting[] = [];
@@ -27,11 +30,18 @@ export class ConsoleBatch {
     if (this.#waiting.length === 0) void this.platform.yieldToEventLoop().then(() => this.flush());
     let waiting = this.#waiting.find((entry) => entry.name === name && entry.port === port);
     if (waiting === undefined) {
-      waiting = { name, port, chunks: [], bytes: 0 };
+      waiting = { name, port, bytes: new Uint8Array(FIRST_BYTES), length: 0 };
       this.#waiting.push(waiting);
     }
-    waiting.chunks.push(bytes);
-    waiting.bytes += bytes.length;
+    // Copied, not kept: of a guest that prints empty lines thousands of pieces would wait here, for the collector to move.
+    const needed = waiting.length + bytes.length;
+    if (needed > waiting.bytes.length) {
+      const larger = new Uint8Array(Math.max(needed, 2 * waiting.bytes.length));
+      larger.set(waiting.bytes);
+      waiting.bytes = larger;
+    }
+    waiting.bytes.set(bytes, waiting.length);
+    waiting.length = needed;
   }
 
   flush(): void {
@@ -39,13 +49,8 @@ export class ConsoleBatch {
     if (waiting.length === 0) return;
     const start = this.platform.monotonicNs();
     this.#waiting = [];
-    for (const { name, port, chunks, bytes } of waiting) {
-      const all = new Uint8Array(bytes);
-      let at = 0;
-      for (const chunk of chunks) {
-        all.set(chunk, at);
-        at += chunk.length;
-      }
+    for (const { name, port, bytes, length } of waiting) {
+      const all = bytes.slice(0, length);
       if (name === "serial") this.report(name, { port, bytes: all });
       else this.report(name, { bytes: all });
     }

@@ -204,6 +204,9 @@ export class PcpuAgent implements PcpuCalls {
     vm.on("serial", ({ port, bytes }) => consoles.put("serial", port, bytes));
     vm.on("debugcon", ({ bytes }) => consoles.put("debugcon", 0, bytes));
     vm.on("parallel", ({ bytes }) => consoles.put("parallel", 0, bytes));
+    // Its readers are on the host: nothing waits for them here a second time.
+    for (let port = 0; port < vm.serialPorts; port++) void vm.serial(port).readable.cancel();
+    for (const { readable } of [vm.debugcon, vm.parallel]) void readable.cancel();
     ordered("state");
     ordered("reset");
     ordered("exit");

@@ -333,6 +333,11 @@ export class Vm implements AsyncDisposable {
     return this.#events.on(event, listener);
   }
 
+  /** How many 16550s it has. */
+  get serialPorts(): number {
+    return this.config.serialPorts;
+  }
+
   /** Serial port 0..3 as Web Streams. Throws VmError("not-found") when the machine does not have it. */
   serial(port = 0): ByteConsole {
     const output = this.#outputs.serial[port];

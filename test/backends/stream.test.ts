@@ -16,6 +16,22 @@ describe("console streams", () => {
     expect([all[0], all[MIB], all[4 * MIB - 1]]).toEqual([2, 3, 5]);
   });
 
+  it("cost the host no more for a byte at a time, and drop to the byte", async () => {
+    const console_ = new StreamConsole();
+    const total = 6 * MIB + 5;
+    const used = (): number => process.memoryUsage().heapUsed + process.memoryUsage().arrayBuffers;
+    const before = used();
+    for (let i = 0; i < total; i++) console_.output(Uint8Array.of(i % 251));
+    // With what the collector has not come to yet; an object a byte would be hundreds.
+    expect(used() - before).toBeLessThan(64 * MIB);
+    expect(console_.droppedBytes).toBe(total - 4 * MIB);
+    console_.close();
+    let at = total - 4 * MIB;
+    for await (const chunk of console_.readable)
+      for (const byte of chunk) if (byte !== at++ % 251) expect.unreachable();
+    expect(at).toBe(total);
+  });
+
   it("hand output to a waiting reader at once, and end when closed", async () => {
     const console_ = new StreamConsole();
     const reader = console_.readable.getReader();

@@ -69,7 +69,8 @@ async function beside(policy: string, boot: BootSource): Promise<{ with: Measure
     await host.createVm({ memoryBytes: 4 * MIB, boot: guest, scheduling: { weight: 256 } });
   const [vm, plain, other] = [await make(SPIN), await make(SPIN), await make(boot)];
   await vm.start();
-  for (let attempt = 1; ; attempt++) {
+  let best: { spread: number; with: Measured; without: Measured } | undefined;
+  for (let attempt = 1; attempt <= ATTEMPTS && (best?.spread ?? 1) > SPEED_SPREAD; attempt++) {
     const run = async (neighbour: HostedVm): Promise<Measured> => {
       await neighbour.start();
       const measured = await measure(host, vm);
@@ -78,8 +79,9 @@ async function beside(policy: string, boot: BootSource): Promise<{ with: Measure
     };
     const [first, disturbed, last] = [await run(plain), await run(other), await run(plain)];
     const spread = Math.abs(first.speed - last.speed) / Math.max(first.speed, last.speed);
-    if (spread > SPEED_SPREAD && attempt < ATTEMPTS) continue;
-    return {
+    if (best !== undefined && best.spread < spread) continue;
+    best = {
+      spread,
       with: disturbed,
       without: {
         speed: (first.speed + last.speed) / 2,
@@ -89,6 +91,7 @@ async function beside(policy: string, boot: BootSource): Promise<{ with: Measure
       },
     };
   }
+  return best as { with: Measured; without: Measured };
 }
 
 describe.each(["credit", "eevdf"])("under %s a guest is not slowed by", (policy) => {
