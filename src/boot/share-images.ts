@@ -43,5 +43,8 @@ function mapImages(boot: BootSource, map: (bytes: Uint8Array) => Uint8Array): Bo
     case "firmware":
     case "flat":
       return { ...boot, image: map(boot.image) };
+    default:
+      // Whoever boots it says what kinds there are.
+      return boot;
   }
 }
