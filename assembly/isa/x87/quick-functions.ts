@@ -1,7 +1,8 @@
 // The common cases of FSQRT, FSIN, FCOS, FSINCOS, FPATAN and FYL2X: normal operands of ordinary size, round to nearest, #P
 // masked. The methods of sine.ts, arctangent.ts and logarithm.ts with everything in locals, and with what is always or
 // never needed there decided beforehand; error bounds are the same. Each function stores its result at `to` and returns
-// the C1 of its rounding, or changes nothing and returns NOT_COMMON: the general path then does all of it.
+// the C1 of its rounding, or returns NOT_COMMON and leaves at most the place of the result changed: the general path then
+// does all of it.
 import { FPU_FCW, FPU_FSW } from "../../../spec/layout";
 import { arctangentLoss } from "./arctangent";
 import {
@@ -37,10 +38,20 @@ function power(n: i32): f64 {
   return reinterpret<f64>((<u64>(n + 1023)) << 52);
 }
 
-/** Stores hi:lo, normalised and never exact, rounded to nearest. Returns C1. */
+/**
+ * 2^-12 of the last place, in the word behind it: far above how far the paths differ, and one result of a thousand lies
+ * that close to where its rounding changes.
+ */
+const CLOSE: u64 = 1 << 52;
+
+/**
+ * Stores hi:lo, normalised and never exact, rounded to nearest. Returns C1, or NOT_COMMON where the general path could
+ * round to the other neighbour, or find the same one from its other side.
+ */
 // @ts-ignore: decorator
 @inline
 function storeRounded(to: i32, hi: u64, lo: u64, exp: i32, sign: u32): u32 {
+  if ((lo << 1) + (CLOSE << 1) < CLOSE << 2) return NOT_COMMON;
   const up = lo >> 63;
   hi += up;
   if (!hi) {
@@ -175,7 +186,7 @@ export function quickSineAndCosine(vcpu: i32, sig: u64, se: u32, sine: i32, cosi
   if (toSine) c1 = combine(toSine, s, c, q, d, p, below != 0, rest ^ (odd ? cosineSign : sineSign));
   if (toCosine) {
     const own = combine(toCosine, c, s, q, d, p, below == 0, odd ? sineSign : cosineSign);
-    if (!toSine || odd) c1 = own;
+    if (!toSine || odd || own == NOT_COMMON) c1 = c1 == NOT_COMMON ? c1 : own;
   }
   return c1;
 }

@@ -107,6 +107,10 @@ describe("common cases of x87 functions round as the general ones", () => {
     const positive = { ...(x as Number80), negative: false };
     if (positive.sig !== 1n << 63n) expectRounded("FYL2X", 0x37f, [positive, y as Number80]);
   });
+  it("FYL2X of which the paths find the same neighbour from different sides", () => {
+    const x = { sig: 9337433339517946212n, exp: 0, negative: false };
+    expectRounded("FYL2X", 0x37f, [x, { sig: 9223372036854776378n, exp: 0, negative: false }]);
+  });
   for (const [precision, fcw, ulp] of [
     [64, 0x37f, 1n],
     [53, 0x27f, 1n << 11n],
