@@ -10,6 +10,7 @@ import type { Executor } from "./executor.ts";
 import type { Machine } from "./machine.ts";
 import { saveMachine } from "./machine-state.ts";
 import type { Outputs } from "./outputs.ts";
+import { powerOn } from "./power-on.ts";
 import { RunLoop } from "./run-loop.ts";
 import type { ScreenWatch } from "./screen-watch.ts";
 import { collectStatistics, loadUse, saveUse } from "./statistics.ts";
@@ -299,7 +300,7 @@ export class LifeCycle {
   async #reset(cause: ResetCause): Promise<void> {
     const { config, machine, platform, events } = this.parts;
     this.#resets++;
-    await machine.powerOn((board) => prepareBoot(config.boot, board));
+    await powerOn(machine, (board) => prepareBoot(config.boot, board));
     // A guest that resets itself again and again leaves others their turn.
     await platform.yieldToEventLoop();
     events.emit("reset", { cause });

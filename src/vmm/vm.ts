@@ -22,6 +22,7 @@ import { LifeCycle } from "./life-cycle.ts";
 import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine } from "./machine-state.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
+import { powerOn } from "./power-on.ts";
 import { ScreenWatch } from "./screen-watch.ts";
 import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
@@ -88,7 +89,7 @@ export class Vm implements AsyncDisposable {
       Machine.create(checked, platform, events, placement.memory),
     );
     try {
-      await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+      await powerOn(vm.#machine, (board) => prepareBoot(checked.boot, board));
     } catch (error) {
       await vm.#machine.dispose();
       throw error;
