@@ -20,10 +20,7 @@ const SERIAL_CONSOLE_PORT = Uint8Array.of(0xf8, 0x03);
  * Everything to its reset state but RAM, which keeps its contents as hardware does, and images are put where the boot
  * source wants them. `boot` is the boot code.
  */
-export async function powerOn(
-  machine: Machine,
-  boot: (machine: BootMachine) => void | Promise<void>,
-): Promise<void> {
+export async function powerOn(machine: Machine, boot: (machine: BootMachine) => void | Promise<void>): Promise<void> {
   const { core, board, vcpu, config } = machine;
   core.initVm();
   for (const device of board.devices) device.reset();

@@ -28,7 +28,15 @@ import {
   STATUS_ERR,
   STATUS_READY,
 } from "./registers.ts";
-import { ADDRESS_OUT_OF_RANGE, BAD_FIELD, CD_SECTOR, MEDIUM_UNREADABLE, NO_SENSE, type Sense, senseData } from "./sense.ts";
+import {
+  ADDRESS_OUT_OF_RANGE,
+  BAD_FIELD,
+  CD_SECTOR,
+  MEDIUM_UNREADABLE,
+  NO_SENSE,
+  type Sense,
+  senseData,
+} from "./sense.ts";
 import { TransferMode } from "./transfer-mode.ts";
 import { Tray } from "./tray.ts";
 
