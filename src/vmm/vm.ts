@@ -20,6 +20,7 @@ import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
 import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine, saveMachine } from "./machine-state.ts";
+import type { ConnectNic } from "./nics.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
 import { RunLoop } from "./run-loop.ts";
 import { ScreenWatch } from "./screen-watch.ts";
@@ -38,6 +39,8 @@ interface RestWork {
 export interface VmPlacement {
   readonly executor?: Executor;
   readonly memory?: MemoryKind;
+  /** Connects its cards; by default the machine does so itself. */
+  readonly connectNic?: ConnectNic;
 }
 
 export class Vm implements AsyncDisposable {
@@ -126,7 +129,7 @@ export class Vm implements AsyncDisposable {
     const checked = checkConfig(config);
     checked.signal?.throwIfAborted();
     const vm = await Vm.#build(checked, placement, (platform, events) =>
-      Machine.create(checked, platform, events, placement.memory),
+      Machine.create(checked, platform, events, placement.memory, placement.connectNic),
     );
     try {
       await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
@@ -145,7 +148,7 @@ export class Vm implements AsyncDisposable {
   static async attach(config: VmConfig, detached: DetachedVm, placement: VmPlacement): Promise<Vm> {
     const checked = checkConfig(config);
     const vm = await Vm.#build(checked, placement, (platform, events) =>
-      Machine.adopt(checked, platform, events, detached.memory),
+      Machine.adopt(checked, platform, events, detached.memory, placement.connectNic),
     );
     const machine = vm.#machine;
     loadMachine(machine, detached.machine, "adopted");
@@ -170,7 +173,7 @@ export class Vm implements AsyncDisposable {
     const opened = await openSnapshot(from, options, await loadPlatform());
     try {
       const vm = await Vm.#build(opened.config, placement, (platform, events) =>
-        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory)),
+        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory, placement.connectNic)),
       );
       if (options.track) vm.#snapshots.trackFrom(opened.id);
       return vm;

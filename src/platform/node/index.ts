@@ -30,6 +30,7 @@ export function nodePlatform(): Platform {
     startPcpuWorker: startNodeWorker,
     entropy: fillEntropy,
     sha256: webCryptoSha256,
+    networkHost: async () => (await import("./network-host.ts")).nodeNetworkHost,
     openDisk: async (source) => await (await import("./disk.ts")).openDisk(source.path, source),
     deflate,
     inflate,
