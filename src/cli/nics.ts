@@ -83,7 +83,7 @@ function pairDevices(netdevs: readonly string[], devices: readonly string[]): Ni
   for (const spec of netdevs) {
     const option = `--netdev ${spec}`;
     const { type, properties } = splitSpec(spec);
-    const id = valueOf(properties, "id");
+    const id = propertyOf(properties, "id");
     if (id === undefined) throw new UsageError(`${option}: it needs an id, which --device names as netdev=ID`);
     if (sources.has(id)) throw new UsageError(`${option}: there is another --netdev with id=${id}`);
     sources.set(id, parseSource(type, properties, option, ["id"]));
@@ -94,7 +94,7 @@ function pairDevices(netdevs: readonly string[], devices: readonly string[]): Ni
     if (!NIC_DEVICES.includes(type)) continue;
     const option = `--device ${spec}`;
     refuseOthers(properties, ["netdev", "id", "mac"], option);
-    const netdev = valueOf(properties, "netdev");
+    const netdev = propertyOf(properties, "netdev");
     const source = netdev === undefined ? undefined : sources.get(netdev);
     if (source === undefined) {
       const known = [...sources.keys()].join(", ") || "none";
@@ -111,7 +111,7 @@ function pairDevices(netdevs: readonly string[], devices: readonly string[]): Ni
 }
 
 function parseCard(properties: Properties, option: string): Omit<NicConfig, "backend"> {
-  const get = (key: string): string | undefined => valueOf(properties, key);
+  const get = (key: string): string | undefined => propertyOf(properties, key);
   const mtu = get("mtu");
   const mac = get("mac");
   const capture = get("pcap");
@@ -143,7 +143,7 @@ function parseSource(type: string, properties: Properties, option: string, more:
 }
 
 function parseUser(properties: Properties, option: string): NetworkSource {
-  const get = (key: string): string | undefined => valueOf(properties, key);
+  const get = (key: string): string | undefined => propertyOf(properties, key);
   const all = (key: string): string[] => properties.filter(([other]) => other === key).map(([, value]) => value);
   const given = {
     net: get("net"),
@@ -175,7 +175,9 @@ const isOn = (text: string): boolean => text === "on" || text === "yes";
 function parseForward(text: string, option: string): PortForward {
   const match = /^(?:(tcp|udp):)?(?:([\d.]*):)?(\d+)-([\d.]*):(\d+)$/.exec(text);
   if (match === null)
-    throw new UsageError(`${option}: "${text}" is not PROTOCOL:HOSTADDRESS:HOSTPORT-GUESTADDRESS:GUESTPORT (tcp::2222-:22)`);
+    throw new UsageError(
+      `${option}: "${text}" is not PROTOCOL:HOSTADDRESS:HOSTPORT-GUESTADDRESS:GUESTPORT (tcp::2222-:22)`,
+    );
   const [, protocol = "tcp", hostAddress, hostPort = "", guestAddress, guestPort = ""] = match;
   return {
     protocol: protocol as "tcp" | "udp",
@@ -189,7 +191,7 @@ function parseForward(text: string, option: string): PortForward {
 const RATE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 1e3, m: 1e6, g: 1e9 };
 
 function linkOf(properties: Properties, option: string): { link?: LinkSettings } {
-  const get = (key: string): string | undefined => valueOf(properties, key);
+  const get = (key: string): string | undefined => propertyOf(properties, key);
   const link: { -readonly [K in keyof LinkSettings]: LinkSettings[K] } = {};
   const bandwidth = get("bandwidth");
   if (bandwidth !== undefined) {
@@ -205,7 +207,8 @@ function linkOf(properties: Properties, option: string): { link?: LinkSettings }
     const text = get(key);
     if (text === undefined) continue;
     const [, number] = /^(\d+(?:\.\d+)?)(?:ms)?$/.exec(text) ?? [];
-    if (number === undefined) throw new UsageError(`${option}: ${key} "${text}" is not milliseconds such as 20 or 0.5ms`);
+    if (number === undefined)
+      throw new UsageError(`${option}: ${key} "${text}" is not milliseconds such as 20 or 0.5ms`);
     link[field] = Number(number);
   }
   const loss = get("loss");
@@ -230,7 +233,7 @@ function splitSpec(spec: string): { readonly type: string; readonly properties: 
   };
 }
 
-function valueOf(properties: Properties, key: string): string | undefined {
+function propertyOf(properties: Properties, key: string): string | undefined {
   return properties.find(([other]) => other === key)?.[1];
 }
 

