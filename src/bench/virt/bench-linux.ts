@@ -170,7 +170,10 @@ function linuxConfig(
       { id: "ide", bus: "ide", backend: benchDisk() },
       { id: "virtio", bus: "virtio", backend: benchDisk() },
     ],
-    nics: [{ id: "virtio", model: "virtio", backend: new EchoNetwork() }],
+    nics: [
+      { id: "rtl8139", model: "rtl8139", backend: new EchoNetwork() },
+      { id: "virtio", model: "virtio", backend: new EchoNetwork() },
+    ],
     consoles: [{ backend: new MemoryBackend(1 << 16) }],
     boot: {
       kind: "linux",

@@ -40,7 +40,10 @@ export function formConfig({ form, rom, only, percent, clock }: FormOptions): Vm
       { id: "ide", bus: "ide", backend: benchDisk() },
       { id: "virtio", bus: "virtio", backend: benchDisk() },
     ],
-    nics: [{ id: "virtio", model: "virtio", backend: new EchoNetwork() }],
+    nics: [
+      { id: "rtl8139", model: "rtl8139", backend: new EchoNetwork() },
+      { id: "virtio", model: "virtio", backend: new EchoNetwork() },
+    ],
     consoles: [{ backend: new MemoryBackend(1 << 16) }],
     boot: { kind: "multiboot", kernel: rom, append },
     ...(clock === undefined ? {} : { clock }),
