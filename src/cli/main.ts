@@ -82,7 +82,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   const verb = (nameAndArgs: string, description: string): Command =>
     program.command(nameAndArgs).description(description).exitOverride();
 
-  addRunOptions(verb("run [guest]", "boot a ROM, an image or a file (without a name: our own hello ROM)"))
+  addRunOptions(verb("run [guest]", "boot a ROM, an image or a file (without a name: our own kernel)"))
     .addHelpText("after", RUN_EXAMPLES)
     .action(async (guest: string | undefined, options) => {
       setCode(await (await import("./run.ts")).run(guest, options, io));
@@ -249,7 +249,7 @@ function collect(value: string, previous: string[] | undefined): string[] {
 
 const RUN_EXAMPLES = `
 Examples:
-  paravane run                                     our hello ROM
+  paravane run                                     our own kernel and its shell
   paravane run linux                               Debian's kernel with a busybox shell
   paravane run linux --until '/ #' --stats         seconds to the shell
   paravane run -kernel bzImage -initrd fs.gz -append console=ttyS0 -m 256
