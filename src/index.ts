@@ -62,6 +62,7 @@ export type {
 } from "./vmm/device-config.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { FileTree } from "./vmm/file-tree.ts";
+export type { DetachOptions } from "./vmm/hotplug.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
 export type { NetworkBackend } from "./vmm/network.ts";
 export { screenshot } from "./vmm/screenshot.ts";

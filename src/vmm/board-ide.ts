@@ -9,11 +9,11 @@ import type { IdeDrive } from "../devices/ide/drive.ts";
 import { IDE_CHANNELS, IDE_FUNCTION, Piix3Ide } from "../devices/ide/piix3-ide.ts";
 import type { PciHost } from "../devices/pci/host.ts";
 import type { BlockBackend } from "./block.ts";
-import { VIRTIO_SLOTS } from "./board-virtio.ts";
 import type { PortBus } from "./bus.ts";
 import type { Device, DeviceClock, GuestMemory } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 import type { IrqWiring } from "./irq.ts";
+import { VIRTIO_SLOTS } from "./virtio-slots.ts";
 
 /** A drive whose medium the host can change. */
 export interface MediaDrive {
@@ -38,7 +38,7 @@ export interface StorageSet {
 
 const SOUTH_BRIDGE_SLOT = 1;
 
-/** The ISA DMA controllers, and what has drives: a guest does not look for what is not there: a guest does not look for what is not there. */
+/** The ISA DMA controllers, and what has drives: a guest does not look for what is not there. */
 export function addStorage(parts: StorageParts): StorageSet {
   const { pci, ports, irqs, clock, memory, drives } = parts;
   const devices: Device[] = [];

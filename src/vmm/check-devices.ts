@@ -43,6 +43,7 @@ export interface CheckedDevices {
 
 export interface CheckedNic extends NicConfig {
   readonly mac: string;
+  readonly unit: number;
 }
 
 export function checkDevices(config: VmConfig): CheckedDevices {
@@ -187,21 +188,32 @@ function checkBalloon(balloon: boolean | BalloonConfig): BalloonConfig | undefin
 function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
   const seen = new Set<string>();
   const addresses = new Set<string>();
+  const units = new Set(nics.flatMap(({ unit }) => (unit === undefined ? [] : [unit])));
   return list("nics", nics, VIRTIO_NICS_MAX).map((nic, i) => {
     const field = `nics[${i}]`;
     object(field, nic, "an object { id, backend, model }");
     identifier(`${field}.id`, nic.id, seen);
     methods(`${field}.backend`, nic.backend, ["send", "onReceive"]);
     oneOf(`${field}.model`, nic.model, ["virtio"]);
-    const mac = checkMac(`${field}.mac`, nic.mac ?? `02:70:76:00:00:0${i + 1}`);
+    const unit = integer(`${field}.unit`, nic.unit ?? firstFree(units), 0, VIRTIO_NICS_MAX - 1);
+    if (nics.findIndex((other) => other.unit === nic.unit) < i && nic.unit !== undefined)
+      refuse(`${field}.unit`, unit, "one that no other card has");
+    units.add(unit);
+    const mac = checkMac(`${field}.mac`, nic.mac ?? `02:70:76:00:00:0${unit + 1}`);
     if (addresses.has(mac)) refuse(`${field}.mac`, nic.mac, "an address that no other card has");
     addresses.add(mac);
     if (nic.mtu !== undefined) integer(`${field}.mtu`, nic.mtu, MTU_MIN, 0xffff);
     flag(`${field}.trustedChecksums`, nic.trustedChecksums ?? false);
     checkLimits(`${field}.receiveLimits`, nic.receiveLimits);
     checkLimits(`${field}.transmitLimits`, nic.transmitLimits);
-    return { ...nic, mac };
+    return { ...nic, mac, unit };
   });
+}
+
+function firstFree(taken: ReadonlySet<number>): number {
+  let unit = 0;
+  while (taken.has(unit)) unit++;
+  return unit;
 }
 
 /** The six bytes of a checked address. */

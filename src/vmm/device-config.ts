@@ -50,6 +50,8 @@ export interface NicConfig {
   readonly id: string;
   readonly backend: NetworkBackend;
   readonly model: "virtio";
+  /** Place, 0 to 7. Default: the first free. */
+  readonly unit?: number;
   /** "02:70:76:00:00:01" and so on by default: each card of a machine another, each machine the same. */
   readonly mac?: string;
   /** Largest packet in bytes, 68 to 65535; the guest's own default otherwise. */

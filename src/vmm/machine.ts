@@ -16,12 +16,13 @@ import { type Core, instantiateCore } from "./core.ts";
 import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
-import type { DiskSource } from "./device-config.ts";
+import type { DiskSource, DriveConfig } from "./device-config.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
+import { type CardKind, Hotplug } from "./hotplug.ts";
 import { IrqWiring } from "./irq.ts";
 import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
@@ -44,10 +45,12 @@ export interface Requests {
 }
 
 export interface MachineEvents
-  extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ignne" | "ioDelay"> {
+  extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ejected" | "ignne" | "ioDelay"> {
   /** Something changed that may wake a halted vCPU, or that the run loop must look at. */
   wake(): void;
   trace(event: TraceEvent): void;
+  /** A drive or network card is gone, because the host or the guest wanted it. */
+  removed(kind: CardKind, id: string): void;
 }
 
 export class Machine implements ExitContext {
@@ -60,6 +63,7 @@ export class Machine implements ExitContext {
   readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly hotplug: Hotplug;
   readonly debugControls: DebugControls;
   readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
@@ -77,7 +81,8 @@ export class Machine implements ExitContext {
   #frozenAt = -1;
 
   private constructor(
-    readonly config: CheckedConfig,
+    /** As it is now: drives and network cards come and go. */
+    public config: CheckedConfig,
     readonly memory: WebAssembly.Memory,
     readonly map: MemoryMap,
     readonly core: Core,
@@ -128,11 +133,13 @@ export class Machine implements ExitContext {
         powerOff: () => this.end({ kind: "power-off" }),
         debugExit: (code) => this.end({ kind: "guest-exit", code }),
         a20: (enabled) => core.setA20(enabled ? 1 : 0),
+        ejected: (slot) => this.hotplug.ejected(slot),
         // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
         ioDelay: () => this.ioDelay(),
         ignne: () => this.vcpu.setU32(FPU_FERR, this.vcpu.getU32(FPU_FERR) | FERR_IGNNE),
       },
     );
+    this.hotplug = new Hotplug(this, events.removed);
     this.setTrace(config.trace);
     // Another host's watches are none of this one's.
     if (adopted) this.debugControls.restore();
@@ -322,6 +329,16 @@ export class Machine implements ExitContext {
     this.open.requireLasting(verb);
   }
 
+  /** Opens the image of one more drive. Throws VmError. */
+  async openDrive(config: DriveConfig): Promise<OpenDrive> {
+    const drive = await this.open.add(config);
+    return this.clock.kind === "virtual" ? this.#held(drive) : drive;
+  }
+
+  closeDrive(id: string): Promise<void> {
+    return this.open.remove(id);
+  }
+
   /** Puts another medium into a CD or floppy drive, or takes it out. Throws VmError. */
   async changeMedium(id: string, backend: BlockBackend | DiskSource | undefined, force: boolean): Promise<void> {
     const drive = this.board.storage.media.get(id);
@@ -333,6 +350,8 @@ export class Machine implements ExitContext {
       const held = opened && this.clock.kind === "virtual" ? heldBackend(opened, (work) => this.#hold(work)) : opened;
       drive.changeMedium(held, force);
     });
+    const drives = this.config.drives.map((one) => (one.id === id ? { ...one, backend } : one));
+    this.config = { ...this.config, drives };
   }
 
   /** Rejects with VmError("io") when a disk could not be closed and may lack data. */
