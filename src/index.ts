@@ -58,6 +58,7 @@ export type {
   InputKind,
   NicConfig,
   ShareConfig,
+  VmLimits,
   VsockConfig,
 } from "./vmm/device-config.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";

@@ -53,7 +53,11 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
   let console: VirtioConsole | undefined;
   if (config.consoles.length > 0) {
     const ports = config.consoles.map((port) => ({ ...port, kind: port.kind ?? ("console" as const) }));
-    console = plug(VIRTIO_SLOTS.console, CLASSES.communication, new VirtioConsole("virtio-console", memory, ports));
+    console = plug(
+      VIRTIO_SLOTS.console,
+      CLASSES.communication,
+      new VirtioConsole("virtio-console", memory, clock, ports),
+    );
   }
   if (config.rng) {
     const entropy = config.clock === "virtual" ? reproducible : parts.entropy;

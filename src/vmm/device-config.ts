@@ -32,8 +32,19 @@ export interface DriveConfig {
   readonly readOnly?: boolean;
   /** Firmware tries lower ones first, and those without one last. */
   readonly bootIndex?: number;
-  /** On bus virtio only. */
+  /** In place of `limits.disks` of the VM. Not for floppies. */
   readonly limits?: RateLimitOptions;
+}
+
+/** Rate limits by what they limit: each device has its own, they do not share one. */
+export interface VmLimits {
+  /** What each serial port and each port of the virtio console prints. */
+  readonly console?: RateLimitOptions;
+  readonly disks?: RateLimitOptions;
+  /** Each network card, in each direction. */
+  readonly network?: RateLimitOptions;
+  /** Of one drive or network card, by its id, in place of its kind's. */
+  readonly devices?: Readonly<Record<string, RateLimitOptions>>;
 }
 
 export interface BalloonConfig {

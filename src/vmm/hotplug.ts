@@ -1,13 +1,16 @@
 // Drives and network cards that come and go while a machine is there: over PCI, and the guest hears of it by ACPI.
 import { configurePci } from "../devices/pci/firmware-setup.ts";
-import { HOTPLUG_GPE } from "../devices/pci/hotplug.ts";
+import { HOTPLUG_GPE, HOTPLUG_SLOTS } from "../devices/pci/hotplug.ts";
 import type { VirtioPci } from "../devices/virtio/pci.ts";
 import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
+import type { CheckedNic } from "./check-devices.ts";
 import type { VmConfig } from "./config.ts";
 import type { DriveConfig, NicConfig } from "./device-config.ts";
 import { VmError } from "./error.ts";
+import { applyLimits } from "./limits.ts";
 import type { Machine } from "./machine.ts";
 import type { Card } from "./virtio-cards.ts";
+import { VIRTIO_SLOTS } from "./virtio-slots.ts";
 
 /** What a guest gets to let go of a device. */
 const DETACH_TIMEOUT_MS = 10_000;
@@ -46,6 +49,7 @@ export class Hotplug {
       this.#requireWay();
       const config = checkWith(machine.config, { drives: [...machine.config.drives, drive] });
       const checked = config.drives.find(({ id }) => id === drive.id) as DriveConfig;
+      this.#requireSlot("unit of the drive", VIRTIO_SLOTS.drives, checked.unit ?? 0);
       const opened = await machine.openDrive(checked);
       machine.config = { ...machine.config, drives: [...machine.config.drives, checked] };
       this.#inserted(machine.board.virtio.cards.addDrive(opened));
@@ -57,9 +61,11 @@ export class Hotplug {
     await this.#oneByOne(async () => {
       const { machine } = this;
       this.#requireWay();
-      machine.config = checkWith(machine.config, { nics: [...machine.config.nics, nic] });
-      const checked = machine.config.nics.find(({ id }) => id === nic.id);
-      if (checked !== undefined) this.#inserted(machine.board.virtio.cards.addNic(checked));
+      const config = checkWith(machine.config, { nics: [...machine.config.nics, nic] });
+      const checked = config.nics.find(({ id }) => id === nic.id) as CheckedNic;
+      this.#requireSlot("unit of the network card", VIRTIO_SLOTS.nics, checked.unit);
+      machine.config = config;
+      this.#inserted(machine.board.virtio.cards.addNic(checked));
     });
   }
 
@@ -76,6 +82,13 @@ export class Hotplug {
       throw new VmError(
         "bad-state",
         `The guest cannot be asked for ${id}: ${hotplug === undefined ? "the machine has no ACPI" : "it does not listen to ACPI"}; force takes it away all the same.`,
+        { id },
+      );
+    }
+    if (!HOTPLUG_SLOTS.includes(card.slot)) {
+      throw new VmError(
+        "bad-state",
+        `The guest cannot be asked for ${id}: its slot has no eject; force takes it away all the same.`,
         { id },
       );
     }
@@ -124,6 +137,16 @@ export class Hotplug {
     throw new VmError("bad-state", "A machine without ACPI cannot tell its guest of a new card.", { field: "acpi" });
   }
 
+  #requireSlot(what: string, first: number, unit: number): void {
+    if (this.machine.vcpu.retired === 0 || HOTPLUG_SLOTS.includes(first + unit)) return;
+    const units = HOTPLUG_SLOTS.filter((slot) => slot >= first && slot < first + 8).map((slot) => slot - first);
+    throw new VmError(
+      "bad-state",
+      `No free slot: ${what} would be ${unit}, and cards come and go in ${units.join(", ")} while the guest runs.`,
+      { unit },
+    );
+  }
+
   #find(id: string): Card {
     const { board, config } = this.machine;
     const { cards } = board.virtio;
@@ -145,6 +168,7 @@ export class Hotplug {
 
   #inserted(carriers: readonly VirtioPci[]): void {
     const { board, vcpu, config } = this.machine;
+    applyLimits(board, config);
     for (const carrier of carriers) {
       board.devices.push(carrier);
       const card = board.virtio.cards.byCarrier(carrier);

@@ -10,13 +10,14 @@ import { type Board, type BoardEvents, buildBoard } from "./board.ts";
 import { videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
+import { checkVmLimits } from "./check-devices.ts";
 import { VmClock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
-import type { DiskSource, DriveConfig } from "./device-config.ts";
+import type { DiskSource, DriveConfig, VmLimits } from "./device-config.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { VmError } from "./error.ts";
@@ -25,6 +26,7 @@ import { SlotMemory } from "./guest-memory.ts";
 import { type CardKind, Hotplug } from "./hotplug.ts";
 import { IrqWiring } from "./irq.ts";
 import { IrqLog } from "./irq-log.ts";
+import { applyLimits } from "./limits.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { machineSlots, SlotTable } from "./slots.ts";
@@ -140,6 +142,7 @@ export class Machine implements ExitContext {
       },
     );
     this.hotplug = new Hotplug(this, events.removed);
+    applyLimits(this.board, config);
     this.setTrace(config.trace);
     // Another host's watches are none of this one's.
     if (adopted) this.debugControls.restore();
@@ -319,6 +322,12 @@ export class Machine implements ExitContext {
   }
 
   // ---- devices
+
+  /** Other rate limits, while the guest runs; what is left out of `change` stays. Throws VmError("bad-config"). */
+  setLimits(change: VmLimits): void {
+    this.config = { ...this.config, limits: { ...this.config.limits, ...checkVmLimits("limits", change) } };
+    applyLimits(this.board, this.config);
+  }
 
   saveDevices(): Record<string, DeviceState> {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));

@@ -13,7 +13,7 @@ import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.t
 import type { BreakConditions } from "./debug-controls.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
-import type { DiskSource, DriveConfig, NicConfig } from "./device-config.ts";
+import type { DiskSource, DriveConfig, NicConfig, VmLimits } from "./device-config.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
@@ -306,6 +306,12 @@ export class Vm implements AsyncDisposable {
   ): Promise<void> {
     this.#requireMachine("change a medium of");
     await this.#machine.changeMedium(drive, medium, options.force ?? false);
+  }
+
+  /** Other rate limits, while it runs; kinds that are left out stay as they are. Throws VmError("bad-config" | "bad-state"). */
+  setLimits(limits: VmLimits): void {
+    this.#requireMachine("limit");
+    this.#machine.setLimits(limits);
   }
 
   // ---- drives and network cards that come and go

@@ -3,7 +3,7 @@
 import { GPE0_BASE, GPE0_BYTES, PM_BASE, PM_BYTES, SLEEP_TYPE_S5, SMI_COMMAND_PORT } from "../acpi-pm.ts";
 import { type PciInterrupt, pciInterrupts } from "../interrupt-wiring.ts";
 import { PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END } from "../pci/firmware-setup.ts";
-import { HOTPLUG_BASE, HOTPLUG_BYTES, HOTPLUG_FIRST_SLOT, HOTPLUG_GPE, HOTPLUG_LAST_SLOT } from "../pci/hotplug.ts";
+import { HOTPLUG_BASE, HOTPLUG_BYTES, HOTPLUG_GPE, HOTPLUG_SLOTS } from "../pci/hotplug.ts";
 import { SOUTH_BRIDGE_SLOT } from "../pci/piix3.ts";
 import { VM_GENERATION_GPA, VM_GENERATION_GPE } from "../vm-generation.ts";
 import {
@@ -126,10 +126,7 @@ const EJECT_REQUEST = 3;
 
 /** Slots whose cards come and go (ACPI 6.5, 6.3): each with its eject method, and the method that tells who was meant. */
 function hotplugSlots(): Aml[] {
-  const slots = Array.from(
-    { length: HOTPLUG_LAST_SLOT - HOTPLUG_FIRST_SLOT + 1 },
-    (_, i) => HOTPLUG_FIRST_SLOT + i,
-  ).map((slot) => ({ slot, path: `S${hex2(slot)}`, bit: integer((1 << slot) >>> 0) }));
+  const slots = HOTPLUG_SLOTS.map((slot) => ({ slot, path: `S${hex2(slot)}`, bit: integer((1 << slot) >>> 0) }));
   const tell = (what: number): Aml =>
     slots.flatMap(({ path, bit }) => ifTrue(and(local0, bit), notify(name(path), integer(what))));
   return [

@@ -7,9 +7,11 @@ export const HOTPLUG_BASE = 0xae00;
 export const HOTPLUG_BYTES = 16;
 /** The general-purpose event whose method looks at the slots. */
 export const HOTPLUG_GPE = 1;
-/** Slots that cards come to and go from: those of virtio disks and network cards. */
-export const HOTPLUG_FIRST_SLOT = 16;
-export const HOTPLUG_LAST_SLOT = 31;
+/**
+ * Slots that cards come to and go from: the first four of virtio disks and of network cards. A slot in the ACPI tables
+ * costs a Linux guest 0.4 million instructions at boot.
+ */
+export const HOTPLUG_SLOTS: readonly number[] = [16, 17, 18, 19, 24, 25, 26, 27];
 
 // ---- registers, 32 bits each, one bit a slot
 /** Read: a card was put in; written: seen, for these slots. */
@@ -75,7 +77,7 @@ export class PciHotplug implements Device {
 
   #read(offset: number, size: number): number {
     const at = offset & ~3;
-    const value = at === INSERTED ? this.#inserted : at === REMOVE ? this.#remove : at === EXCHANGEABLE ? SLOTS : 0;
+    const value = at === INSERTED ? this.#inserted : at === REMOVE ? this.#remove : at === EXCHANGEABLE ? SLOT_BITS : 0;
     const shifted = value >>> (8 * (offset & 3));
     return size === 4 ? shifted : shifted & (size === 2 ? 0xffff : 0xff);
   }
@@ -84,7 +86,7 @@ export class PciHotplug implements Device {
     if (size !== 4) return;
     if (offset === INSERTED) this.#inserted &= ~value;
     if (offset !== EJECT) return;
-    for (let slot = HOTPLUG_FIRST_SLOT; slot <= HOTPLUG_LAST_SLOT; slot++) {
+    for (const slot of HOTPLUG_SLOTS) {
       if (!((value >>> slot) & 1)) continue;
       this.#counts.ejections++;
       this.settled(slot);
@@ -108,5 +110,4 @@ export class PciHotplug implements Device {
   }
 }
 
-/** One bit for each slot that cards come to and go from. */
-const SLOTS = (2 ** (HOTPLUG_LAST_SLOT + 1) - 2 ** HOTPLUG_FIRST_SLOT) >>> 0;
+const SLOT_BITS = HOTPLUG_SLOTS.reduce((bits, slot) => bits | (1 << slot), 0) >>> 0;
