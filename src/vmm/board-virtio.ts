@@ -13,6 +13,7 @@ import { VirtioVsock } from "../devices/virtio/vsock.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, DmaMemory, MsiSink } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
+import type { OpenNic } from "./nics.ts";
 import { VirtioCards } from "./virtio-cards.ts";
 import { CLASSES, VIRTIO_SLOTS } from "./virtio-slots.ts";
 
@@ -23,6 +24,7 @@ export interface VirtioParts {
   readonly msi: MsiSink;
   readonly entropy: (into: Uint8Array) => void;
   readonly drives: readonly OpenDrive[];
+  readonly nics: readonly OpenNic[];
 }
 
 /** The devices themselves, for who controls them from the host. */
@@ -82,7 +84,7 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     plug(VIRTIO_SLOTS.shares + i, CLASSES.other, new VirtioP9(`virtio-9p${i}`, memory, options));
   }
   for (const drive of parts.drives) if (drive.bus === "virtio") devices.push(...cards.addDrive(drive));
-  for (const nic of config.nics) devices.push(...cards.addNic(nic));
+  for (const nic of parts.nics) if (nic.model === "virtio") devices.push(cards.addNic(nic));
   return { devices, cards, balloon, console, vsock, drives: cards.drives, nics: cards.nics, inputs };
 }
 

@@ -3,7 +3,7 @@ import { configurePci } from "../devices/pci/firmware-setup.ts";
 import { HOTPLUG_GPE, HOTPLUG_SLOTS } from "../devices/pci/hotplug.ts";
 import type { VirtioPci } from "../devices/virtio/pci.ts";
 import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
-import type { CheckedNic } from "./check-devices.ts";
+import type { CheckedNic } from "./check-network.ts";
 import type { VmConfig } from "./config.ts";
 import type { DriveConfig, NicConfig } from "./device-config.ts";
 import { VmError } from "./error.ts";
@@ -58,14 +58,20 @@ export class Hotplug {
 
   /** Throws VmError: "bad-config" naming the field, "bad-state" where the machine cannot. */
   async attachNic(nic: NicConfig): Promise<void> {
+    if (nic.model !== "virtio") {
+      throw new VmError("bad-config", `nic.model is ${String(nic.model)}; cards that come and go are virtio.`, {
+        field: "nic.model",
+      });
+    }
     await this.#oneByOne(async () => {
       const { machine } = this;
       this.#requireWay();
       const config = checkWith(machine.config, { nics: [...machine.config.nics, nic] });
       const checked = config.nics.find(({ id }) => id === nic.id) as CheckedNic;
       this.#requireSlot("unit of the network card", VIRTIO_SLOTS.nics, checked.unit);
-      machine.config = config;
-      this.#inserted(machine.board.virtio.cards.addNic(checked));
+      const opened = await machine.openNic(checked);
+      machine.config = { ...machine.config, nics: [...machine.config.nics, checked] };
+      this.#inserted([machine.board.virtio.cards.addNic(opened)]);
     });
   }
 
@@ -194,6 +200,7 @@ export class Hotplug {
     };
     this.removed(card.kind, card.id);
     if (card.kind === "drive") await machine.closeDrive(card.id);
+    else machine.closeNic(card.id);
   }
 }
 

@@ -11,6 +11,7 @@ import { videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { checkVmLimits } from "./check-devices.ts";
+import type { CheckedNic } from "./check-network.ts";
 import { VmClock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
@@ -29,6 +30,7 @@ import { IrqLog } from "./irq-log.ts";
 import { applyLimits } from "./limits.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
+import { type ConnectNic, type OpenNic, OpenNics } from "./nics.ts";
 import { machineSlots, SlotTable } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
 
@@ -91,6 +93,7 @@ export class Machine implements ExitContext {
     private readonly platform: Platform,
     private readonly events: MachineEvents,
     private readonly open: OpenDrives,
+    private readonly networks: OpenNics,
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
@@ -125,6 +128,7 @@ export class Machine implements ExitContext {
           },
         },
         entropy: platform.entropy,
+        nics: networks.nics,
         drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
         generationId: generationId(config, platform),
         video: videoMemory(memory, map, slots, core),
@@ -154,6 +158,7 @@ export class Machine implements ExitContext {
     platform: Platform,
     events: MachineEvents,
     kind: MemoryKind = "plain",
+    connect?: ConnectNic,
   ): Promise<Machine> {
     const map = mapOf(config);
     const memory = allocateMemory(map, kind);
@@ -165,10 +170,11 @@ export class Machine implements ExitContext {
       tscKhz: TSC_KHZ,
       apic: config.apic,
     });
-    return await Machine.#withDrives(
+    return await Machine.#opened(
       config,
       platform,
-      (open) => new Machine(config, memory, map, core, platform, events, open, false),
+      connect,
+      (open, networks) => new Machine(config, memory, map, core, platform, events, open, networks, false),
     );
   }
 
@@ -182,28 +188,35 @@ export class Machine implements ExitContext {
     platform: Platform,
     events: MachineEvents,
     memory: WebAssembly.Memory,
+    connect?: ConnectNic,
   ): Promise<Machine> {
     const map = mapOf(config);
     checkHeader(memory, map);
     const shared = memory.buffer instanceof SharedArrayBuffer;
     const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
-    return await Machine.#withDrives(
+    return await Machine.#opened(
       config,
       platform,
-      (open) => new Machine(config, memory, map, core, platform, events, open, true),
+      connect,
+      (open, networks) => new Machine(config, memory, map, core, platform, events, open, networks, true),
     );
   }
 
-  static async #withDrives(
+  /** With its drives and networks open. */
+  static async #opened(
     config: CheckedConfig,
     platform: Platform,
-    make: (open: OpenDrives) => Machine,
+    connect: ConnectNic | undefined,
+    make: (open: OpenDrives, networks: OpenNics) => Machine,
   ): Promise<Machine> {
     const open = await OpenDrives.open(config.drives, platform);
+    let networks: OpenNics | undefined;
     try {
-      return make(open);
+      networks = await OpenNics.open(config.nics, platform, connect);
+      return make(open, networks);
     } catch (error) {
+      networks?.close();
       await open.close();
       throw error;
     }
@@ -348,6 +361,15 @@ export class Machine implements ExitContext {
     return this.open.remove(id);
   }
 
+  /** Connects one more network card. Throws VmError. */
+  openNic(nic: CheckedNic): Promise<OpenNic> {
+    return this.networks.add(nic);
+  }
+
+  closeNic(id: string): void {
+    this.networks.remove(id);
+  }
+
   /** Puts another medium into a CD or floppy drive, or takes it out. Throws VmError. */
   async changeMedium(id: string, backend: BlockBackend | DiskSource | undefined, force: boolean): Promise<void> {
     const drive = this.board.storage.media.get(id);
@@ -366,6 +388,7 @@ export class Machine implements ExitContext {
   /** Rejects with VmError("io") when a disk could not be closed and may lack data. */
   async dispose(): Promise<void> {
     for (const device of this.board.devices) device.dispose?.();
+    this.networks.close();
     await this.open.close();
   }
 }

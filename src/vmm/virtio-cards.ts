@@ -4,8 +4,9 @@ import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { VirtioNet } from "../devices/virtio/net.ts";
 import { VirtioPci } from "../devices/virtio/pci.ts";
 import type { VirtioParts } from "./board-virtio.ts";
-import { type CheckedNic, macBytes } from "./check-devices.ts";
+import { macBytes } from "./check-network.ts";
 import type { OpenDrive } from "./drives.ts";
+import type { OpenNic } from "./nics.ts";
 import { CLASSES, VIRTIO_SLOTS } from "./virtio-slots.ts";
 
 /** A card in a slot. */
@@ -22,7 +23,7 @@ export class VirtioCards {
   readonly #nics = new Map<string, VirtioNet>();
   readonly #bySlot = new Map<number, Card>();
 
-  constructor(private readonly parts: Omit<VirtioParts, "drives">) {}
+  constructor(private readonly parts: Omit<VirtioParts, "drives" | "nics">) {}
 
   /** By the id in the configuration. */
   get drives(): ReadonlyMap<string, VirtioBlk> {
@@ -50,11 +51,11 @@ export class VirtioCards {
     return [this.#plug({ kind: "drive", id, slot: VIRTIO_SLOTS.drives + unit }, CLASSES.storage, blk)];
   }
 
-  addNic(nic: CheckedNic): VirtioPci[] {
+  addNic(nic: OpenNic): VirtioPci {
     const { memory, clock } = this.parts;
     const net = new VirtioNet(`virtio-net${nic.unit}`, memory, { ...nic, mac: macBytes(nic.mac), clock });
     this.#nics.set(nic.id, net);
-    return [this.#plug({ kind: "nic", id: nic.id, slot: VIRTIO_SLOTS.nics + nic.unit }, CLASSES.network, net)];
+    return this.#plug({ kind: "nic", id: nic.id, slot: VIRTIO_SLOTS.nics + nic.unit }, CLASSES.network, net);
   }
 
   /** Takes a card off the bus, and ends it: its requests under way are forgotten, its name is free. */

@@ -1,0 +1,80 @@
+// The network cards of a machine with what they are connected to: opened before it is made, closed after its end.
+import { MachineNetworks, type OpenedNetwork } from "../backends/network/open.ts";
+import type { Platform } from "../platform/platform.ts";
+import type { CheckedNic } from "./check-network.ts";
+import type { NetworkBackend, NetworkSource } from "./network.ts";
+
+/** A card whose cable is in. */
+export interface OpenNic extends CheckedNic {
+  readonly backend: NetworkBackend;
+}
+
+/** Connects a card, in place of what the machine would do by itself. */
+export type ConnectNic = (nic: CheckedNic) => OpenedNetwork;
+
+export class OpenNics {
+  readonly nics: OpenNic[] = [];
+  readonly #networks: MachineNetworks;
+  /** What was opened here, by card; what the user brought along is the user's to close. */
+  readonly #opened = new Map<string, OpenedNetwork[]>();
+
+  private constructor(
+    platform: Platform,
+    private readonly connect: ConnectNic | undefined,
+  ) {
+    this.#networks = new MachineNetworks(platform);
+  }
+
+  /** Throws VmError when a network cannot be opened; then none stays open. */
+  static async open(nics: readonly CheckedNic[], platform: Platform, connect?: ConnectNic): Promise<OpenNics> {
+    const all = new OpenNics(platform, connect);
+    try {
+      for (const nic of nics) await all.add(nic);
+    } catch (error) {
+      all.close();
+      throw error;
+    }
+    return all;
+  }
+
+  /** One more card. Throws VmError when its network cannot be opened. */
+  async add(nic: CheckedNic): Promise<OpenNic> {
+    const { backend, id } = nic;
+    const mine: OpenedNetwork[] = [];
+    this.#opened.set(id, mine);
+    const own = (network: OpenedNetwork): OpenedNetwork => {
+      mine.push(network);
+      return network;
+    };
+    try {
+      let opened: OpenedNetwork;
+      if (!isNetworkSource(backend)) opened = backend;
+      else opened = own(this.connect?.(nic) ?? (await this.#networks.open(backend)));
+      // Who connects the card elsewhere captures there.
+      if (nic.capture !== undefined && this.connect === undefined)
+        opened = own(await this.#networks.captured(opened, nic.capture));
+      const card = { ...nic, backend: opened };
+      this.nics.push(card);
+      return card;
+    } catch (error) {
+      this.remove(id);
+      throw error;
+    }
+  }
+
+  /** The card is gone. */
+  remove(id: string): void {
+    const at = this.nics.findIndex((nic) => nic.id === id);
+    if (at >= 0) this.nics.splice(at, 1);
+    for (const opened of (this.#opened.get(id) ?? []).reverse()) opened[Symbol.dispose]?.();
+    this.#opened.delete(id);
+  }
+
+  close(): void {
+    for (const id of [...this.#opened.keys()].reverse()) this.remove(id);
+  }
+}
+
+export function isNetworkSource(backend: NetworkBackend | NetworkSource): backend is NetworkSource {
+  return "kind" in backend;
+}
