@@ -3,8 +3,8 @@ import { describe, expect, it } from "vitest";
 import { RateLimiter } from "../../src/devices/token-bucket.ts";
 import { Uart16550 } from "../../src/devices/uart16550.ts";
 import { Vm, type VmConfig } from "../../src/index.ts";
-import { MemoryDisk } from "./virtio/memory-disk.ts";
 import { TestClock, TestLine } from "./bench-machine.ts";
+import { MemoryDisk } from "./virtio/memory-disk.ts";
 
 const THR = 0;
 const FCR = 2;

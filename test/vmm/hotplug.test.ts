@@ -1,6 +1,6 @@
 // Cards that come and go, seen from the host: what is refused and why, what configuration and devices are afterwards.
 import { describe, expect, it } from "vitest";
-import { Vm, type VmConfig, VmError } from "../../src/index.ts";
+import { Vm, type VmConfig, type VmError } from "../../src/index.ts";
 import { MemoryDisk } from "../devices/virtio/memory-disk.ts";
 
 const SPIN = { kind: "flat", image: Uint8Array.of(0xeb, 0xfe), address: 0x7c00, mode: "real" } as const;
