@@ -2,6 +2,7 @@
 #include "measure.h"
 
 #define DISK_BYTES (8u << 20)
+#define PERIOD (128u << 10)
 #define FRAME_MAX 1514
 #define ETHERTYPE 0xb588 // 88B5h in network order
 #define AF_PACKET 17
@@ -16,7 +17,7 @@ enum { CALL_SOCKET = 1, CALL_BIND = 2, CALL_SEND = 9, CALL_RECV = 10, CALL_SETSO
 #define SIOCGIFINDEX 0x8933
 #define IFF_UP 1
 
-// ---------------------------------------------------------------- disk: each word says where it lies
+// ---------------------------------------------------------------- disk: each word says where in its 128 KiB it lies
 static const char *no_disk(void) {
   const long file = disk_path ? call3(SYS_open, (long)disk_path, O_RDONLY, 0) : -1;
   if (file < 0) return "no disk";
@@ -24,31 +25,31 @@ static const char *no_disk(void) {
   return NULL;
 }
 
-static u32 word_at(u32 byte) { return byte * 2654435761u; }
-
 static const char *transfer(u32 bytes, u32 count, int at_random, int write) {
   const long file = call3(SYS_open, (long)disk_path, O_RDWR | O_DIRECT, 0);
-  u8 *buffer = map_memory(bytes);
+  u8 *pattern = map_memory(PERIOD), *buffer = map_memory(bytes);
   const u32 places = DISK_BYTES / bytes;
   u32 random = 12345, wrong = 0;
-  // What is on the disk is only written back.
-  if (write && call5(SYS_pread64, file, (long)buffer, (long)bytes, 0, 0) != (long)bytes) wrong++;
-  if (write && *(u32 *)(buffer + bytes - 4) != word_at(bytes - 4)) wrong++;
+  for (u32 i = 0; i < PERIOD; i += 4) *(u32 *)(pattern + i) = i * 2654435761u;
+  // Only what is there is written.
+  wrong += call5(SYS_pread64, file, (long)buffer, (long)bytes, 0, 0) != (long)bytes;
+  for (u32 i = 0; i < bytes; i++) wrong += buffer[i] != pattern[i];
   mark_begin();
   for (u32 i = 0; i < count && !wrong; i++) {
     random = random * 1664525 + 1013904223;
     const u32 place = (at_random ? (random >> 8) % places : i % places) * bytes;
+    u8 *right = pattern + place % PERIOD;
     if (write) {
-      for (u32 k = 0; k < bytes; k += 4) *(u32 *)(buffer + k) = word_at(place + k);
-      wrong += call5(SYS_pwrite64, file, (long)buffer, (long)bytes, (long)place, 0) != (long)bytes;
+      wrong += call5(SYS_pwrite64, file, (long)right, (long)bytes, (long)place, 0) != (long)bytes;
     } else {
       wrong += call5(SYS_pread64, file, (long)buffer, (long)bytes, (long)place, 0) != (long)bytes;
-      wrong += *(u32 *)(buffer + bytes - 4) != word_at(place + bytes - 4);
+      wrong += *(u32 *)(buffer + bytes - 4) != *(u32 *)(right + bytes - 4);
     }
   }
   mark_end();
   call3(SYS_close, file, 0, 0);
   call3(SYS_munmap, (long)buffer, (long)bytes, 0);
+  call3(SYS_munmap, (long)pattern, (long)PERIOD, 0);
   return wrong ? "other bytes than were written, or an error" : NULL;
 }
 static const char *read_random(const struct question *q, u32 n) { return transfer(q->bytes, n, 1, 0); }
