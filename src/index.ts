@@ -4,12 +4,14 @@ export type { RandomAccessFile } from "./backends/block/random-access.ts";
 export { memoryCd, memoryDisk, RawDisk } from "./backends/block/raw.ts";
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
+export { detectImageKind, type ImageKind } from "./boot/detect.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
 export type { BalloonStatistics } from "./devices/virtio/balloon.ts";
 export type { GraphicsScreen, Screen, TextCell, TextScreen } from "./display/screen.ts";
 export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
 export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
 export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
+export type { SnapshotBytes, SnapshotFile } from "./host/protocol.ts";
 export { admit, type Shortage, shortages } from "./host/resources/admission.ts";
 export { checkFleet, type Fleet } from "./host/resources/fleet.ts";
 export {
@@ -34,6 +36,7 @@ export {
   snapshotFolder,
 } from "./snapshot/store.ts";
 export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
+export { cpuModelNames } from "./vcpu/cpu-model.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
 export type { BlockBackend, MaybePromise } from "./vmm/block.ts";
 export type { VirtioSet } from "./vmm/board-virtio.ts";

@@ -28,6 +28,7 @@ export function nodePlatform(): Platform {
     processors: availableParallelism(),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     startPcpuWorker: startNodeWorker,
+    workerMemory: "shared",
     entropy: fillEntropy,
     sha256: webCryptoSha256,
     openDisk: async (source) => await (await import("./disk.ts")).openDisk(source.path, source),

@@ -1,0 +1,66 @@
+// Web Workers for pCPUs.
+import type { MemoryKind, WorkerThread } from "../platform.ts";
+import { loadCoreModule } from "./core-module.ts";
+
+/** What a worker is told before anything else. */
+export interface WorkerStart {
+  readonly setup: unknown;
+}
+/** And as soon as there is one, the core that the page compiled; without it the worker fetches its own. */
+export interface WorkerCore {
+  readonly core: WebAssembly.Module | undefined;
+}
+
+export function startWebWorker(setup: unknown, memory: MemoryKind): WorkerThread {
+  const worker = newWorker();
+  worker.postMessage({ setup } satisfies WorkerStart);
+  void loadCoreModule(memory)
+    .catch(() => undefined)
+    .then((core) => worker.postMessage({ core } satisfies WorkerCore));
+  let lost: ((reason: Error) => void) | undefined;
+  let asked = false;
+  const lose = (reason: Error): void => {
+    const listener = lost;
+    lost = undefined;
+    worker.terminate();
+    if (!asked) listener?.(reason);
+  };
+  worker.onerror = (event) => {
+    event.preventDefault();
+    // A script that could not be loaded has no message.
+    lose(new Error(event.message || "the worker's script could not be loaded"));
+  };
+  worker.onmessageerror = () => lose(new Error("a message of the worker could not be read"));
+  return {
+    post: (message) => worker.postMessage(message),
+    onMessage: (listener) => {
+      worker.onmessage = ({ data }) => listener(data);
+    },
+    onLost: (listener) => {
+      lost = listener;
+    },
+    terminate: async () => {
+      asked = true;
+      worker.terminate();
+    },
+  };
+}
+
+/**
+ * A page may start workers of its own origin only. Where the library comes from elsewhere, or the page has no origin at all
+ * (a sandboxed frame), the worker is a script of one line that imports it.
+ */
+function newWorker(): Worker {
+  const program = new URL("./pcpu-worker.js", import.meta.url);
+  if (program.origin === globalThis.origin)
+    return new Worker(new URL("./pcpu-worker.js", import.meta.url), { type: "module", name: "pcpu" });
+  const script = URL.createObjectURL(
+    new Blob([`import ${JSON.stringify(program.href)};`], { type: "text/javascript" }),
+  );
+  const worker = new Worker(script, { type: "module", name: "pcpu" });
+  // The worker reads it after we have returned.
+  setTimeout(() => URL.revokeObjectURL(script), REVOKE_MS);
+  return worker;
+}
+
+const REVOKE_MS = 60_000;
