@@ -203,8 +203,11 @@ export class GuestPanel {
 
   async #toggle(): Promise<void> {
     const { vm } = this;
-    if (vm.state === "running") await vm.pause();
-    else if (vm.state === "paused") await vm.resume();
+    if (vm.state === "running") {
+      await vm.pause();
+      return;
+    }
+    if (vm.state === "paused") await vm.resume();
     else {
       if (vm.state !== "created") this.#terminal.clear();
       this.#tell("");
