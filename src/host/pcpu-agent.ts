@@ -185,7 +185,7 @@ export class PcpuAgent implements PcpuCalls {
   moveMouse(vm: VmNumber, dx: number, dy: number, wheel: number, buttons: number): void {
     this.#vm(vm).keyboard.moveMouse(dx, dy, wheel, buttons);
   }
-  screen(vm: VmNumber): Frame {
+  frame(vm: VmNumber): Frame {
     return this.#vm(vm).screen().frame;
   }
   watchScreen(number: VmNumber, watched: boolean): void {

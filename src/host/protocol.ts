@@ -75,7 +75,7 @@ export interface PcpuCalls {
   key(vm: VmNumber, code: string, down: boolean): void;
   moveMouse(vm: VmNumber, dx: number, dy: number, wheel: number, buttons: number): void;
   /** Throws VmError("not-found") for a machine without a display. */
-  screen(vm: VmNumber): Frame;
+  frame(vm: VmNumber): Frame;
   /** Whether to report "screen" events. */
   watchScreen(vm: VmNumber, watched: boolean): void;
   statistics(vm: VmNumber): VmStatistics;
