@@ -59,7 +59,8 @@ export class BrowserTest implements AsyncDisposable {
   async open(path = ""): Promise<Page> {
     const page = await this.context.newPage();
     page.on("console", (message) => {
-      if (message.type() === "error" || message.type() === "warning") this.complaints.push(message.text());
+      const ours = !message.location().url.endsWith("/favicon.ico");
+      if (ours && (message.type() === "error" || message.type() === "warning")) this.complaints.push(message.text());
     });
     page.on("pageerror", (error) => this.complaints.push(String(error)));
     await page.goto(new URL(path, this.url).href);

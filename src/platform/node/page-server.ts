@@ -47,7 +47,7 @@ export interface PageServer extends AsyncDisposable {
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self' 'wasm-unsafe-eval'",
-  // A frame without an origin starts its worker by a script of one line.
+  // A frame without an origin starts its worker by a script of a few lines.
   "worker-src 'self' blob:",
   "style-src 'self'",
   "img-src 'self' data: blob:",

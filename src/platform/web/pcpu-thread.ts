@@ -48,19 +48,28 @@ export function startWebWorker(setup: unknown, memory: MemoryKind): WorkerThread
 
 /**
  * A page may start workers of its own origin only. Where the library comes from elsewhere, or the page has no origin at all
- * (a sandboxed frame), the worker is a script of one line that imports it.
+ * (a sandboxed frame), the worker is a script of a few lines that imports it. Not a module: Chromium refuses to load those
+ * from a Blob of a page without an origin.
  */
 function newWorker(): Worker {
   const program = new URL("./pcpu-worker.js", import.meta.url);
   if (program.origin === globalThis.origin)
     return new Worker(new URL("./pcpu-worker.js", import.meta.url), { type: "module", name: "pcpu" });
-  const script = URL.createObjectURL(
-    new Blob([`import ${JSON.stringify(program.href)};`], { type: "text/javascript" }),
-  );
-  const worker = new Worker(script, { type: "module", name: "pcpu" });
+  const script = URL.createObjectURL(new Blob([importing(program)], { type: "text/javascript" }));
+  const worker = new Worker(script, { name: "pcpu" });
   // The worker reads it after we have returned.
   setTimeout(() => URL.revokeObjectURL(script), REVOKE_MS);
   return worker;
 }
 
 const REVOKE_MS = 60_000;
+
+/** Messages that come before the program is there wait for it; where it cannot be loaded, the worker fails. */
+function importing(program: URL): string {
+  return `const early = [];
+onmessage = (event) => early.push(event);
+import(${JSON.stringify(program.href)}).then(
+  () => early.forEach((event) => onmessage(event)),
+  (error) => setTimeout(() => { throw error; }),
+);`;
+}
