@@ -4,9 +4,6 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writ
 import { dirname, join } from "node:path";
 import * as esbuild from "esbuild";
 
-/** Programs for the tests and benchmarks of this tree are no guests to look at. */
-const HIDDEN_TAGS = ["bench"];
-
 /** @param {string} root */
 export async function buildWeb(root) {
   const out = join(root, "dist/web");
@@ -19,6 +16,7 @@ export async function buildWeb(root) {
       "pcpu-worker": join(root, "src/platform/web/pcpu-worker.ts"),
       page: join(root, "web/page.ts"),
       embed: join(root, "web/embed.ts"),
+      "compare-worker": join(root, "web/compare-worker.ts"),
     },
     outdir: out,
     absWorkingDir: root,
@@ -92,8 +90,9 @@ function writeRoms(root, out) {
   const rows = [];
   for (const rom of manifest.roms) {
     const { name, title, file, kind, address, entry, mode, needs = {}, append, tags = [] } = rom;
-    // What needs more than the page can say is left out, and what is not built on this machine.
-    if (tags.some((tag) => HIDDEN_TAGS.includes(tag)) || needs.testDevice || needs.apic === false) continue;
+    // What needs more than the page can say is left out, what nobody can talk to, and what is not built on this machine.
+    const mute = tags.includes("bench") && rom.input === undefined;
+    if (mute || needs.testDevice || needs.apic === false) continue;
     if (!existsSync(join(root, "roms", file))) continue;
     mkdirSync(dirname(join(out, "roms", file)), { recursive: true });
     cpSync(join(root, "roms", file), join(out, "roms", file));

@@ -1,6 +1,7 @@
 // The page: the form, and the guests that it started.
 import { Host, type HostedVm } from "../src/index.ts";
 import { loadCatalogue, loadRom, type Preset } from "./catalogue.ts";
+import { ComparisonPanel } from "./comparison.ts";
 import { byId, errorText } from "./dom.ts";
 import { GuestPanel } from "./guest-panel.ts";
 import {
@@ -26,6 +27,7 @@ class Page implements LauncherOwner {
 
   constructor(private readonly host: Host) {
     this.#showIsolation();
+    new ComparisonPanel();
     const theme = byId("theme");
     const showTheme = (): void => {
       theme.textContent = currentTheme() === "dark" ? "Light" : "Dark";
@@ -41,9 +43,8 @@ class Page implements LauncherOwner {
   }
 
   /** What the address asks for, at once; the rest of the page follows. */
-  async open(wanted: UrlRequest): Promise<void> {
-    const catalogue = loadCatalogue();
-    const started = wanted.autostart ? this.#openAsked(wanted, catalogue) : undefined;
+  async open({ wanted, catalogue, what }: Asked): Promise<void> {
+    const started = what === undefined ? undefined : this.#openAsked(wanted, what);
     const listed = catalogue.then((presets) => this.#launcher.offer(presets));
     await Promise.all([
       started,
@@ -76,19 +77,12 @@ class Page implements LauncherOwner {
 
   // ---- inside
 
-  async #openAsked(wanted: UrlRequest, catalogue: Promise<readonly Preset[]>): Promise<void> {
+  async #openAsked(wanted: UrlRequest, what: NonNullable<Asked["what"]>): Promise<void> {
     this.#launcher.close();
     try {
-      if (wanted.snapshot !== undefined) {
-        const bytes = await fetchSnapshot(wanted.snapshot);
-        await this.#show(await this.host.restoreVm({ bytes }, { name: this.#freeName("restored") }));
-        return;
-      }
-      const what = await whatBoots(
-        wanted,
-        async (name) => (await loadRom(name)) ?? (await catalogue).find((preset) => preset.name === name),
-      );
-      await this.start(what, { ...wanted, network: false });
+      const found = await what;
+      if ("bytes" in found) await this.#show(await this.host.restoreVm(found, { name: this.#freeName("restored") }));
+      else await this.start(found, { ...wanted, network: false });
     } catch (error) {
       this.tell(error);
     }
@@ -142,11 +136,36 @@ class Page implements LauncherOwner {
   }
 }
 
+/** What the address asks for, on its way. */
+interface Asked {
+  readonly wanted: UrlRequest;
+  readonly catalogue: Promise<readonly Preset[]>;
+  /** Undefined where it asks for nothing. */
+  readonly what: Promise<WhatBoots | { readonly bytes: Uint8Array }> | undefined;
+}
+
+function ask(query: URLSearchParams): Asked {
+  const wanted = parseUrl(query);
+  const what = wanted.autostart
+    ? wanted.snapshot === undefined
+      ? whatBoots(
+          wanted,
+          async (name) => (await loadRom(name)) ?? (await catalogue).find((preset) => preset.name === name),
+        )
+      : fetchSnapshot(wanted.snapshot).then((bytes) => ({ bytes }))
+    : undefined;
+  const catalogue = loadCatalogue();
+  // Whoever waits for them tells what went wrong.
+  for (const promise of [what, catalogue]) promise?.catch(() => {});
+  return { wanted, catalogue, what };
+}
+
 try {
-  startTheme(new URLSearchParams(location.search).get("theme"));
-  const wanted = parseUrl(new URLSearchParams(location.search));
+  const query = new URLSearchParams(location.search);
+  startTheme(query.get("theme"));
+  const asked = ask(query);
   const pcpus = Math.min(PCPUS_MAX, navigator.hardwareConcurrency);
-  await new Page(await Host.create({ pcpus, threads: wanted.threads })).open(wanted);
+  await new Page(await Host.create({ pcpus, threads: asked.wanted.threads })).open(asked);
 } catch (error) {
   byId("alert").hidden = false;
   byId("alert").textContent = errorText(error);

@@ -11,7 +11,41 @@ export interface WorkerCore {
   readonly core: WebAssembly.Module | undefined;
 }
 
+/** The first worker of a host has this long, in milliseconds, before others start beside it: its guest is being waited for. */
+const OTHERS_LATER_MS = 200;
+/** A host makes its workers in one go. */
+let firstStarted = false;
+
 export function startWebWorker(setup: unknown, memory: MemoryKind): WorkerThread {
+  if (!firstStarted) {
+    firstStarted = true;
+    queueMicrotask(() => {
+      firstStarted = false;
+    });
+    return startNow(setup, memory);
+  }
+  let thread: WorkerThread | undefined;
+  const waiting: ((thread: WorkerThread) => void)[] = [];
+  const whenStarted = (act: (thread: WorkerThread) => void): void => {
+    if (thread === undefined) waiting.push(act);
+    else act(thread);
+  };
+  const timer = setTimeout(() => {
+    thread = startNow(setup, memory);
+    for (const act of waiting) act(thread);
+  }, OTHERS_LATER_MS);
+  return {
+    post: (message) => whenStarted((there) => there.post(message)),
+    onMessage: (listener) => whenStarted((there) => there.onMessage(listener)),
+    onLost: (listener) => whenStarted((there) => there.onLost(listener)),
+    terminate: async () => {
+      clearTimeout(timer);
+      await thread?.terminate();
+    },
+  };
+}
+
+function startNow(setup: unknown, memory: MemoryKind): WorkerThread {
   const worker = newWorker();
   worker.postMessage({ setup } satisfies WorkerStart);
   void loadCoreModule(memory)
