@@ -9,30 +9,13 @@ export async function buildWeb(root) {
   const out = join(root, "dist/web");
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  const { metafile } = await esbuild.build({
-    metafile: true,
-    entryPoints: {
-      paravane: join(root, "src/index.ts"),
-      "pcpu-worker": join(root, "src/platform/web/pcpu-worker.ts"),
-      page: join(root, "web/page.ts"),
-      embed: join(root, "web/embed.ts"),
-      "compare-worker": join(root, "web/compare-worker.ts"),
-    },
-    outdir: out,
-    absWorkingDir: root,
-    bundle: true,
-    splitting: true,
-    // Beside the entries, so that what they look for beside themselves is there.
-    chunkNames: "[name]-[hash]",
-    format: "esm",
-    platform: "browser",
-    target: ["chrome111", "firefox121", "safari17"],
-    minify: true,
-    sourcemap: "linked",
-    sourcesContent: false,
-    legalComments: "none",
-    logLevel: "warning",
-    plugins: [withoutNode(root)],
+  // The library apart from the page: together, the page would get all that the library exports.
+  await bundle(root, out, { paravane: join(root, "src/index.ts") });
+  const { metafile } = await bundle(root, out, {
+    "pcpu-worker": join(root, "src/platform/web/pcpu-worker.ts"),
+    page: join(root, "web/page.ts"),
+    embed: join(root, "web/embed.ts"),
+    "compare-worker": join(root, "web/compare-worker.ts"),
   });
   for (const name of ["page.css", "icon.svg"]) copyFileSync(join(root, "web", name), join(out, name));
   for (const [html, script] of [
@@ -53,6 +36,28 @@ export async function buildWeb(root) {
   for (const name of ["paravane.wasm", "paravane.shared.wasm"])
     copyFileSync(join(root, "build", name), join(out, name));
   writeRoms(root, out);
+}
+
+function bundle(root, out, entryPoints) {
+  return esbuild.build({
+    entryPoints,
+    metafile: true,
+    outdir: out,
+    absWorkingDir: root,
+    bundle: true,
+    splitting: true,
+    // Beside the entries, so that what they look for beside themselves is there.
+    chunkNames: "[name]-[hash]",
+    format: "esm",
+    platform: "browser",
+    target: ["chrome111", "firefox121", "safari17"],
+    minify: true,
+    sourcemap: "linked",
+    sourcesContent: false,
+    legalComments: "none",
+    logLevel: "warning",
+    plugins: [withoutNode(root)],
+  });
 }
 
 /**
