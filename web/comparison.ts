@@ -67,7 +67,9 @@ export class ComparisonPanel {
       this.#report.hidden = false;
       this.#show(answer.result);
       const { length } = answer.result.operations;
-      this.#end(`${length} operations, ${REPEATS} rounds. Above 1 paravirtualization is faster.`);
+      this.#end(
+        `${length} operations, ${REPEATS} rounds. Above 1 paravirtualization is faster; a ? means that the rounds disagree.`,
+      );
     }
   }
 

@@ -6,6 +6,8 @@ import { isReleaseKey } from "./terminal.ts";
 /** Keys that only a browser or a desktop can have: the guest's PC has none of them. */
 const NO_KEY =
   /^(|Unidentified|Fn|FnLock|BrowserBack|Launch.*|Media.*|Audio.*|Volume.*|Lang\d|Convert|NonConvert|KanaMode)$/;
+/** Between two looks at the text. */
+const TEXT_MS = 300;
 
 export class GuestScreen {
   readonly element: HTMLElement;
@@ -19,9 +21,13 @@ export class GuestScreen {
     spellcheck: "false",
     "aria-label": "Keyboard of the guest's screen",
   });
+  /** What a text screen says, for those who do not see it. */
+  readonly #text = make("pre", { class: "visually-hidden screen-text", "aria-label": "Text on the guest's screen" });
+  #textDue: ReturnType<typeof setTimeout> | undefined;
   readonly #context = this.#canvas.getContext("2d", { alpha: false }) as CanvasRenderingContext2D;
   readonly #down = new Set<string>();
   #subscription: Disposable | undefined;
+  #last: Screen | undefined;
   /** Comes with the next frame of the page. */
   #next: Screen | undefined;
 
@@ -33,7 +39,7 @@ export class GuestScreen {
       "aria-label",
       "Screen of the guest; keys go to the guest, a click gives it the mouse, Ctrl-Alt-G leaves it",
     );
-    this.element = make("div", { class: "screen" }, this.#canvas, this.#typing);
+    this.element = make("div", { class: "screen" }, this.#canvas, this.#typing, this.#text);
     this.#listenKeys();
     this.#listenMouse();
     this.#canvas.addEventListener("paste", (event) => {
@@ -66,10 +72,16 @@ export class GuestScreen {
 
   dispose(): void {
     this.hide();
+    clearTimeout(this.#textDue);
     this.element.remove();
   }
 
   #draw(screen: Screen): void {
+    this.#textDue ??= setTimeout(() => {
+      this.#textDue = undefined;
+      this.#text.textContent = this.#last?.kind === "text" ? this.#last.lines().join("\n").trimEnd() : "";
+    }, TEXT_MS);
+    this.#last = screen;
     const waiting = this.#next !== undefined;
     this.#next = screen;
     if (waiting) return;
