@@ -1,12 +1,14 @@
 // The benchmark guest: every operation's result is right in every form, and under QEMU too; its shell and its programs say
 // the same under both. Correctness, not time: on the virtual clock, a fiftieth of the usual counts.
 import { spawn, spawnSync } from "node:child_process";
+import { createSocket, type Socket } from "node:dgram";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { benchDiskBytes } from "../../../src/bench/virt/disk.ts";
+import { EchoNetwork } from "../../../src/bench/virt/echo-network.ts";
 import { MarkReader } from "../../../src/bench/virt/marks.ts";
 import { VIRT_FORMS } from "../../../src/bench/virt/measurement.ts";
 import { runForm } from "../../../src/bench/virt/run-form.ts";
@@ -190,6 +192,37 @@ describe.skipIf(!hasQemu)("the benchmark guest under QEMU", () => {
     expect(ok).toContain("console-line");
   });
 });
+
+describe.skipIf(!hasQemu)("the kernel's network cards under QEMU", () => {
+  // Frames travel as datagrams between QEMU and the echo.
+  it.each([
+    ["RTL8139", "rtl8139", "virt=full"],
+    ["virtio-net", "virtio-net-pci,disable-legacy=on", "virt=para"],
+  ])("%s: frames come back as they were sent", { timeout: TIMEOUT_MS }, async (name, device, words) => {
+    const [ours, qemus] = await Promise.all([openSocket(), openSocket()]);
+    const port = qemus.address().port;
+    await new Promise<void>((resolve) => qemus.close(() => resolve()));
+    const network = new EchoNetwork();
+    network.onReceive((frame) => ours.send(frame, port, "127.0.0.1"));
+    ours.on("message", (frame) => network.send(frame));
+    try {
+      const link = `socket,id=n,udp=127.0.0.1:${ours.address().port},localaddr=127.0.0.1:${port}`;
+      const args = ["-netdev", link, "-device", `${device},netdev=n`];
+      const { debug, code } = await underQemu(`${words} percent=10 -- bench net-echo; exit 0`, args);
+      expect(code, debug).toBe(1);
+      expect(verdicts(debug)).toEqual({ ok: ["net-echo-64", "net-echo-1500"], failed: [], skipped: [] });
+      expect(debug).toContain(`by=${name}`);
+    } finally {
+      ours.close();
+    }
+  });
+});
+
+async function openSocket(): Promise<Socket> {
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  return socket;
+}
 
 describe("a disk that was not made for it", () => {
   it("is left alone", { timeout: TIMEOUT_MS }, async () => {
