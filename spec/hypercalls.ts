@@ -16,6 +16,8 @@ export const HCF_EXIT = 0x4;
 export const HCF_CLOCK = 0x8;
 export const HCF_MMU = 0x10;
 export const HCF_BLOCK = 0x20;
+/** Any of them: HC_EMPTY is there. */
+export const HCF_PRESENT = 0x80000000;
 
 // ---------------------------------------------------------------- numbers (EAX)
 /** Nothing. EBX = 0: answered by the core; EBX = 1: by the hypervisor, a whole VM exit. */
