@@ -111,6 +111,11 @@ function isRootEntry(gpa: u32): bool {
   return findPin(gpa & ~31) >= 0;
 }
 
+function put(host: u32, entry: u64, size: u32): void {
+  if (size == 8) store<u64>(<i32>host, entry);
+  else store<u32>(<i32>host, <u32>entry);
+}
+
 /** One item of a batch: 1 where an entry was present before, else 0; or an error, with nothing changed. */
 function updateEntry(vcpu: i32, gpa: u64, value: u64, size: u32): i32 {
   if (gpa & <u64>(size - 1)) return -HC_EINVAL;
@@ -121,19 +126,19 @@ function updateEntry(vcpu: i32, gpa: u64, value: u64, size: u32): i32 {
   const asTable = countOf(host, AS_TABLE) != 0;
   const asDirectory = countOf(host, AS_DIRECTORY) != 0;
   const asRoot = countOf(host, AS_ROOT) != 0 && isRootEntry(<u32>gpa);
+  // written first: a table may name itself, and is then checked as it will be
+  beforeWrite(vcpu, host, size);
+  put(host, value, size);
   let error = asTable ? checkLeaf(value) : 0;
   if (error == 0 && asDirectory) error = acquireEntry(value);
-  if (error != 0) return error;
-  if (asRoot) {
+  if (error == 0 && asRoot) {
     error = acquireRootEntry(value);
-    if (error != 0) {
-      if (asDirectory) releaseEntry(value);
-      return error;
-    }
+    if (error != 0 && asDirectory) releaseEntry(value);
   }
-  beforeWrite(vcpu, host, size);
-  if (size == 8) store<u64>(<i32>host, value);
-  else store<u32>(<i32>host, <u32>value);
+  if (error != 0) {
+    put(host, old, size);
+    return error;
+  }
   if (asDirectory) releaseEntry(old);
   if (asRoot) {
     releaseRootEntry(old);
