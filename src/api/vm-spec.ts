@@ -54,7 +54,12 @@ export const VM_SPEC_FIELDS = {
         title: "what the image is; dir: a FAT volume of a directory",
         of: ["raw", "qcow2", "dir"],
       },
-      bus: { kind: "choice", title: "where it is attached", of: ["ide", "virtio", "floppy", "hypercall"], default: "ide" },
+      bus: {
+        kind: "choice",
+        title: "where it is attached",
+        of: ["ide", "virtio", "floppy", "hypercall"],
+        default: "ide",
+      },
       media: { kind: "choice", title: "disk or CD", of: ["disk", "cdrom"], default: "disk" },
       readOnly: { kind: "boolean", title: "refuse writes", default: false },
       snapshot: { kind: "boolean", title: "drop writes at the end", default: false },

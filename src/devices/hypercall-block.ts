@@ -40,7 +40,9 @@ export class HypercallBlock implements Device {
     private readonly memory: DmaMemory,
     drives: readonly HypercallDrive[],
   ) {
-    this.drives = drives.flatMap(({ backend, readOnly = false }) => (backend === undefined ? [] : [{ backend, readOnly }]));
+    this.drives = drives.flatMap(({ backend, readOnly = false }) =>
+      backend === undefined ? [] : [{ backend, readOnly }],
+    );
   }
 
   reset(): void {}

@@ -52,9 +52,11 @@ export function hypercalls({ core, vcpu, console, block, exit }: HypercallParts)
     [HC_MMU_UPDATE, (batch, count, size) => core.updateTables(vcpu, batch, count, size)],
     [HC_BLOCK_INFO, (drive, address) => block?.info(drive, address) ?? -HC_ENODEV],
     [HC_BLOCK_READ, (drive, address, low, count, high) => block?.read(drive, address, low, high, count) ?? -HC_ENODEV],
-    [HC_BLOCK_WRITE, (drive, address, low, count, high) => block?.write(drive, address, low, high, count) ?? -HC_ENODEV],
+    [
+      HC_BLOCK_WRITE,
+      (drive, address, low, count, high) => block?.write(drive, address, low, high, count) ?? -HC_ENODEV,
+    ],
     [HC_BLOCK_FLUSH, (drive) => block?.flush(drive) ?? -HC_ENODEV],
   ]);
-  return (nr, [ebx = 0, ecx = 0, edx = 0, esi = 0, edi = 0]) =>
-    calls.get(nr)?.(ebx, ecx, edx, esi, edi) ?? -HC_ENOSYS;
+  return (nr, [ebx = 0, ecx = 0, edx = 0, esi = 0, edi = 0]) => calls.get(nr)?.(ebx, ecx, edx, esi, edi) ?? -HC_ENOSYS;
 }

@@ -6,7 +6,14 @@ import * as L from "../../spec/layout.ts";
 import { buildCpuid, installCpuModel } from "../../src/vcpu/cpu-model.ts";
 import { readEflags, writeEflags } from "../../src/vcpu/eflags.ts";
 import { type Core, instantiateCore } from "../../src/vmm/core.ts";
-import { allocateMemory, layOut, type MemoryMap, type MemoryShape, vcpuAddress, writeHeader } from "../../src/vmm/memory.ts";
+import {
+  allocateMemory,
+  layOut,
+  type MemoryMap,
+  type MemoryShape,
+  vcpuAddress,
+  writeHeader,
+} from "../../src/vmm/memory.ts";
 import { machineSlots, writeSlots } from "../../src/vmm/slots.ts";
 
 export const GDT = 0x1000;

@@ -38,13 +38,16 @@ describe("an unmodified Linux", () => {
     expectPassed(runs.get(way) as GuestRun, 1);
   });
 
-  it.each(["shadow", "para"])("under %s executes the same instructions, says the same, and ends in the same state as under direct paging", (way) => {
-    const direct = runs.get("direct") as GuestRun;
-    const run = runs.get(way) as GuestRun;
-    expect(run.console).toBe(direct.console);
-    expect(run.statistics.instructions).toBe(direct.statistics.instructions);
-    expect(run.stateHash).toBe(direct.stateHash);
-  });
+  it.each(["shadow", "para"])(
+    "under %s executes the same instructions, says the same, and ends in the same state as under direct paging",
+    (way) => {
+      const direct = runs.get("direct") as GuestRun;
+      const run = runs.get(way) as GuestRun;
+      expect(run.console).toBe(direct.console);
+      expect(run.statistics.instructions).toBe(direct.statistics.instructions);
+      expect(run.stateHash).toBe(direct.stateHash);
+    },
+  );
 
   it("exits under shadow paging for page tables, and under direct paging does not", () => {
     const direct = (runs.get("direct") as GuestRun).statistics.exits;

@@ -69,7 +69,10 @@ describe.each(FORMATS)("%s", (format) => {
 
   it("a batch of updates is one exit, and takes effect without INVLPG", async () => {
     const p = await pinned(format);
-    const items = Array.from({ length: 8 }, (_, i) => [p.windowEntry(TABLES[0], i), (DATA + i * 0x1000) | P | W] as const);
+    const items = Array.from(
+      { length: 8 },
+      (_, i) => [p.windowEntry(TABLES[0], i), (DATA + i * 0x1000) | P | W] as const,
+    );
     const before = p.count(Exit.Hypercall);
     expect(update(p, items)).toBe(8);
     expect(p.count(Exit.Hypercall)).toBe(before + 1);
@@ -151,18 +154,31 @@ describe.each(FORMATS)("%s", (format) => {
     expect(p.call(H.HC_MMU_PIN, p.rootOf(0), levels)).toBe(0);
   });
 
-  it("hostile numbers and tables give an errno or a fault of the guest's, and the account stays right", { timeout: 60_000 }, async () => {
+  it("hostile numbers and tables give an errno or a fault of the guest's, and the account stays right", {
+    timeout: 60_000,
+  }, async () => {
     const word = fc.oneof(
       fc.integer({ min: 0, max: 0xffffffff }),
       fc.constantFrom(...TABLES, ...DIRECTORIES, TABLE_LOW, BATCH, DATA, 0xfffff000, 0xffff8, 0),
-      fc.constantFrom(...TABLES, ...DIRECTORIES).chain((page) => fc.integer({ min: 0, max: 1023 }).map((i) => page + i * 4)),
+      fc
+        .constantFrom(...TABLES, ...DIRECTORIES)
+        .chain((page) => fc.integer({ min: 0, max: 1023 }).map((i) => page + i * 4)),
     );
     const value = fc.tuple(word, fc.integer({ min: 0, max: 0x1ff })).map(([a, b]) => ((a & ~0x1ff) | b) >>> 0);
     const action = fc.oneof(
-      fc.record({ kind: fc.constant("update" as const), items: fc.array(fc.tuple(word, value), { minLength: 1, maxLength: 8 }) }),
+      fc.record({
+        kind: fc.constant("update" as const),
+        items: fc.array(fc.tuple(word, value), { minLength: 1, maxLength: 8 }),
+      }),
       fc.record({ kind: fc.constant("pin" as const), root: word, levels: fc.integer({ min: 0, max: 4 }) }),
       fc.record({ kind: fc.constant("unpin" as const), root: word }),
-      fc.record({ kind: fc.constant("call" as const), nr: fc.integer({ min: 0, max: 40 }), ebx: word, ecx: word, edx: word }),
+      fc.record({
+        kind: fc.constant("call" as const),
+        nr: fc.integer({ min: 0, max: 40 }),
+        ebx: word,
+        ecx: word,
+        edx: word,
+      }),
       fc.record({ kind: fc.constant("store" as const), at: word, value }),
     );
     await fc.assert(

@@ -28,12 +28,31 @@ const PAGE = 0x1000;
 const ENTRIES = 4;
 
 type Step =
-  | { readonly kind: "entry"; readonly table: number; readonly index: number; readonly frame: number; readonly bits: number }
-  | { readonly kind: "directory"; readonly directory: number; readonly window: number; readonly table: number; readonly bits: number }
+  | {
+      readonly kind: "entry";
+      readonly table: number;
+      readonly index: number;
+      readonly frame: number;
+      readonly bits: number;
+    }
+  | {
+      readonly kind: "directory";
+      readonly directory: number;
+      readonly window: number;
+      readonly table: number;
+      readonly bits: number;
+    }
   | { readonly kind: "nx"; readonly table: number; readonly index: number; readonly set: boolean }
   | { readonly kind: "clear"; readonly table: number; readonly index: number; readonly bits: number }
   | { readonly kind: "wipe"; readonly table: number }
-  | { readonly kind: "access"; readonly how: "load" | "store" | "execute"; readonly ring: 0 | 3; readonly window: number; readonly index: number; readonly offset: number }
+  | {
+      readonly kind: "access";
+      readonly how: "load" | "store" | "execute";
+      readonly ring: 0 | 3;
+      readonly window: number;
+      readonly index: number;
+      readonly offset: number;
+    }
   | { readonly kind: "invlpg"; readonly window: number; readonly index: number }
   | { readonly kind: "cr3"; readonly root: number }
   | { readonly kind: "cr0"; readonly wp: boolean }
@@ -49,7 +68,9 @@ const frame = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom(...TABLES, ...DIRECTORIES) },
 );
 const bits = fc
-  .tuple(...[P, W, U, A, D, G].map((bit) => fc.integer({ min: 0, max: bit === P ? 9 : 3 }).map((n) => (n > 0 ? bit : 0))))
+  .tuple(
+    ...[P, W, U, A, D, G].map((bit) => fc.integer({ min: 0, max: bit === P ? 9 : 3 }).map((n) => (n > 0 ? bit : 0))),
+  )
   .map((all) => all.reduce((sum, bit) => sum | bit, 0));
 
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -65,7 +86,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("nx" as const), table, index, set: fc.boolean() }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("clear" as const), table, index, bits: fc.constantFrom(A, D, A | D, W) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({ kind: fc.constant("clear" as const), table, index, bits: fc.constantFrom(A, D, A | D, W) }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("wipe" as const), table }) },
   {
     weight: 12,
@@ -83,7 +107,13 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("cr3" as const), root: table }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("cr0" as const), wp: fc.boolean() }) },
   // PGE, SMEP; PSE matters to 32-bit paging
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant("cr4" as const), bits: fc.constantFrom(0x10, 0x90, 0, 0x100010, 0x100090) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("cr4" as const),
+      bits: fc.constantFrom(0x10, 0x90, 0, 0x100010, 0x100090),
+    }),
+  },
 );
 
 /** Does a step; undefined when it would execute what is no code. */
@@ -111,7 +141,9 @@ function take(p: PagedMachine, s: Step): Outcome | undefined {
       if (s.how === "load") return p.load(address + s.offset, s.ring);
       if (s.how === "store") return p.store(address + s.offset, 0x1234_0000 | s.offset, s.ring);
       const at = p.m.core.translateGva(p.m.vcpu, address);
-      return at < BigInt(DATA) || at >= BigInt(DATA + DATA_PAGES * PAGE) ? undefined : p.execute(address + 0xff0, s.ring);
+      return at < BigInt(DATA) || at >= BigInt(DATA + DATA_PAGES * PAGE)
+        ? undefined
+        : p.execute(address + 0xff0, s.ring);
     }
     case "invlpg":
       return p.invalidate((WINDOWS[s.window] as number) + s.index * PAGE);
@@ -146,7 +178,9 @@ function nxOn(p: PagedMachine): void {
 }
 
 describe.each(FORMATS)("%s", (format) => {
-  it("random changes of tables and random accesses give the same as under direct paging", { timeout: 60_000 }, async () => {
+  it("random changes of tables and random accesses give the same as under direct paging", {
+    timeout: 60_000,
+  }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async (steps) => {
         await compare(format, steps);
@@ -174,7 +208,12 @@ describe.each(FORMATS)("%s", (format) => {
     const delta = (act: () => void): Record<string, number> => {
       const before = new Map(p.exits);
       act();
-      const reasons = { fill: Exit.ShadowFill, dirty: Exit.ShadowDirty, fault: Exit.PageFault, write: Exit.PageTableWrite };
+      const reasons = {
+        fill: Exit.ShadowFill,
+        dirty: Exit.ShadowDirty,
+        fault: Exit.PageFault,
+        write: Exit.PageTableWrite,
+      };
       return Object.fromEntries(
         Object.entries(reasons).flatMap(([name, reason]) => {
           const n = p.count(reason) - (before.get(reason) ?? 0);

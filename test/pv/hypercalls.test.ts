@@ -34,7 +34,11 @@ interface Ran {
   readonly eax: readonly number[];
 }
 
-async function run(calls: readonly Args[], config: Partial<VmConfig> = {}, during?: (vm: Vm) => Promise<void>): Promise<Ran> {
+async function run(
+  calls: readonly Args[],
+  config: Partial<VmConfig> = {},
+  during?: (vm: Vm) => Promise<void>,
+): Promise<Ran> {
   return await runImage(program(calls), calls.length, config, during);
 }
 
@@ -133,7 +137,8 @@ describe("exit, clock, yield and the empty call", () => {
       { wallSeconds: 1_000_000_000 },
     );
     expect(eax).toEqual([0, 0, -H.HC_EINVAL, 0]);
-    const ns = (i: number): number => vm.memory.readValue(RESULTS + i * 12 + 8, 4) * 2 ** 32 + vm.memory.readValue(RESULTS + i * 12 + 4, 4);
+    const ns = (i: number): number =>
+      vm.memory.readValue(RESULTS + i * 12 + 8, 4) * 2 ** 32 + vm.memory.readValue(RESULTS + i * 12 + 4, 4);
     expect(ns(0)).toBeLessThan(1e6);
     expect(ns(1)).toBeGreaterThanOrEqual(1e18);
     expect(ns(1)).toBeLessThan(1e18 + 1e6);
@@ -169,7 +174,18 @@ describe.each([false, true])("block, answers later: %s", (later) => {
       ],
       { drives },
     );
-    expect(eax).toEqual([0, 0, 0, 0, -H.HC_EINVAL, -H.HC_EINVAL, -H.HC_EINVAL, -H.HC_EINVAL, -H.HC_EFAULT, -H.HC_ENODEV]);
+    expect(eax).toEqual([
+      0,
+      0,
+      0,
+      0,
+      -H.HC_EINVAL,
+      -H.HC_EINVAL,
+      -H.HC_EINVAL,
+      -H.HC_EINVAL,
+      -H.HC_EFAULT,
+      -H.HC_ENODEV,
+    ]);
     expect([0, 4, 8, 12].map((offset) => vm.memory.readValue(BUFFER + offset, 4))).toEqual([64, 0, 0, 0]);
     expect(vm.memory.readValue(BUFFER + 512, 4)).toBe(0xabababab);
     expect(backend.bytes.subarray(63 * 512).every((byte) => byte === 0xab)).toBe(true);
@@ -202,9 +218,11 @@ describe("each part is a switch", () => {
   };
   it.each(Object.keys(one))("%s alone", async (name) => {
     const calls = Object.values(one);
-    const { eax } = await run(calls, { paravirt: [name as "console"], drives: [{ id: "d", bus: "hypercall", backend: disk(1) }] });
-    for (const [i, other] of Object.keys(one).entries())
-      expect(eax[i] === -H.HC_ENOSYS, other).toBe(other !== name);
+    const { eax } = await run(calls, {
+      paravirt: [name as "console"],
+      drives: [{ id: "d", bus: "hypercall", backend: disk(1) }],
+    });
+    for (const [i, other] of Object.keys(one).entries()) expect(eax[i] === -H.HC_ENOSYS, other).toBe(other !== name);
   });
 
   it("CPUID says which, and that it is us", async () => {
@@ -213,7 +231,15 @@ describe("each part is a switch", () => {
       ...[0xb8, ...imm32(leaf), 0x0f, 0xa2, 0xa3, ...imm32(at)],
       ...[0x89, 0x1d, ...imm32(at + 4), 0x89, 0x0d, ...imm32(at + 8), 0x89, 0x15, ...imm32(at + 12)],
     ];
-    const image = Uint8Array.from([...read(H.HC_LEAF, RESULTS), ...read(H.HC_LEAF_FEATURES, RESULTS + 16), 0xb0, 1, 0xe6, 0xf4, 0xf4]);
+    const image = Uint8Array.from([
+      ...read(H.HC_LEAF, RESULTS),
+      ...read(H.HC_LEAF_FEATURES, RESULTS + 16),
+      0xb0,
+      1,
+      0xe6,
+      0xf4,
+      0xf4,
+    ]);
     const registers = async (config: Partial<VmConfig>): Promise<number[]> => {
       const { vm } = await runImage(image, 0, config);
       return Array.from({ length: 8 }, (_, i) => vm.memory.readValue(RESULTS + i * 4, 4));
@@ -229,18 +255,35 @@ describe("each part is a switch", () => {
   });
 });
 
-it("hostile numbers, addresses and lengths give an errno and change nothing outside what was named", { timeout: 60_000 }, async () => {
-  const word = fc.oneof(fc.integer({ min: 0, max: 0xffffffff }), fc.integer({ min: 0, max: 300 }), fc.constantFrom(BUFFER, MEMORY - 1, MEMORY - 512, 0xa0000, 0xfee00000));
+it("hostile numbers, addresses and lengths give an errno and change nothing outside what was named", {
+  timeout: 60_000,
+}, async () => {
+  const word = fc.oneof(
+    fc.integer({ min: 0, max: 0xffffffff }),
+    fc.integer({ min: 0, max: 300 }),
+    fc.constantFrom(BUFFER, MEMORY - 1, MEMORY - 512, 0xa0000, 0xfee00000),
+  );
   // not the calls that end the VM
-  const nr = fc.oneof(fc.integer({ min: 0x50560000, max: 0x50560020 }).filter((n) => n !== H.HC_EXIT), fc.integer({ min: 0, max: 0xffffffff }));
+  const nr = fc.oneof(
+    fc.integer({ min: 0x50560000, max: 0x50560020 }).filter((n) => n !== H.HC_EXIT),
+    fc.integer({ min: 0, max: 0xffffffff }),
+  );
   await fc.assert(
-    fc.asyncProperty(fc.array(fc.tuple(nr, word, word, word, word, word), { minLength: 1, maxLength: 20 }), async (calls) => {
-      // reads land where they are told to: not on the program
-      const safe = calls.filter(([n, , b]) => ![H.HC_BLOCK_READ, H.HC_BLOCK_INFO].includes(n) || b >= BUFFER).filter(([n, a]) => n !== H.HC_CONSOLE_READ || a >= BUFFER);
-      const { status, eax } = await run(safe, { paging: "para", drives: [{ id: "d", bus: "hypercall", backend: disk(300) }] });
-      expect(status).toEqual({ kind: "guest-exit", code: 3 });
-      for (const value of eax) expect(value).toBeGreaterThanOrEqual(-H.HC_ENOSYS);
-    }),
+    fc.asyncProperty(
+      fc.array(fc.tuple(nr, word, word, word, word, word), { minLength: 1, maxLength: 20 }),
+      async (calls) => {
+        // reads land where they are told to: not on the program
+        const safe = calls
+          .filter(([n, , b]) => ![H.HC_BLOCK_READ, H.HC_BLOCK_INFO].includes(n) || b >= BUFFER)
+          .filter(([n, a]) => n !== H.HC_CONSOLE_READ || a >= BUFFER);
+        const { status, eax } = await run(safe, {
+          paging: "para",
+          drives: [{ id: "d", bus: "hypercall", backend: disk(300) }],
+        });
+        expect(status).toEqual({ kind: "guest-exit", code: 3 });
+        for (const value of eax) expect(value).toBeGreaterThanOrEqual(-H.HC_ENOSYS);
+      },
+    ),
     { numRuns: 60 },
   );
 });
