@@ -26,6 +26,12 @@ function program(calls: readonly Args[], end: readonly number[] = [0xb0, 1, 0xe6
   return Uint8Array.from([...code, ...end, 0xf4]);
 }
 
+function u32(vm: Vm, gpa: number): number {
+  const bytes = new Uint8Array(4);
+  vm.memory.read(gpa, bytes);
+  return new DataView(bytes.buffer).getUint32(0, true);
+}
+
 interface Ran {
   readonly vm: Vm;
   readonly status: ExitStatus;
@@ -63,7 +69,7 @@ async function runImage(
   await during?.(vm);
   vm.start();
   const status = await vm.exited;
-  const eax = Array.from({ length: count }, (_, i) => vm.memory.readValue(RESULTS + i * 12, 4) | 0);
+  const eax = Array.from({ length: count }, (_, i) => u32(vm, RESULTS + i * 12) | 0);
   return { vm, status, console, eax };
 }
 
@@ -137,8 +143,7 @@ describe("exit, clock, yield and the empty call", () => {
       { wallSeconds: 1_000_000_000 },
     );
     expect(eax).toEqual([0, 0, -H.HC_EINVAL, 0]);
-    const ns = (i: number): number =>
-      vm.memory.readValue(RESULTS + i * 12 + 8, 4) * 2 ** 32 + vm.memory.readValue(RESULTS + i * 12 + 4, 4);
+    const ns = (i: number): number => u32(vm, RESULTS + i * 12 + 8) * 2 ** 32 + u32(vm, RESULTS + i * 12 + 4);
     expect(ns(0)).toBeLessThan(1e6);
     expect(ns(1)).toBeGreaterThanOrEqual(1e18);
     expect(ns(1)).toBeLessThan(1e18 + 1e6);
@@ -186,8 +191,8 @@ describe.each([false, true])("block, answers later: %s", (later) => {
       -H.HC_EFAULT,
       -H.HC_ENODEV,
     ]);
-    expect([0, 4, 8, 12].map((offset) => vm.memory.readValue(BUFFER + offset, 4))).toEqual([64, 0, 0, 0]);
-    expect(vm.memory.readValue(BUFFER + 512, 4)).toBe(0xabababab);
+    expect([0, 4, 8, 12].map((offset) => u32(vm, BUFFER + offset))).toEqual([64, 0, 0, 0]);
+    expect(u32(vm, BUFFER + 512)).toBe(0xabababab);
     expect(backend.bytes.subarray(63 * 512).every((byte) => byte === 0xab)).toBe(true);
   });
 });
@@ -242,7 +247,7 @@ describe("each part is a switch", () => {
     ]);
     const registers = async (config: Partial<VmConfig>): Promise<number[]> => {
       const { vm } = await runImage(image, 0, config);
-      return Array.from({ length: 8 }, (_, i) => vm.memory.readValue(RESULTS + i * 4, 4));
+      return Array.from({ length: 8 }, (_, i) => u32(vm, RESULTS + i * 4));
     };
     const all = await registers({ paging: "para" });
     expect(all[0]).toBe(H.HC_LEAF_FEATURES);
