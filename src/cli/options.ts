@@ -11,6 +11,7 @@ import {
 import type { ClockKind, ClockSyncMode, VmConfig } from "../vmm/config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
+import { parseNics, type RawNicOptions } from "./nics.ts";
 import { parseDevices } from "./qemu.ts";
 import type { StatsFormat } from "./report.ts";
 import { parseTrace, type TraceRequest } from "./trace.ts";
@@ -26,7 +27,7 @@ import {
 } from "./values.ts";
 
 /** What the parser hands over: every value as typed. */
-export interface RawRunOptions extends RawDriveOptions {
+export interface RawRunOptions extends RawDriveOptions, RawNicOptions {
   kernel?: string;
   initrd?: string;
   append?: string;
@@ -56,7 +57,6 @@ export interface RawRunOptions extends RawDriveOptions {
   debugcon?: string;
   postPort?: string;
   debugExit?: string;
-  device?: string[];
   reboot?: boolean;
   apic?: boolean;
   acpi?: boolean;
@@ -187,6 +187,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
 
   const drives = parseDrives(raw);
   if (drives.length > 0) set("drives", drives);
+  const nics = parseNics(raw);
+  if (nics.length > 0) set("nics", nics);
   set("bootOrder", given(raw.boot, parseBootOrder));
 
   const trace = raw.trace && parseTrace(raw.trace.join(","));
