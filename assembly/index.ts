@@ -5,6 +5,8 @@ import { chipsetReset } from "./irq/ports";
 import { lapicReset } from "./irq/lapic";
 import { setIrqLine as setLine } from "./irq/lines";
 import { flushBlocks } from "./mmu/code-pages";
+import { resetPins } from "./mmu/para";
+import { resetPool } from "./mmu/shadow-pool";
 import { initTlbs } from "./mmu/tlb";
 import { nowNs } from "./time/clock";
 import { deliverMsi as sendMsi } from "./irq/lines";
@@ -20,10 +22,14 @@ export { chipsetPortRead, chipsetPortWrite } from "./irq/ports";
 export { setDirtyLog } from "./mmu/dirty-log";
 export { nextDeadlineNs, advanceTimers } from "./time/deadline";
 export { advanceClock } from "./time/clock";
+export { pinRoot, unpinRoot, updateTables } from "./mmu/para";
+export { chipsetRead, chipsetWrite } from "./irq/mmio";
 export { addStealNs, setPreempted } from "./pv/steal";
 
 /** Chipset to its power-on state, derived state emptied. The host has filled the header and the slots. */
 export function initVm(): void {
+  resetPool();
+  resetPins();
   const n = load<i32>(VM_BASE, VM_VCPU_COUNT);
   for (let i = 0; i < n; i++) {
     const vcpu = VCPU_BASE + i * VCPU_STRIDE;

@@ -71,15 +71,32 @@ export const FEATURE_BITS: readonly FeatureBit[] = [
   f("kvm-steal-time", Feature.KvmStealTime, 0x40000001, "eax", 5, ["hypervisor", "msr"]),
   f("kvm-pv-eoi", Feature.KvmPvEoi, 0x40000001, "eax", 6, ["hypervisor", "apic"]),
   f("kvmclock-stable", Feature.KvmClockStable, 0x40000001, "eax", 24, ["kvmclock"]),
+  f("hc-console", Feature.HcConsole, 0x40000101, "eax", 0, ["hypercalls"]),
+  f("hc-yield", Feature.HcYield, 0x40000101, "eax", 1, ["hypercalls"]),
+  f("hc-exit", Feature.HcExit, 0x40000101, "eax", 2, ["hypercalls"]),
+  f("hc-clock", Feature.HcClock, 0x40000101, "eax", 3, ["hypercalls"]),
+  f("hc-mmu", Feature.HcMmu, 0x40000101, "eax", 4, ["hypercalls"]),
+  f("hc-block", Feature.HcBlock, 0x40000101, "eax", 5, ["hypercalls"]),
+  f("hypercalls", Feature.Hypercalls, 0x40000101, "eax", 31, ["hypervisor"]),
 ];
 
-/** A switch of KVM's paravirtual interface (VmConfig.paravirt), and the features that it turns on. */
+/** A switch of the paravirtual interfaces, KVM's and ours (VmConfig.paravirt), and the features that it turns on. */
 export interface ParavirtSwitch {
   readonly name: ParavirtName;
   readonly features: readonly string[];
 }
 
-export type ParavirtName = "clock" | "no-io-delay" | "steal" | "eoi";
+export type ParavirtName =
+  | "clock"
+  | "no-io-delay"
+  | "steal"
+  | "eoi"
+  | "console"
+  | "yield"
+  | "exit"
+  | "hc-clock"
+  | "mmu"
+  | "block";
 
 /** Every switch; what is not here is not implemented and never advertised. */
 export const PARAVIRT_SWITCHES: readonly ParavirtSwitch[] = [
@@ -87,6 +104,12 @@ export const PARAVIRT_SWITCHES: readonly ParavirtSwitch[] = [
   { name: "no-io-delay", features: ["kvm-nopiodelay"] },
   { name: "steal", features: ["kvm-steal-time"] },
   { name: "eoi", features: ["kvm-pv-eoi"] },
+  { name: "console", features: ["hc-console"] },
+  { name: "yield", features: ["hc-yield"] },
+  { name: "exit", features: ["hc-exit"] },
+  { name: "hc-clock", features: ["hc-clock"] },
+  { name: "mmu", features: ["hc-mmu"] },
+  { name: "block", features: ["hc-block"] },
 ];
 
 /** Features that no CPUID bit reports: software knows them by family and model, and they come with a model alone. */

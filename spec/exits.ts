@@ -12,7 +12,7 @@ export const enum Exit {
   MmioWrite = 4,
   /** HLT with no interrupt to deliver: sleep until one. */
   Hlt = 5,
-  /** VMCALL or VMMCALL that the core does not answer: EXIT_NR, EXIT_ARGS; the host sets EAX. */
+  /** VMCALL or VMMCALL that the core does not answer: EXIT_NR, EXIT_ARGS (EBX ECX EDX ESI EDI); the host's answer in EXIT_DATA goes to EAX. */
   Hypercall = 6,
   /** Interrupts can be delivered now (requested by the host). */
   InterruptWindow = 7,
@@ -36,8 +36,8 @@ export const enum Exit {
   Rdtsc = 17,
   Cpuid = 18,
   DescriptorAccess = 19,
-  /** A write to a protected page table, or a hidden page fault (shadow paging). */
-  PageTable = 20,
+  /** Shadow paging: a write to a page table of the guest: EXIT_ADDR physical, EXIT_SIZE, EXIT_DATA. The core makes it when run again. */
+  PageTableWrite = 20,
   /** FERR# asserted with CR0.NE = 0 (IRQ 13 on a PC). */
   Ferr = 21,
   /** The guest executes from memory that is not RAM or ROM: EXIT_ADDR. */
@@ -46,8 +46,14 @@ export const enum Exit {
   Reset = 23,
   /** A timer of a device in the host is due. */
   Deadline = 24,
+  /** Shadow paging: a hidden page fault. The guest's tables allow the access, their shadow did not know it yet. EXIT_ADDR linear. */
+  ShadowFill = 25,
+  /** Shadow paging: the first write to a page: the guest's dirty bit is set. EXIT_ADDR linear. */
+  ShadowDirty = 26,
+  /** Shadow paging: a page fault that is the guest's own. EXIT_ADDR linear. */
+  PageFault = 27,
 }
-export const EXIT_REASONS = 25;
+export const EXIT_REASONS = 28;
 
 // EXIT_QUAL of Exit.Debug
 export const DEBUG_STEP = 1;

@@ -53,6 +53,14 @@ export const enum Feature {
   KvmStealTime = 46,
   KvmPvEoi = 47,
   KvmClockStable = 48,
+  /** Our own hypercalls, leaf 40000101h. */
+  HcConsole = 49,
+  HcYield = 50,
+  HcExit = 51,
+  HcClock = 52,
+  HcMmu = 53,
+  HcBlock = 54,
+  Hypercalls = 55,
   /** Without a CPUID bit: the two performance counters of the P6 family, which software knows by family and model. */
   P6Counters = 127,
 }

@@ -48,6 +48,10 @@ export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first
 export const VM_IRQ_TRACE = 0x64; // u32 1 = the interrupt controllers keep their log, see spec/irq-trace.ts
 export const VM_IRQ_TRACE_COUNT = 0x68; // u32 records written since the host emptied it
 export const VM_VRAM_SIZE = 0x6c; // u32 bytes of video memory, which lies directly before RAM; 0 = none
+export const VM_SHADOW_BASE = 0x70; // u32 Wasm address of the shadow page tables (assembly/mmu/shadow-pool.ts), 0 = none
+export const VM_SHADOW_END = 0x74; // u32
+export const VM_TABLE_REFS = 0x78; // u32 Wasm address of one u32 a page: what registered tables name it as (assembly/mmu/para.ts), 0 = none
+export const VM_TABLE_WORK = 0x7c; // u32 scratch of one hypercall: entries looked at
 export const VM_WALL_NS = 0x100; // u64 ns since 1970 at guest time 0
 /** Real clock: from VM_SLEW_START_NS (host ns) for VM_SLEW_LENGTH_NS it runs by VM_SLEW_PPM faster (negative: slower). */
 export const VM_SLEW_START_NS = 0x108; // i64
@@ -74,10 +78,16 @@ export const SLOT_HOST = 8; // u32 Wasm address that backs it
 export const SLOT_FLAGS = 12; // u32 SLOTF_*
 export const SLOTF_READONLY = 1; // writes exit as MMIO writes (ROM)
 
+// ---------------------------------------------------------------- registered root tables (para paging)
+/** u32 count, then that many u32: physical address, PIN_LEVELS in the lowest bits. */
+export const PINS_BASE = 0x44000;
+export const PINS_SIZE = 0x1000;
+export const PIN_LEVELS = 3;
+
 // ---------------------------------------------------------------- page flags (one byte a Wasm page)
 export const PAGE_CODE = 1; // holds decoded instructions: no write tag in any TLB
 export const PAGE_DIRTY = 2; // written since the dirty log was last read
-export const PAGE_TABLE = 4; // write-protected page table (shadow paging)
+export const PAGE_TABLE = 4; // page table that the guest may not write by itself (shadow and para paging): no write tag in any TLB
 
 // ---------------------------------------------------------------- vCPU block (vcpu + ...)
 /** Sixteen 64-bit general registers in encoding order: RAX RCX RDX RBX RSP RBP RSI RDI R8..R15. */
@@ -247,6 +257,9 @@ export const CTRLF_CPUID = 32;
 export const CTRLF_DESCRIPTOR = 64;
 export const CTRLF_MSR_BITMAP = 128;
 export const CTRLF_DEBUG = 256; // breakpoints of the debugger: see DEBUG_BREAK
+export const CTRLF_APIC = 512; // the local and the I/O APIC are the host's: their MMIO exits
+export const CTRLF_INTERRUPTS = 1024; // an interrupt that had to wait asks for the window
+export const CTRLF_WINDOW = 2048; // exit as soon as the guest can take an interrupt, once
 export const PAGING_DIRECT = 0;
 export const PAGING_SHADOW = 1;
 export const PAGING_PARA = 2;
@@ -260,7 +273,7 @@ export const EXIT_COUNT = 0x630; // u32 items in IO_DATA
 export const EXIT_ADDR = 0x638; // u64 guest-physical address (MMIO), linear address (debug)
 export const EXIT_DATA = 0x640; // u64 the value written, or where the host puts the value read
 export const EXIT_NR = 0x648; // u32 hypercall number, MSR number
-export const EXIT_ARGS = 0x650; // 4 u64
+export const EXIT_ARGS = 0x650; // 5 u64
 
 /** Accesses of the current instruction that the host has already completed; see assembly/cpu/replay.ts. */
 export const REPLAY_COUNT = 0x680; // u32 entries filled
@@ -279,6 +292,10 @@ export const COUNT_INTERRUPT = 0x818;
 export const COUNT_EXCEPTION = 0x820;
 export const COUNT_TLB_FLUSH = 0x828;
 export const COUNT_ARENA_FLUSH = 0x830;
+export const COUNT_HYPERCALL = 0x838; // answered without an exit
+export const COUNT_SHADOW_TABLE = 0x840; // shadow tables made
+export const COUNT_SHADOW_DROPPED = 0x848; // of these, given up: for room, or because the guest only wrote to its table
+export const COUNT_TABLE_UPDATE = 0x850; // entries changed by hypercall
 
 /** Feature words of the CPU model (u32 bitmaps by Feature.*): what decodes and what #UDs. */
 export const FEATURES = 0x900; // 4 u32
@@ -317,6 +334,8 @@ export const WALK_GPA = 0x954; // u32
 export const WALK_FLAGS = 0x958; // u32 see assembly/mmu/walk.ts
 /** Elements of repeated string instructions since runVcpu was called, see assembly/isa/strings.ts. */
 export const STRING_WORK = 0x95c; // u32
+/** Shadow paging: four u32, index plus 1 of the shadow of the page directory (PAE: of each), 0 = not looked up or none. */
+export const SHADOW_ROOTS = 0x968;
 /** 1 while a table of the system (GDT, LDT, IDT, TSS) is read: an implicit supervisor access (SDM 3A 4.6.1). */
 export const IMPLICIT_ACCESS = 0x964; // u32
 /** u32 Wasm address of the TLB that explicit accesses below CPL 3 look into while SMAP and EFLAGS.AC are on. */
@@ -350,6 +369,8 @@ export const DRAFT_HIGH = 28; // u32
 export const FRAME = 0xb00; // see assembly/isa/system/frame.ts
 export const GATE = 0xb20; // see assembly/isa/system/gate.ts
 export const TASK = 0xb40; // see assembly/isa/system/task.ts
+/** u32 1 from when the registers are the new task's to the next boundary: the switch cannot be made again. */
+export const TASK_COMMITTED = 0xb8c;
 /** Scratch of the x87 handlers inside one instruction, 512 bytes; nothing in it outlives the instruction. */
 export const FPU_WORK = 0xe00;
 

@@ -39,6 +39,8 @@ import {
   NMI_PENDING,
   PDPTE,
   PENDING_DB,
+  PINS_BASE,
+  PINS_SIZE,
   REPLAY_COUNT,
   RETIRED,
   SEG,
@@ -46,6 +48,7 @@ import {
   SEG_STRIDE,
   VECTORING,
   VM_A20_MASK,
+  VM_BASE,
   VM_CLOCK_NS,
   VM_TSC_KHZ,
   XMM,
@@ -62,6 +65,8 @@ export interface StateRange {
   readonly stride?: number;
   /** Left out of the state hash: says how far the host is, not what the guest could see. */
   readonly hashed?: false;
+  /** Zeros in states of builds that did not have it yet. */
+  readonly added?: true;
 }
 
 const LAPIC_REGISTERS_SIZE = 0x400;
@@ -115,4 +120,5 @@ export const VM_STATE: readonly StateRange[] = [
   { name: "a20-mask", offset: VM_A20_MASK, sizeBytes: 4 },
   { name: "virtual-clock", offset: VM_CLOCK_NS, sizeBytes: 8 },
   { name: "tsc-khz", offset: VM_TSC_KHZ, sizeBytes: 4 },
+  { name: "pinned-tables", offset: PINS_BASE - VM_BASE, sizeBytes: PINS_SIZE, added: true },
 ];

@@ -38,16 +38,14 @@ export function replayRecord(vcpu: i32): void {
   const reason = load<u32>(vcpu, LAST_EXIT);
   if (reason == NO_EXIT) return;
   store<u32>(vcpu, NO_EXIT, LAST_EXIT);
-  // FERR# asks for no answer: the frozen FPU instruction begins anew once its interrupt has been taken
-  if (reason == Exit.Ferr) return;
+  // FERR# asks for no answer: the frozen FPU instruction begins anew once its interrupt has been taken. Nor does a hidden
+  // fault: the instruction begins anew and finds the shadow entry.
+  if (reason == Exit.Ferr || reason == Exit.ShadowFill || reason == Exit.ShadowDirty) return;
   const n = load<u32>(vcpu, REPLAY_COUNT);
   if (n >= <u32>REPLAY_MAX) return shutdown(vcpu);
   let address: u32 = 0;
   let kind = reason;
   switch (reason) {
-    case Exit.Ferr:
-      // no answer: the instruction begins anew, so that the interrupt that FERR# raised can come before it
-      return;
     case Exit.PortIn:
     case Exit.PortOut:
       address = load<u32>(vcpu, EXIT_PORT);
@@ -55,6 +53,7 @@ export function replayRecord(vcpu: i32): void {
       break;
     case Exit.MmioRead:
     case Exit.MmioWrite:
+    case Exit.PageTableWrite:
       address = load<u32>(vcpu, EXIT_ADDR);
       kind |= load<u32>(vcpu, EXIT_SIZE) << 8;
       break;

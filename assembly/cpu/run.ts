@@ -1,10 +1,10 @@
 // runVcpu: what happens between instructions. Events in the order of SDM 3A table 6-2 (traps of the previous
 // instruction, NMI, interrupts, code breakpoints, then the instruction itself), then blocks until something stops them.
 import {
-  BLOCK_COUNT, BLOCK_RECORDS, BUDGET_END, CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CUR_BLOCK, CUR_REC, DEBUG_BREAK, DEBUG_BREAK_COUNT, DR7,
+  BLOCK_COUNT, BLOCK_RECORDS, BUDGET_END, CTRL_EXCEPTIONS, CTRL_FLAGS, CTRLF_DEBUG, CTRLF_INTERRUPTS, CTRLF_WINDOW, CUR_BLOCK, CUR_REC, DEBUG_BREAK, DEBUG_BREAK_COUNT, DR7,
   EFLAGS_SYS, EIP, EVENT, EVENT_EXIT, EVENT_NO_STEP, EVENT_TIMER, EXIT_ADDR, EXIT_DATA, EXIT_NR, EXIT_QUAL, EXIT_REASON, EXIT_SIZE, FAULT, FAULT_AGAIN, FAULT_ERROR, FAULT_EXCEPTION,
   FAULT_EXIT, FAULT_NONE, FAULT_SHUTDOWN, FAULT_VECTOR, HALTED, INHIBIT, INHIBIT_DELIVERED, INHIBIT_SS, KICKED, LAST_EXIT, NMI_BLOCKED, PENDING_DB, REC_END, BLOCK_EIP,
-  REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, STRING_WORK, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS, WATCH_HIT, WATCH_HIT_ADDR, WATCH_HIT_SIZE,
+  REC_STRIDE, REPLAY_COUNT, REPLAY_NEXT, RETIRED, SEG, SEG_BASE, SEG_CS, SEG_STRIDE, STRING_WORK, TASK_COMMITTED, VECTORING, VM_BASE, VM_HOST_DEADLINE_NS, WATCH_HIT, WATCH_HIT_ADDR, WATCH_HIT_SIZE,
 } from "../../spec/layout";
 import { DEBUG_BREAKPOINT, DEBUG_WATCH, Exit } from "../../spec/exits";
 import { IrqSource, IrqTrace } from "../../spec/irq-trace";
@@ -53,7 +53,8 @@ function settleFault(vcpu: i32): i32 {
         }
         deliverException(vcpu);
         // a delivery takes the time of an instruction: a guest whose handlers only fault uses up its budget, too
-        store<u64>(vcpu, load<u64>(vcpu, RETIRED) + 1, RETIRED);
+        // one that waits for the host is repeated with its instruction, and takes its time then
+        if (load<u32>(vcpu, FAULT) != FAULT_EXIT) store<u64>(vcpu, load<u64>(vcpu, RETIRED) + 1, RETIRED);
         if (load<u32>(vcpu, FAULT) == FAULT_EXCEPTION) raise(vcpu, Vector.DF, 0);
         break;
       }
@@ -88,6 +89,20 @@ function deliveryDone(vcpu: i32): i32 {
   return reason;
 }
 
+/**
+ * The interrupt window (SDM 3C 26.2): true when the host asked for it and the guest can take an interrupt now. Under
+ * CTRLF_INTERRUPTS an interrupt that cannot be taken asks, as the host would that has to inject it.
+ */
+function windowExits(vcpu: i32, open: bool, controls: u32): bool {
+  const flags = load<u32>(vcpu, CTRL_FLAGS);
+  if (open && controls & CTRLF_WINDOW) {
+    store<u32>(vcpu, flags & ~CTRLF_WINDOW, CTRL_FLAGS);
+    return true;
+  }
+  if (!open && controls & CTRLF_INTERRUPTS && interruptPending(vcpu)) store<u32>(vcpu, flags | CTRLF_WINDOW, CTRL_FLAGS);
+  return false;
+}
+
 /** Delivers what is due before the next instruction. GO_ON or an exit reason. */
 function deliverPending(vcpu: i32): i32 {
   if (load<u32>(vcpu, VECTORING) != 0) {
@@ -115,7 +130,10 @@ function deliverPending(vcpu: i32): i32 {
     deliverNmi(vcpu);
     return deliveryDone(vcpu);
   }
-  if (inhibit == 0 && interruptPending(vcpu) && load<u32>(vcpu, EFLAGS_SYS) & FLAG_IF) {
+  const open = inhibit == 0 && (load<u32>(vcpu, EFLAGS_SYS) & FLAG_IF) != 0;
+  const controls = load<u32>(vcpu, CTRL_FLAGS) & (CTRLF_WINDOW | CTRLF_INTERRUPTS);
+  if (controls != 0 && windowExits(vcpu, open, controls)) return Exit.InterruptWindow;
+  if (open && interruptPending(vcpu)) {
     const vector = acknowledgeInterrupt(vcpu);
     if (vector >= 0) {
       store<u32>(vcpu, 0, HALTED);
@@ -203,6 +221,7 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
   while (true) {
     const event = load<u32>(vcpu, EVENT);
     store<u32>(vcpu, 0, EVENT);
+    store<u32>(vcpu, 0, TASK_COMMITTED);
     if (load<u32>(vcpu, KICKED) != 0) {
       store<u32>(vcpu, 0, KICKED);
       return Exit.Kicked;
@@ -262,8 +281,14 @@ export function runVcpu(vcpu: i32, budget: i64): i32 {
     }
     store<u32>(vcpu, 0, CUR_BLOCK);
     let reason: i32;
-    if (block == 0) reason = settleFault(vcpu);
-    else {
+    if (block == 0) {
+      // the fetch waits for the host: the instruction keeps its shadow and its RF
+      if (single && load<u32>(vcpu, FAULT) == FAULT_EXIT) {
+        store<u32>(vcpu, load<u32>(vcpu, EFLAGS_SYS) | (flags & FLAG_RF), EFLAGS_SYS);
+        store<u32>(vcpu, inhibit, INHIBIT);
+      }
+      reason = settleFault(vcpu);
+    } else {
       store<u32>(vcpu, block + BLOCK_RECORDS, CUR_REC);
       const stop = runBlocks(vcpu, block);
       const stopped = load<u32>(vcpu, FAULT);

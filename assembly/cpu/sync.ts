@@ -2,6 +2,8 @@
 import { CR0, CR3, CR4, PDPTE, SLOT_GPA, SLOT_HOST, SEG_GS, SEG_LDTR, SEG_TR, VECTORING, VM_A20_MASK, VM_BASE, VM_VCPU_COUNT, VCPU_BASE, VCPU_STRIDE, WALK_GPA } from "../../spec/layout";
 import { CR0_PG, CR4_PAE } from "../../spec/registers";
 import { beforeWrite, findSlot, readPhysical64 } from "../mmu/physical";
+import { restorePins } from "../mmu/para";
+import { resetPool } from "../mmu/shadow-pool";
 import { flushTlbAll } from "../mmu/tlb";
 import { ACCESS_READ, walk } from "../mmu/walk";
 import { resetRun } from "./run";
@@ -19,6 +21,8 @@ export function syncVcpu(vcpu: i32): void {
   store<u32>(vcpu, 0, VECTORING);
   resetRun(vcpu);
   updateMode(vcpu);
+  resetPool();
+  restorePins(vcpu);
   flushTlbAll(vcpu);
 }
 
@@ -57,6 +61,7 @@ export function memoryWritten(host: u32, size: u32): void {
 
 /** What guest-physical addresses mean has changed (memory slots, A20): every vCPU forgets what it knows of them. */
 export function slotsChanged(): void {
+  resetPool();
   const n = load<i32>(VM_BASE, VM_VCPU_COUNT);
   for (let i = 0; i < n; i++) flushTlbAll(VCPU_BASE + i * VCPU_STRIDE);
 }

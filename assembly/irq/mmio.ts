@@ -30,3 +30,15 @@ export function chipsetMmioWrite(vcpu: i32, gpa: u32, size: u32, value: u64): vo
   if (isLapicPage(vcpu, gpa & 0xfffff000)) lapicMmioWrite(vcpu, gpa & 0xfff, size, <u32>value);
   else ioapicMmioWrite(gpa & 0xfff, size, <u32>value);
 }
+
+/** For the host, which emulates an access that came out: the value, or -1 where no controller answers. */
+export function chipsetRead(vcpu: i32, gpa: u32, size: u32): i64 {
+  return isChipsetMmio(vcpu, gpa) ? <i64>(chipsetMmioRead(vcpu, gpa, size) & 0xffffffff) : -1;
+}
+
+/** Likewise: 1 when a controller has taken it. */
+export function chipsetWrite(vcpu: i32, gpa: u32, size: u32, value: u32): u32 {
+  if (!isChipsetMmio(vcpu, gpa)) return 0;
+  chipsetMmioWrite(vcpu, gpa, size, value);
+  return 1;
+}

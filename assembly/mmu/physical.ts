@@ -1,9 +1,10 @@
 // Guest-physical memory: memory slots, and what happens when RAM that holds decoded code is written.
 import {
-  PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOT_STRIDE, SLOTF_READONLY, SLOTS_BASE, VM_A20_MASK, VM_BASE,
+  PAGE_CODE, PAGE_DIRTY, PAGE_TABLE, SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOT_STRIDE, SLOTF_READONLY, SLOTS_BASE, VM_A20_MASK, VM_BASE,
   VM_PAGE_FLAGS, VM_SLOT_COUNT, VM_DIRTY_LOG,
 } from "../../spec/layout";
 import { codeWritten } from "./code-pages";
+import { forgetEntries } from "./shadow-pool";
 
 /** Slot that backs a guest-physical address, or 0. Slots are few and the first one holds most of RAM. */
 export function findSlot(gpa: u32): i32 {
@@ -50,6 +51,7 @@ export function beforeWrite(vcpu: i32, host: u32, size: u32): void {
   const p = pageFlagAddress(host);
   const flags = <u32>load<u8>(p);
   if (flags & PAGE_CODE) codeWritten(vcpu, host, size);
+  if (flags & PAGE_TABLE) forgetEntries(host, size);
   if (load<u32>(VM_BASE, VM_DIRTY_LOG)) store<u8>(p, <u32>load<u8>(p) | PAGE_DIRTY);
 }
 

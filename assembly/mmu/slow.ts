@@ -1,18 +1,19 @@
 // Accesses that miss the TLB: page walk and fill, page crossing, MMIO, alignment checks, data breakpoints, code pages.
 import {
-  COUNT_TLB_FILL, CPL, CR0, DR0, DR7, EFLAGS_SYS, IMPLICIT_ACCESS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, SLOT_FLAGS,
+  COUNT_TLB_FILL, CPL, CR0, CTRL_PAGING, DR0, DR7, EFLAGS_SYS, IMPLICIT_ACCESS, JOURNAL_GLOBAL, JOURNAL_LARGE, PAGE_CODE, PAGE_DIRTY, PAGE_TABLE, PAGING_PARA, PAGING_SHADOW, SLOT_FLAGS,
   SLOT_GPA, SLOT_HOST, SLOTF_READONLY, TLB_CURRENT, TLB_DELTA, TLB_EXEC, TLB_NULL, TLB_READ, TLB_SUPER, TLB_USER, TLB_WRITE, VM_A20_MASK, VM_BASE,
   VM_DIRTY_LOG, WALK_FLAGS, WALK_GPA, WATCH_COUNT,
 } from "../../spec/layout";
-import { CR0_AM, FLAG_AC } from "../../spec/registers";
+import { CR0_AM, CR0_PG, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { checkDataBreakpoint, pageHasWatch } from "../cpu/debug";
 import { faulted, raise, supervisorTlb } from "../cpu/fault";
 import { Mem } from "./access";
 import { mmioRead, mmioWrite } from "./mmio";
 import { beforeWrite, findSlot, pageFlagAddress } from "./physical";
+import { shadowTranslate, tableWriteExits } from "./shadow";
 import { FILL_EXEC, FILL_READ, FILL_WRITE, fillTlb } from "./tlb";
-import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, UNPAGED, walk, WALK_DIRTY, WALK_GLOBAL, WALK_LARGE } from "./walk";
+import { ACCESS_EXEC, ACCESS_READ, ACCESS_WRITE, accessAllowed, ERROR_P, pageFault, UNPAGED, walk, WALK_DIRTY, WALK_GLOBAL, WALK_LARGE } from "./walk";
 
 /** No Wasm address: the page is not memory (see WALK_GPA), or a fault is recorded. */
 const NO_HOST: u32 = 0;
@@ -33,7 +34,9 @@ function pageWatched(vcpu: i32, lin: u32): bool {
 /** Walks, fills the TLB and returns the Wasm address; NO_HOST on a fault or where no memory is (`faulted` tells). */
 function fill(vcpu: i32, lin: u32, access: u32, user: bool): u32 {
   store<u64>(vcpu, load<u64>(vcpu, COUNT_TLB_FILL) + 1, COUNT_TLB_FILL);
-  if (!walk(vcpu, lin, access, user, false)) return NO_HOST;
+  const paging = load<u32>(vcpu, CTRL_PAGING);
+  const shadowed = paging == PAGING_SHADOW && (load<u32>(vcpu, CR0) & CR0_PG) != 0;
+  if (!(shadowed ? shadowTranslate(vcpu, lin, access, user) : walk(vcpu, lin, access, user, false))) return NO_HOST;
   const gpa = load<u32>(vcpu, WALK_GPA) & load<u32>(VM_BASE, VM_A20_MASK);
   store<u32>(vcpu, gpa, WALK_GPA);
   const slot = findSlot(gpa);
@@ -45,12 +48,16 @@ function fill(vcpu: i32, lin: u32, access: u32, user: bool): u32 {
   const open = found == UNPAGED;
   let rights: u32 = 0;
   const flag = pageFlagAddress(host);
+  if (paging == PAGING_PARA && access == ACCESS_WRITE && <u32>load<u8>(flag) & PAGE_TABLE) {
+    pageFault(vcpu, lin, ERROR_P, access, user, false);
+    return NO_HOST;
+  }
   if (access == ACCESS_WRITE && load<u32>(VM_BASE, VM_DIRTY_LOG)) store<u8>(flag, <u32>load<u8>(flag) | PAGE_DIRTY);
   if (open || accessAllowed(vcpu, found, ACCESS_EXEC, user)) rights |= FILL_EXEC;
   if (!pageWatched(vcpu, lin)) {
     if (open || accessAllowed(vcpu, found, ACCESS_READ, user)) rights |= FILL_READ;
     const logged = !load<u32>(VM_BASE, VM_DIRTY_LOG) || (<u32>load<u8>(flag) & PAGE_DIRTY) != 0;
-    if (found & WALK_DIRTY && !readOnly && logged && !(<u32>load<u8>(flag) & PAGE_CODE)) {
+    if (found & WALK_DIRTY && !readOnly && logged && !(<u32>load<u8>(flag) & (PAGE_CODE | PAGE_TABLE))) {
       if (open || accessAllowed(vcpu, found, ACCESS_WRITE, user)) rights |= FILL_WRITE;
     }
   }
@@ -144,6 +151,11 @@ function readAny(vcpu: i32, lin: u32, size: u32, user: bool): u64 {
   return loadBytes(h, size);
 }
 
+/** True when a write must wait for the hypervisor: the bytes, inside one page, are part of a guarded page table. */
+function heldBack(vcpu: i32, host: u32, gpa: u32, size: u32, value: u64): bool {
+  return host != NO_HOST && load<u32>(vcpu, CTRL_PAGING) == PAGING_SHADOW && tableWriteExits(vcpu, host, gpa, size, value);
+}
+
 function writeAny(vcpu: i32, lin: u32, size: u32, value: u64, user: bool): void {
   if (faulted(vcpu) || misaligned(vcpu, lin, size, user)) return;
   const first: u32 = 0x1000 - (lin & 0xfff);
@@ -154,6 +166,7 @@ function writeAny(vcpu: i32, lin: u32, size: u32, value: u64, user: bool): void 
     const b = hostForWrite(vcpu, (lin & ~0xfff) + 0x1000, user);
     const gpaB = load<u32>(vcpu, WALK_GPA);
     if (faulted(vcpu)) return;
+    if (heldBack(vcpu, a, gpaA, first, value) || heldBack(vcpu, b, gpaB, size - first, value >> (first << 3))) return;
     checkDataBreakpoint(vcpu, lin, size, true);
     // device bytes first: they may need the host, and memory must not change twice
     for (let i: u32 = 0; i < size; i++) {
@@ -173,7 +186,7 @@ function writeAny(vcpu: i32, lin: u32, size: u32, value: u64, user: bool): void 
     return;
   }
   const h = hostForWrite(vcpu, lin, user);
-  if (faulted(vcpu)) return;
+  if (faulted(vcpu) || heldBack(vcpu, h, load<u32>(vcpu, WALK_GPA), size, value)) return;
   checkDataBreakpoint(vcpu, lin, size, true);
   if (h == NO_HOST) {
     mmioWrite(vcpu, load<u32>(vcpu, WALK_GPA), size, value);

@@ -1,11 +1,12 @@
 // TLB maintenance: filling, and the flushes of SDM 3A 4.10.4. A journal of filled entries makes a flush cost what the
 // fills since the last one cost, and lets global entries stay.
 import {
-  COUNT_TLB_FLUSH, JOURNAL_GLOBAL, JOURNAL_LARGE, JUMP_CACHE, JUMP_CACHE_ENTRIES, TLB_EXEC, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_JOURNAL_MAX, TLB_LARGE_COUNT,
+  COUNT_TLB_FLUSH, CTRL_PAGING, JOURNAL_GLOBAL, JOURNAL_LARGE, JUMP_CACHE, JUMP_CACHE_ENTRIES, PAGING_SHADOW, TLB_EXEC, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_JOURNAL_MAX, TLB_LARGE_COUNT,
   TLB_NO_TAG, TLB_NULL, TLB_READ, TLB_SIZE, TLB_SUPER, TLB_SUPER_AC, TLB_USER, TLB_WRITE,
 } from "../../spec/layout";
 import { flushBaseCache } from "../cpu/fault";
 import { Mem } from "./access";
+import { loadShadowRoots } from "./shadow";
 
 /** Forgets what was derived from TLB entries: where indirect transfers went, and the pages of base registers. */
 export function flushDerived(vcpu: i32): void {
@@ -33,6 +34,8 @@ export function flushTlbAll(vcpu: i32): void {
   store<u32>(vcpu, 0, TLB_JOURNAL_COUNT);
   store<u32>(vcpu, 0, TLB_LARGE_COUNT);
   store<u64>(vcpu, load<u64>(vcpu, COUNT_TLB_FLUSH) + 1, COUNT_TLB_FLUSH);
+  // how the guest's tables are read may have changed
+  if (load<u32>(vcpu, CTRL_PAGING) == PAGING_SHADOW) loadShadowRoots(vcpu);
 }
 
 /** Drops all but global entries (MOV CR3). */

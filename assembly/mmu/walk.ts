@@ -30,7 +30,7 @@ export const WALK_LARGE: u32 = 32;
 // Without paging every access is allowed; CR4.SMAP and SMEP do not apply.
 export const UNPAGED: u32 = WALK_WRITABLE | WALK_DIRTY | 64;
 
-const ERROR_P: u32 = 1;
+export const ERROR_P: u32 = 1;
 const ERROR_W: u32 = 2;
 const ERROR_U: u32 = 4;
 const ERROR_RSVD: u32 = 8;
@@ -49,7 +49,7 @@ function reservedOfLarge(vcpu: i32): u32 {
 const PAE_RESERVED: u64 = 0x7ffffff000000000;
 const NX: u64 = 0x8000000000000000;
 
-function pageFault(vcpu: i32, lin: u32, error: u32, access: u32, user: bool, quiet: bool): bool {
+export function pageFault(vcpu: i32, lin: u32, error: u32, access: u32, user: bool, quiet: bool): bool {
   if (quiet) return false;
   let e = error;
   if (access == ACCESS_WRITE) e |= ERROR_W;
@@ -163,9 +163,12 @@ function walkPae(vcpu: i32, lin: u32, access: u32, user: bool, quiet: bool): boo
   return finish36(vcpu, pte & 0xffffff000, lin & 0xfff, rights);
 }
 
-/** Frames above 4 GiB have no memory behind them; they are sent to the last page, which no slot but firmware has. */
+/** Where frames above 4 GiB are sent, which have no memory behind them: no slot covers it. */
+export const BEYOND_MEMORY: u32 = 0xfee01000;
+
+
 function finish36(vcpu: i32, frame: u64, offset: u32, rights: u32): bool {
-  if (frame >> 32) return finish(vcpu, 0xfee01000 | (offset & 0xfff), rights);
+  if (frame >> 32) return finish(vcpu, BEYOND_MEMORY | (offset & 0xfff), rights);
   return finish(vcpu, <u32>frame | offset, rights);
 }
 

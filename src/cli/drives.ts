@@ -62,7 +62,7 @@ function parseDrive(spec: string, option: string): DriveConfig {
     return text === undefined ? undefined : parseChoice(text, `${option}: ${key}`, ["on", "off"]) === "on";
   };
   const media = parseChoice(get("media") ?? "disk", `${option}: media`, ["disk", "cdrom"]);
-  const bus = parseChoice(get("if") ?? "ide", `${option}: if`, ["ide", "virtio", "floppy"]);
+  const bus = parseChoice(get("if") ?? "ide", `${option}: if`, ["ide", "virtio", "floppy", "hypercall"]);
   const id = get("id") ?? "";
   if (id.length > ID_MAX) throw new UsageError(`${option}: id is longer than ${ID_MAX} characters`);
   const readOnly = onOff("readonly");

@@ -1,5 +1,13 @@
 // The options of `paravane run` and `paravane debug`, from the parser's words to checked values.
 import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
+import {
+  CONTROLS,
+  type ControlName,
+  PAGING_KINDS,
+  type PagingKind,
+  VIRT_PRESETS,
+  type VirtKind,
+} from "../../spec/virtualization.ts";
 import type { ClockKind, ClockSyncMode, VmConfig } from "../vmm/config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
@@ -31,6 +39,9 @@ export interface RawRunOptions extends RawDriveOptions, RawNicOptions {
   memory?: string;
   cpu?: string;
   pv?: string;
+  virt?: string;
+  paging?: string;
+  controls?: string;
   clock?: string;
   clockSync?: string;
   nsPerInstruction?: string;
@@ -63,6 +74,8 @@ export const BOOT_KINDS = ["linux", "multiboot", "elf", "firmware", "flat"] as c
 export type BootKind = (typeof BOOT_KINDS)[number];
 const RESTORE_CLOCKS = ["resume", "now"] as const;
 type RestoreClock = (typeof RESTORE_CLOCKS)[number];
+const VIRT_KINDS = Object.keys(VIRT_PRESETS) as VirtKind[];
+const PAGINGS = Object.keys(PAGING_KINDS) as PagingKind[];
 const CLOCKS: readonly ClockKind[] = ["real", "virtual"];
 export const CLOCK_SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
 const STATS: readonly StatsFormat[] = ["text", "json"];
@@ -129,6 +142,15 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   );
   set("cpu", given(raw.cpu, checkCpu));
   set("paravirt", given(raw.pv, parseParavirt));
+  set(
+    "virt",
+    given(raw.virt, (text) => parseChoice(text, "--virt", VIRT_KINDS)),
+  );
+  set(
+    "paging",
+    given(raw.paging, (text) => parseChoice(text, "--paging", PAGINGS)),
+  );
+  set("controls", given(raw.controls, parseControls));
   set(
     "clock",
     given(raw.clock, (text) => parseChoice(text, "--clock", CLOCKS)),
@@ -249,14 +271,24 @@ function checkCpu(text: string): string {
   return text;
 }
 
-/** "all", "none", or switches of KVM's paravirtual interface: "clock,steal". */
-function parseParavirt(text: string): readonly ParavirtName[] | undefined {
-  if (text === "all") return undefined;
+/** "all", "none", or switches of the paravirtual interfaces: "clock,steal". */
+function parseParavirt(text: string): readonly ParavirtName[] | "all" {
+  if (text === "all") return "all";
   if (text === "none") return [];
   const names = PARAVIRT_SWITCHES.map(({ name }) => name);
   const words = text.split(",");
   const accepted: readonly (ParavirtName | "all" | "none")[] = words.length > 1 ? names : ["all", "none", ...names];
   return words.map((word) => parseChoice(word, "--pv", accepted) as ParavirtName);
+}
+
+/** "all", "none", or execution controls: "cr3,invlpg". */
+function parseControls(text: string): readonly ControlName[] {
+  const names = CONTROLS.map(({ name }) => name);
+  if (text === "all") return names;
+  if (text === "none") return [];
+  const words = text.split(",");
+  const accepted: readonly (ControlName | "all" | "none")[] = words.length > 1 ? names : ["all", "none", ...names];
+  return words.map((word) => parseChoice(word, "--controls", accepted) as ControlName);
 }
 
 function parseNsPerInstruction(text: string): number {

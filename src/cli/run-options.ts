@@ -17,7 +17,7 @@ export function addRunOptions(command: Command): Command {
     .option("--restore-clock <what>", "resume: guest time goes on from the snapshot; now: it jumps to the present")
     .option("--guest-decompress", "let the kernel unpack itself instead of unpacking it here")
     .optionsGroup("Disks (docs/DISKS.md):")
-    .option("--drive <spec>", "file=FILE,if=ide|virtio|floppy,... (repeatable)", collect)
+    .option("--drive <spec>", "file=FILE,if=ide|virtio|floppy|hypercall,... (repeatable)", collect)
     .option("--hda <file>", "first IDE disk; also --hdb, --hdc, --hdd")
     .addOption(new Option("--hdb <file>").hideHelp())
     .addOption(new Option("--hdc <file>").hideHelp())
@@ -37,9 +37,15 @@ export function addRunOptions(command: Command): Command {
     .optionsGroup("The machine:")
     .option("-m, --memory <size>", "RAM from 1M to 3G; a number alone is MiB (default: 128M)")
     .option("--cpu <model>", "max, core2 or pentium3, with ,+feature and ,-feature (default: max)")
+    .option("--virt <kind>", "what --paging, --controls and --pv are by default: full, assisted or para")
+    .option("--paging <kind>", "how memory is virtualized: direct, shadow or para (default: direct)")
+    .option(
+      "--controls <names>",
+      "what exits: cr3, invlpg, rdtsc, cpuid, descriptors, chipset, apic, interrupt-window; all or none",
+    )
     .option(
       "--pv <switches>",
-      "what of KVM's interface the guest gets: clock, no-io-delay, steal, eoi; all or none (default: all)",
+      "interfaces the guest gets: clock, no-io-delay, steal, eoi (KVM's), console, yield, exit, hc-clock, mmu, block (ours); all or none (default: all)",
     )
     .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
     .option(

@@ -153,10 +153,28 @@ export class Uart16550 implements Device {
     this.#transmitter.limit(limits);
   }
 
+  /** Called when there are more or fewer bytes for the guest. */
+  onWaiting: () => void = () => {};
+
+  /** Bytes from the peer that the guest has not read. */
+  get waiting(): number {
+    return this.#fifo.length + this.#input.length;
+  }
+
+  /** Waiting bytes, past the registers: for the hypercall console at the other end of the same line. */
+  take(most: number): Uint8Array {
+    const bytes = new Uint8Array(Math.min(most, this.waiting));
+    let at = 0;
+    while (at < bytes.length && this.#fifo.length > 0) bytes[at++] = this.#readData();
+    bytes.set(this.#input.take(bytes.length - at), at);
+    return bytes;
+  }
+
   /** Bytes from the peer; they wait for the guest as long as need be. */
   receive(bytes: Uint8Array): void {
     this.#input.push(bytes);
     if (this.#arrival.deadlineNs === undefined) this.#arrive();
+    this.onWaiting();
   }
 
   /** The peer holds the line low for longer than a character. */
@@ -226,6 +244,7 @@ export class Uart16550 implements Device {
       this.#arrival.arm(this.options.clock.nowNs() + this.#characterNs());
     }
     this.#update();
+    this.onWaiting();
     return character & 0xff;
   }
 

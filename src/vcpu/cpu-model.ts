@@ -12,6 +12,7 @@ import {
   PHYSICAL_BITS,
   UNREPORTED_FEATURES,
 } from "../../spec/cpuid.ts";
+import { HC_ABI, HC_CONSOLE_IRQ, HC_LEAF, HC_LEAF_FEATURES } from "../../spec/hypercalls.ts";
 import { CPUID_COUNT, CPUID_MAX, CPUID_STRIDE, CPUID_TABLE, FEATURES } from "../../spec/layout.ts";
 import { VmError } from "../vmm/error.ts";
 
@@ -201,6 +202,11 @@ export function buildCpuid(config: string, options: CpuModelOptions = {}): CpuMo
     const [b, c, d] = textWords(options.hypervisorSignature ?? "KVMKVMKVM", 3) as [number, number, number];
     add(0x40000000, 0x40000001, b, c, d);
     add(0x40000001, bits(0x40000001, "eax"), 0, 0, 0);
+  }
+  if (set.has("hypercalls")) {
+    const [b, c, d] = textWords("ParavaneVMM", 3) as [number, number, number];
+    add(HC_LEAF, HC_LEAF_FEATURES, b, c, d);
+    add(HC_LEAF_FEATURES, bits(HC_LEAF_FEATURES, "eax"), HC_ABI, HC_CONSOLE_IRQ, 0);
   }
   return { name: spec.name, featureNames: chosen.map((b) => b.name), features, leaves };
 }

@@ -97,6 +97,9 @@ function bootPath({ bus, unit = 0 }: OpenDrive): string {
       return `/pci@i0cf8/ide@${SOUTH_BRIDGE_SLOT},${IDE_FUNCTION}/drive@${unit >> 1}/disk@${unit & 1}`;
     case "floppy":
       return `/pci@i0cf8/isa@${SOUTH_BRIDGE_SLOT}/fdc@03f0/floppy@${unit}`;
+    case "hypercall":
+      // firmware has no driver for it
+      return "";
     case "virtio":
       return `/pci@i0cf8/scsi@${(VIRTIO_SLOTS.drives + unit).toString(16)}/disk@0,0`;
   }
@@ -104,7 +107,7 @@ function bootPath({ bus, unit = 0 }: OpenDrive): string {
 
 /** The content of "bootorder"; undefined when no drive has a place in it. */
 export function bootOrderFile(drives: readonly OpenDrive[]): Uint8Array | undefined {
-  const ordered = drives.filter(({ bootIndex }) => bootIndex !== undefined);
+  const ordered = drives.filter(({ bus, bootIndex }) => bus !== "hypercall" && bootIndex !== undefined);
   if (ordered.length === 0) return undefined;
   ordered.sort((a, b) => (a.bootIndex ?? 0) - (b.bootIndex ?? 0));
   return new TextEncoder().encode(`${ordered.map(bootPath).join("\n")}\0`);

@@ -1,11 +1,13 @@
 // The board: which devices a configuration asks for and how they are wired. Devices know nothing of each other.
-
+import { HC_CONSOLE_IRQ } from "../../spec/hypercalls.ts";
 import { A20Gate } from "../devices/a20.ts";
 import { AcpiPm, SCI_IRQ } from "../devices/acpi-pm.ts";
 import { CmosRtc } from "../devices/cmos-rtc.ts";
 import { DEBUGCON_PORT, DebugConsole, FIRMWARE_LOG_PORT } from "../devices/debugcon.ts";
 import { FerrLatch } from "../devices/ferr.ts";
 import { FwCfg } from "../devices/fw-cfg.ts";
+import { HypercallBlock } from "../devices/hypercall-block.ts";
+import { HypercallConsole } from "../devices/hypercall-console.ts";
 import { I8042 } from "../devices/i8042.ts";
 import { IsaDebugExit } from "../devices/isa-debug-exit.ts";
 import { ParallelPort } from "../devices/parallel.ts";
@@ -99,6 +101,8 @@ export interface Board {
   readonly storage: StorageSet;
   readonly virtio: VirtioSet;
   readonly vga: Vga | undefined;
+  readonly hypercallConsole: HypercallConsole | undefined;
+  readonly hypercallBlock: HypercallBlock | undefined;
 }
 
 export function buildBoard(config: CheckedConfig, parts: BoardParts, events: BoardEvents): Board {
@@ -177,6 +181,21 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
   }
   const vga = parts.video && addVga(parts.video, pci, clock);
   if (vga !== undefined) devices.push(vga);
+  const hypercallConsole = config.paravirt.includes("console")
+    ? new HypercallConsole({
+        memory,
+        irq: irqs.line(HC_CONSOLE_IRQ),
+        input: uarts[0],
+        output: uarts.length > 0 ? (byte) => events.serial(0, byte) : events.debugcon,
+      })
+    : undefined;
+  if (hypercallConsole !== undefined) devices.push(hypercallConsole);
+  const hypercallDrives = parts.drives.filter(({ bus }) => bus === "hypercall");
+  const hypercallBlock =
+    hypercallDrives.length > 0 && config.paravirt.includes("block")
+      ? new HypercallBlock(memory, hypercallDrives)
+      : undefined;
+  if (hypercallBlock !== undefined) devices.push(hypercallBlock);
   const storage = addStorage({ ...parts, pci });
   devices.push(...storage.devices);
   const virtio = addVirtio(config, { ...parts, pci });
@@ -199,7 +218,8 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
   const power = { pm, hotplug, generation };
-  return { devices, uarts, keyboard, rtc, pci, bridge, ...power, ferr, fwCfg, a20, storage, virtio, vga };
+  const calls = { hypercallConsole, hypercallBlock };
+  return { devices, uarts, keyboard, rtc, pci, bridge, ...power, ferr, fwCfg, a20, storage, virtio, vga, ...calls };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

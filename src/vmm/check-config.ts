@@ -1,8 +1,10 @@
 // Checks a configuration before anything starts: one error that names the field, what it is and what is accepted.
-import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
+import type { ParavirtName } from "../../spec/cpuid.ts";
+import type { ControlName, PagingKind } from "../../spec/virtualization.ts";
 import { DEFAULT_MAX_SLEW_PPM, DEFAULT_STEP_THRESHOLD_NS, MAX_SLEW_PPM_LIMIT } from "../host/clock/discipline.ts";
 import { type CheckedDevices, checkDevices } from "./check-devices.ts";
 import { bytes, flag, image, integer, oneOf, refuse, text } from "./check-values.ts";
+import { checkVirtualization } from "./check-virtualization.ts";
 import type { BootSource, ClockSyncConfig, ClockSyncMode, DisplayKind, VmConfig } from "./config.ts";
 import { VmError } from "./error.ts";
 import { RAM_MAX, RAM_MIN } from "./memory.ts";
@@ -24,6 +26,9 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "memoryBytes",
   "cpu",
   "paravirt",
+  "virt",
+  "paging",
+  "controls",
   "clock",
   "clockSync",
   "nsPerInstruction",
@@ -67,6 +72,8 @@ export interface CheckedConfig extends CheckedDevices {
   readonly memoryBytes: number;
   readonly cpu: string;
   readonly paravirt: readonly ParavirtName[];
+  readonly paging: PagingKind;
+  readonly controls: readonly ControlName[];
   readonly clock: "real" | "virtual";
   readonly clockSync: CheckedClockSync;
   readonly psPerInstruction: number;
@@ -114,7 +121,7 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     name: text("name", config.name ?? "vm"),
     memoryBytes,
     cpu: text("cpu", config.cpu ?? "max"),
-    paravirt: checkParavirt(config.paravirt, apic),
+    ...checkVirtualization(config, apic),
     clock,
     clockSync: checkClockSync(config.clockSync, clock),
     psPerInstruction: Math.round(nsPerInstruction * 1000),
@@ -188,22 +195,6 @@ function checkDisplay({ display, vgaBios, boot }: VmConfig): Pick<CheckedConfig,
       refuse("vgaBios", vgaBios, "an option ROM: at most 128 KiB, beginning with 55 AA");
   }
   return { display: kind, vgaBios };
-}
-
-/** Switches that need the local APIC. */
-const NEED_APIC: ReadonlySet<ParavirtName> = new Set(["eoi"]);
-
-function checkParavirt(names: VmConfig["paravirt"], apic: boolean): readonly ParavirtName[] {
-  const all = PARAVIRT_SWITCHES.map(({ name }) => name);
-  const possible = apic ? all : all.filter((name) => !NEED_APIC.has(name));
-  if (names === undefined) return possible;
-  if (!Array.isArray(names)) refuse("paravirt", names, `an array of: ${all.join(", ")}`);
-  for (const name of names) {
-    oneOf("paravirt", name, all);
-    if (!possible.includes(name))
-      refuse("paravirt", name, possible.join(", "), `has ${name}, which needs a local APIC (apic is false)`);
-  }
-  return names;
 }
 
 function checkBoot(boot: BootSource): BootSource {

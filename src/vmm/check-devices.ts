@@ -15,8 +15,8 @@ import type {
 import { isSource } from "./drives.ts";
 
 /** How many a bus has room for: virtio one PCI slot each, IDE two channels of two, one floppy controller. */
-export const DRIVES_MAX = { virtio: 8, ide: 4, floppy: 2 } as const;
-const BUSES = ["ide", "floppy", "virtio"] as const;
+export const DRIVES_MAX = { virtio: 8, ide: 4, floppy: 2, hypercall: 8 } as const;
+const BUSES = ["ide", "floppy", "virtio", "hypercall"] as const;
 /** In the order of the default. */
 const BOOT_DEVICES: readonly BootDevice[] = ["disk", "floppy", "cdrom", "network"];
 const BOOT_INDEX_MAX = 1_000_000;

@@ -1,5 +1,6 @@
 // What a VM is made of, as its creator says it. Checked by checkConfig before anything starts.
 import type { ParavirtName } from "../../spec/cpuid.ts";
+import type { ControlName, PagingKind, VirtKind } from "../../spec/virtualization.ts";
 import type {
   BalloonConfig,
   ConsoleConfig,
@@ -63,7 +64,7 @@ export interface ClockSyncConfig {
 /** Where guest time goes on: "snapshot" where it stood, "now" where the host's has come to meanwhile. */
 export type ResumeTime = "snapshot" | "now";
 
-export type { ParavirtName };
+export type { ControlName, PagingKind, ParavirtName, VirtKind };
 
 export interface VmConfig {
   readonly name?: string;
@@ -71,8 +72,17 @@ export interface VmConfig {
   readonly memoryBytes?: number;
   /** Model with feature changes: "max", "core2", "pentium3,+sse2,-pae". */
   readonly cpu?: string;
-  /** Parts of KVM's paravirtual interface that the guest is offered. Default all that the machine can have. */
-  readonly paravirt?: readonly ParavirtName[];
+  /** Parts of KVM's paravirtual interface, and of ours, that the guest is offered. Default all that the machine can have. */
+  readonly paravirt?: readonly ParavirtName[] | "all";
+  /**
+   * What paravirt, paging and controls are by default. "full": shadow paging, everything exits, no paravirtual interface;
+   * "assisted": as hardware with nested paging, and no paravirtual interface; "para": para paging and all interfaces.
+   */
+  readonly virt?: VirtKind;
+  /** How memory is virtualized (docs/VIRTUALIZATION.md). Default "direct". */
+  readonly paging?: PagingKind;
+  /** What exits beside what must. Default none; with shadow paging "cr3" and "invlpg". */
+  readonly controls?: readonly ControlName[];
   readonly clock?: ClockKind;
   /** Real clock: how it follows the host's. Default "hide-pauses". */
   readonly clockSync?: ClockSyncMode | ClockSyncConfig;

@@ -39,6 +39,13 @@ export interface Core {
   chipsetPortRead(vcpu: number, port: number, size: number): bigint;
   /** Not 0 if the port is theirs. */
   chipsetPortWrite(vcpu: number, port: number, size: number, value: number): number;
+  /** MMIO of 1, 2, 4 or 8 bytes of the APICs, for the host that emulates it: the low 32 bits; -1 if it is none of theirs. */
+  chipsetRead(vcpu: number, gpa: number, size: number): bigint;
+  chipsetWrite(vcpu: number, gpa: number, size: number, value: number): number;
+  /** Para paging (docs/HYPERCALLS.md): 0 or more, or the negative of an error. */
+  pinRoot(vcpu: number, root: number, levels: number): number;
+  unpinRoot(vcpu: number, root: number): number;
+  updateTables(vcpu: number, batch: number, count: number, size: number): number;
   /** Steal time: the vCPU could have run for `ns` and did not. */
   addStealNs(vcpu: number, ns: bigint): void;
   /** Steal time: 1 = it lost its pCPU while it could run, 0 = it has one again. */
@@ -68,6 +75,11 @@ const REQUIRED = [
   "raiseNmi",
   "chipsetPortRead",
   "chipsetPortWrite",
+  "chipsetRead",
+  "chipsetWrite",
+  "pinRoot",
+  "unpinRoot",
+  "updateTables",
   "addStealNs",
   "setPreempted",
   "clockStopped",

@@ -56,6 +56,8 @@ export class DebugControls {
   constructor(
     private readonly vcpu: Vcpu,
     private readonly core: Core,
+    /** The controllers' ports exit in any case. */
+    private readonly allCorePorts = false,
   ) {}
 
   stopsAtPort(port: number, size: number): boolean {
@@ -130,7 +132,8 @@ export class DebugControls {
   /** Ports of devices in the core whose accesses must come out. An access is looked up by its first port. */
   #corePorts(): number[] {
     return CORE_PORTS.filter(
-      (port) => this.#tracePorts || [0, 1, 2, 3].some((byte) => this.#breaks.ports.has(port + byte)),
+      (port) =>
+        this.allCorePorts || this.#tracePorts || [0, 1, 2, 3].some((byte) => this.#breaks.ports.has(port + byte)),
     );
   }
 

@@ -26,7 +26,7 @@ export interface DriveConfig {
   readonly id: string;
   /** The disk, or where to find it. A CD or floppy drive without one is empty. */
   readonly backend?: BlockBackend | DiskSource | undefined;
-  readonly bus: "ide" | "floppy" | "virtio";
+  readonly bus: "ide" | "floppy" | "virtio" | "hypercall";
   /** "cdrom": a CD drive, on bus ide only. Default "disk". */
   readonly media?: "disk" | "cdrom";
   /** Place on the bus: ide 0 to 3 (master and slave, primary and secondary), floppy 0 to 1. Default: the first free. */

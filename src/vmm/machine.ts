@@ -1,11 +1,12 @@
 // The machine of one VM: its memory, core, vCPU, buses and board, and what exit handlers and devices ask of it. It
 // knows nothing of the host's event loop or of the VM's life cycle; those are run-loop.ts and life-cycle.ts.
 import { CTRL_FLAGS, CTRLF_HLT, FERR_IGNNE, FPU_FERR } from "../../spec/layout.ts";
+import { CONTROLS } from "../../spec/virtualization.ts";
 import { VRAM_AREA_BYTES } from "../devices/vga/vga.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
-import type { BlockBackend } from "./block.ts";
+import type { BlockBackend, MaybePromise } from "./block.ts";
 import { type Board, type BoardEvents, buildBoard } from "./board.ts";
 import { videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
@@ -25,6 +26,7 @@ import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
 import { type CardKind, Hotplug } from "./hotplug.ts";
+import { type Hypercalls, hypercalls } from "./hypercalls.ts";
 import { IrqWiring } from "./irq.ts";
 import { IrqLog } from "./irq-log.ts";
 import { applyLimits } from "./limits.ts";
@@ -78,6 +80,9 @@ export class Machine implements ExitContext {
   irqLog: IrqLog | undefined;
   readonly irqs: IrqWiring;
   readonly cpu: CpuModel;
+  readonly #hypercalls: Hypercalls;
+  /** The core leaves MMIO of the APICs to the host. */
+  readonly #apicExits: boolean;
   #tracing: ReadonlySet<TraceKind> = new Set();
   /** The last stop was behind an instruction, so that nothing is known of the next. */
   #stoppedBehind = false;
@@ -111,7 +116,7 @@ export class Machine implements ExitContext {
       if (level) events.wake();
     });
     this.onTripleFault = config.onTripleFault;
-    this.debugControls = new DebugControls(this.vcpu, core);
+    this.debugControls = new DebugControls(this.vcpu, core, config.controls.includes("chipset"));
     for (const range of corePortRanges(core, this.vcpu.address)) this.ports.add(range);
     this.board = buildBoard(
       config,
@@ -147,6 +152,14 @@ export class Machine implements ExitContext {
     );
     this.hotplug = new Hotplug(this, events.removed);
     applyLimits(this.board, config);
+    this.#hypercalls = hypercalls({
+      core,
+      vcpu: this.vcpu.address,
+      console: this.board.hypercallConsole,
+      block: this.board.hypercallBlock,
+      exit: (code) => this.end({ kind: "guest-exit", code }),
+    });
+    this.#apicExits = config.controls.includes("apic");
     this.setTrace(config.trace);
     // Another host's watches are none of this one's.
     if (adopted) this.debugControls.restore();
@@ -244,6 +257,17 @@ export class Machine implements ExitContext {
     return end !== undefined || reset !== undefined || debug !== undefined || hold !== undefined;
   }
 
+  readChipset(address: number, size: number): number | undefined {
+    const value = this.#apicExits ? this.core.chipsetRead(this.vcpu.address, address, size) : -1n;
+    return value < 0n ? undefined : Number(value);
+  }
+  writeChipset(address: number, size: number, value: number): boolean {
+    return this.#apicExits && this.core.chipsetWrite(this.vcpu.address, address, size, value) !== 0;
+  }
+  hypercall(nr: number, args: readonly number[]): MaybePromise<number> {
+    return this.#hypercalls(nr, args);
+  }
+
   ioDelay(): void {
     if (this.clock.kind === "virtual") this.core.advanceClock(this.vcpu.address, ISA_ACCESS_NS);
   }
@@ -258,7 +282,7 @@ export class Machine implements ExitContext {
     }
   }
 
-  #hold(work: Promise<void>): void {
+  hold(work: Promise<void>): void {
     const settled = work.catch(() => {});
     const { hold } = this.requests;
     this.requests.hold = hold === undefined ? settled : Promise.all([hold, settled]).then(() => {});
@@ -267,7 +291,7 @@ export class Machine implements ExitContext {
 
   #held(drive: OpenDrive): OpenDrive {
     if (drive.backend === undefined) return drive;
-    return { ...drive, backend: heldBackend(drive.backend, (work) => this.#hold(work)) };
+    return { ...drive, backend: heldBackend(drive.backend, (work) => this.hold(work)) };
   }
 
   assertFerr(): boolean {
@@ -330,7 +354,9 @@ export class Machine implements ExitContext {
 
   /** Execution controls as this host wants them; they are no part of the guest's state. */
   restoreControls(): void {
-    this.vcpu.setU32(CTRL_FLAGS, CTRLF_HLT);
+    let flags = CTRLF_HLT;
+    for (const { name, flag } of CONTROLS) if (this.config.controls.includes(name)) flags |= flag;
+    this.vcpu.setU32(CTRL_FLAGS, flags);
     this.debugControls.restore();
   }
 
@@ -378,7 +404,7 @@ export class Machine implements ExitContext {
       throw new VmError("not-found", `No drive "${id}" has a medium to change; drives that do: ${known}.`, { id });
     }
     await this.open.change(id, backend, (opened) => {
-      const held = opened && this.clock.kind === "virtual" ? heldBackend(opened, (work) => this.#hold(work)) : opened;
+      const held = opened && this.clock.kind === "virtual" ? heldBackend(opened, (work) => this.hold(work)) : opened;
       drive.changeMedium(held, force);
     });
     const drives = this.config.drives.map((one) => (one.id === id ? { ...one, backend } : one));
@@ -397,7 +423,7 @@ function mapOf(config: CheckedConfig): MemoryMap {
   const romBytes = config.boot.kind === "firmware" ? config.boot.image.length : 0;
   if (romBytes > 0) checkFirmwareSize(romBytes);
   const vramBytes = config.display === "vga" ? VRAM_AREA_BYTES : 0;
-  return layOut({ ramBytes: config.memoryBytes, romBytes, vramBytes, vcpuCount: 1 });
+  return layOut({ ramBytes: config.memoryBytes, romBytes, vramBytes, vcpuCount: 1, paging: config.paging });
 }
 
 /** With a virtual clock the same run twice is the same run. */

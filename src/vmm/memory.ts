@@ -1,12 +1,14 @@
 // The one WebAssembly.Memory of a VM: who lies where, and the header fields that tell the core.
 //
-//   header, chipset, slots, vCPU blocks | TLBs | block map | page flags | code bits | page blocks | arena | ROM | VRAM | RAM
+//   header, chipset, slots, vCPU blocks | TLBs | block map | page flags | code bits | page blocks | shadow tables or table
+//   references | arena | ROM | VRAM | RAM
 //
 // Everything between the vCPU blocks and ROM is derived state. Pages that nobody touches cost the host nothing, so
 // the arena and the per-page tables may be generous.
 import {
   CLOCK_REAL,
   CLOCK_VIRTUAL,
+  CTRL_PAGING,
   DERIVED_BASE,
   KDEV_IOAPIC,
   KDEV_LAPIC,
@@ -38,10 +40,14 @@ import {
   VM_PS_PER_INSTRUCTION,
   VM_RAM_BASE,
   VM_RAM_SIZE,
+  VM_SHADOW_BASE,
+  VM_SHADOW_END,
+  VM_TABLE_REFS,
   VM_TSC_KHZ,
   VM_VCPU_COUNT,
   VM_VRAM_SIZE,
 } from "../../spec/layout.ts";
+import { PAGING_KINDS, type PagingKind } from "../../spec/virtualization.ts";
 import type { MemoryKind } from "../platform/platform.ts";
 import type { ClockKind } from "./config.ts";
 import { VmError } from "./error.ts";
@@ -60,6 +66,11 @@ export const MEMORY_FORMAT = 1;
 export const RAM_MIN = 1 * MIB;
 export const RAM_MAX = 3 * 1024 * MIB;
 
+/** Shadow page tables: a 64th of RAM, within these. */
+const SHADOW_MIN = 1 * MIB;
+const SHADOW_MAX = 16 * MIB;
+const SHADOW_SHARE = 64;
+
 export interface MemoryShape {
   readonly ramBytes: number;
   /** Bytes for ROM and firmware images, page multiple. */
@@ -67,6 +78,10 @@ export interface MemoryShape {
   readonly vcpuCount: number;
   /** Bytes of video memory, a multiple of 64 KiB. Default 0. */
   readonly vramBytes?: number;
+  /** Default "direct". */
+  readonly paging?: PagingKind;
+  /** Shadow paging: bytes for shadow page tables. Default a 64th of RAM, 1 to 16 MiB. */
+  readonly shadowBytes?: number;
 }
 
 /** Wasm addresses of the areas. */
@@ -76,6 +91,12 @@ export interface MemoryMap extends MemoryShape {
   readonly pageFlags: number;
   readonly codeBits: number;
   readonly pageBlocks: number;
+  readonly paging: PagingKind;
+  /** Shadow page tables, from shadowBase to shadowEnd; both 0 but under shadow paging. */
+  readonly shadowBase: number;
+  readonly shadowEnd: number;
+  /** References of registered page tables; 0 but under para paging. */
+  readonly tableRefs: number;
   readonly arenaBase: number;
   readonly arenaEnd: number;
   readonly romBase: number;
@@ -96,20 +117,34 @@ export interface ClockShape {
 const align = (value: number, to: number): number => Math.ceil(value / to) * to;
 
 export function layOut(shape: MemoryShape): MemoryMap {
-  const { ramBytes, romBytes, vcpuCount, vramBytes = 0 } = shape;
+  const { ramBytes, romBytes, vcpuCount, vramBytes = 0, paging = "direct" } = shape;
   if (vcpuCount < 1 || vcpuCount > VCPU_MAX)
     throw new VmError("bad-config", `vcpuCount must be 1 to ${VCPU_MAX}.`, { vcpuCount });
   const arenaBytes = align(Math.min(ARENA_MAX, Math.max(ARENA_MIN, ramBytes / 8)), WASM_PAGE);
-  // The per-page tables cover the whole memory, themselves included; 13 bytes a page, so one generous estimate does.
+  const shadowBytes =
+    paging === "shadow"
+      ? align(shape.shadowBytes ?? Math.min(SHADOW_MAX, Math.max(SHADOW_MIN, ramBytes / SHADOW_SHARE)), PAGE)
+      : 0;
+  // The per-page tables cover the whole memory, themselves included; 17 bytes a page, so one generous estimate does.
   const fixed =
-    DERIVED_BASE + vcpuCount * TLB_TABLES * TLB_SIZE + BLOCK_MAP_BYTES + arenaBytes + romBytes + vramBytes + ramBytes;
+    DERIVED_BASE +
+    vcpuCount * TLB_TABLES * TLB_SIZE +
+    BLOCK_MAP_BYTES +
+    shadowBytes +
+    arenaBytes +
+    romBytes +
+    vramBytes +
+    ramBytes;
   const pages = align(Math.ceil((fixed / PAGE) * 1.01) + 64, 64);
   const tlbBase = DERIVED_BASE;
   const blockMap = tlbBase + vcpuCount * TLB_TABLES * TLB_SIZE;
   const pageFlags = blockMap + BLOCK_MAP_BYTES;
   const codeBits = align(pageFlags + pages, PAGE);
   const pageBlocks = align(codeBits + pages * 8, PAGE);
-  const arenaBase = align(pageBlocks + pages * 4, WASM_PAGE);
+  const shadowBase = align(pageBlocks + pages * 4, PAGE);
+  const shadowEnd = shadowBase + shadowBytes;
+  const refsBytes = paging === "para" ? pages * 4 : 0;
+  const arenaBase = align(shadowEnd + refsBytes, WASM_PAGE);
   const arenaEnd = arenaBase + arenaBytes;
   const romBase = arenaEnd;
   const vramBase = align(romBase + romBytes, WASM_PAGE);
@@ -124,6 +159,10 @@ export function layOut(shape: MemoryShape): MemoryMap {
     pageFlags,
     codeBits,
     pageBlocks,
+    paging,
+    shadowBase: shadowBytes > 0 ? shadowBase : 0,
+    shadowEnd: shadowBytes > 0 ? shadowEnd : 0,
+    tableRefs: refsBytes > 0 ? shadowEnd : 0,
     arenaBase,
     arenaEnd,
     romBase,
@@ -167,6 +206,9 @@ export function writeHeader(memory: WebAssembly.Memory, map: MemoryMap, clock: C
   u32(VM_PAGE_FLAGS, map.pageFlags);
   u32(VM_CODE_BITS, map.codeBits);
   u32(VM_PAGE_BLOCKS, map.pageBlocks);
+  u32(VM_SHADOW_BASE, map.shadowBase);
+  u32(VM_SHADOW_END, map.shadowEnd);
+  u32(VM_TABLE_REFS, map.tableRefs);
   u32(VM_BLOCK_MAP, map.blockMap);
   u32(VM_ARENA_BASE, map.arenaBase);
   u32(VM_ARENA_END, map.arenaEnd);
@@ -180,6 +222,7 @@ export function writeHeader(memory: WebAssembly.Memory, map: MemoryMap, clock: C
     const vcpu = vcpuAddress(i);
     const tlb = map.tlbBase + i * TLB_TABLES * TLB_SIZE;
     view.setUint32(vcpu + VCPU_ID, i, true);
+    view.setUint32(vcpu + CTRL_PAGING, PAGING_KINDS[map.paging], true);
     view.setUint32(vcpu + TLB_USER, tlb, true);
     view.setUint32(vcpu + TLB_SUPER, tlb + TLB_SIZE, true);
     view.setUint32(vcpu + TLB_SUPER_AC, tlb + 2 * TLB_SIZE, true);
@@ -205,4 +248,6 @@ export function checkHeader(memory: WebAssembly.Memory, map: MemoryMap): void {
   expect("ramBase", VM_RAM_BASE, map.ramBase);
   expect("memoryBytes", VM_RAM_SIZE, map.ramBytes);
   expect("videoMemoryBytes", VM_VRAM_SIZE, map.vramBytes);
+  expect("shadowBase", VM_SHADOW_BASE, map.shadowBase);
+  expect("tableRefs", VM_TABLE_REFS, map.tableRefs);
 }

@@ -93,7 +93,7 @@ export class RunLoop implements Runnable {
         this.vcpuNs += now - start;
         return Turn.Idle;
       }
-      if (now - start >= limitNs) {
+      if (now - start >= limitNs || next === Next.Yield) {
         this.vcpuNs += now - start;
         this.clockSync.turnEnds();
         return Turn.Runnable;
@@ -146,7 +146,7 @@ export class RunLoop implements Runnable {
     const before = clock.kind === "real" ? this.platform.monotonicNs() : 0;
     for (let exits = 0; exits < EXITS_PER_SLICE; exits++) {
       const { reason, next } = this.#enter(end - vcpu.retired);
-      if (next === Next.Idle) return next;
+      if (next === Next.Idle || next === Next.Yield) return next;
       if (reason === Exit.Budget) {
         if (clock.kind === "real") this.#learnSpeed(this.platform.monotonicNs() - before, vcpu.retired - start);
         return next;

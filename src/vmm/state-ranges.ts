@@ -29,6 +29,7 @@ export function checkRanges(saved: SavedRanges, table: readonly StateRange[], wh
   for (const range of table) {
     unknown.delete(range.name);
     const bytes = saved[range.name];
+    if (bytes === undefined && range.added) continue;
     if (bytes instanceof Uint8Array && bytes.length === rangeBytes(range)) continue;
     const found = bytes instanceof Uint8Array ? `has ${bytes.length} bytes` : "is missing";
     throw new VmError("bad-snapshot", `${where}.${range.name} ${found}; ${rangeBytes(range)} bytes are needed.`, {
@@ -45,7 +46,7 @@ export function checkRanges(saved: SavedRanges, table: readonly StateRange[], wh
 /** Writes what `checkRanges` has accepted. */
 export function loadRanges(memory: Uint8Array, base: number, table: readonly StateRange[], saved: SavedRanges): void {
   for (const range of table) {
-    const bytes = saved[range.name] as Uint8Array;
+    const bytes = (saved[range.name] as Uint8Array | undefined) ?? new Uint8Array(rangeBytes(range));
     for (let i = 0; i < (range.count ?? 1); i++) {
       const at = base + range.offset + i * (range.stride ?? 0);
       memory.set(bytes.subarray(i * range.sizeBytes, (i + 1) * range.sizeBytes), at);

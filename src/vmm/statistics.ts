@@ -3,8 +3,12 @@ import {
   COUNT_ARENA_FLUSH,
   COUNT_BLOCK_DECODE,
   COUNT_EXCEPTION,
+  COUNT_HYPERCALL,
   COUNT_INTERRUPT,
+  COUNT_SHADOW_DROPPED,
+  COUNT_SHADOW_TABLE,
   COUNT_SMC,
+  COUNT_TABLE_UPDATE,
   COUNT_TLB_FILL,
   COUNT_TLB_FLUSH,
 } from "../../spec/layout.ts";
@@ -22,6 +26,10 @@ const CORE_COUNTERS: readonly (readonly [string, number])[] = [
   ["arenaFlushes", COUNT_ARENA_FLUSH],
   ["interrupts", COUNT_INTERRUPT],
   ["exceptions", COUNT_EXCEPTION],
+  ["hypercalls", COUNT_HYPERCALL],
+  ["shadowTables", COUNT_SHADOW_TABLE],
+  ["shadowTablesDropped", COUNT_SHADOW_DROPPED],
+  ["tableUpdates", COUNT_TABLE_UPDATE],
 ];
 
 /** Counters that are not in the VM's memory, as they go along when it moves. */

@@ -6,7 +6,14 @@ import * as L from "../../spec/layout.ts";
 import { buildCpuid, installCpuModel } from "../../src/vcpu/cpu-model.ts";
 import { readEflags, writeEflags } from "../../src/vcpu/eflags.ts";
 import { type Core, instantiateCore } from "../../src/vmm/core.ts";
-import { allocateMemory, layOut, type MemoryMap, vcpuAddress, writeHeader } from "../../src/vmm/memory.ts";
+import {
+  allocateMemory,
+  layOut,
+  type MemoryMap,
+  type MemoryShape,
+  vcpuAddress,
+  writeHeader,
+} from "../../src/vmm/memory.ts";
 import { machineSlots, writeSlots } from "../../src/vmm/slots.ts";
 
 export const GDT = 0x1000;
@@ -59,9 +66,13 @@ export class Machine {
     this.view = new DataView(memory.buffer);
   }
 
-  static async create(cpu = "max", ramBytes = 1 << 20): Promise<Machine> {
+  static async create(
+    cpu = "max",
+    ramBytes = 1 << 20,
+    shape: Pick<MemoryShape, "paging" | "shadowBytes"> = {},
+  ): Promise<Machine> {
     compiled ??= new WebAssembly.Module(readFileSync(new URL("../../build/paravane.wasm", import.meta.url)));
-    const map = layOut({ ramBytes, romBytes: 0, vcpuCount: 1 });
+    const map = layOut({ ramBytes, romBytes: 0, vcpuCount: 1, ...shape });
     const memory = allocateMemory(map);
     writeHeader(memory, map, { kind: "virtual", psPerInstruction: 1000, tscKhz: 1_000_000, apic: true });
     writeSlots(memory, machineSlots(map, 0));

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type RomEntry, readRomImage, readRomManifest, romFolder } from "../../src/cli/roms.ts";
-import { type ExitStatus, Vm } from "../../src/index.ts";
+import { type ExitStatus, Vm, type VmConfig } from "../../src/index.ts";
 
 export interface SystemRom extends RomEntry {
   /** How many checks it makes. */
@@ -51,7 +51,7 @@ function memoryMib(rom: SystemRom): number {
   return Number.parseInt(rom.needs?.memory ?? "64M", 10);
 }
 
-export async function runUnderParavane(rom: SystemRom): Promise<RomRun> {
+export async function runUnderParavane(rom: SystemRom, config: Partial<VmConfig> = {}): Promise<RomRun> {
   const chunks: Uint8Array[] = [];
   const vm = await Vm.create({
     memoryBytes: memoryMib(rom) << 20,
@@ -61,6 +61,7 @@ export async function runUnderParavane(rom: SystemRom): Promise<RomRun> {
     testDevice: rom.needs?.testDevice,
     boot: { kind: "multiboot", kernel: await readRomImage(rom), append: rom.append },
     timeoutMs: TIMEOUT_MS,
+    ...config,
   });
   try {
     vm.on("serial", ({ bytes }) => void chunks.push(bytes.slice()));

@@ -23,7 +23,9 @@ describe("configuration", () => {
       clock: "real",
       psPerInstruction: 1000,
       clockSync: { mode: "hide-pauses", maxSlewPpm: 500_000, stepThresholdNs: 128e6 },
-      paravirt: ["clock", "no-io-delay", "steal", "eoi"],
+      paravirt: ["clock", "no-io-delay", "steal", "eoi", "console", "yield", "exit", "hc-clock", "block"],
+      paging: "direct",
+      controls: [],
       apic: true,
       acpi: true,
       serialPorts: 1,
@@ -33,6 +35,23 @@ describe("configuration", () => {
       postPort: 0x80,
       timeoutMs: undefined,
     });
+  });
+
+  it("presets of virtualization set defaults, and single settings win", () => {
+    expect(checkConfig({ boot, virt: "full" })).toMatchObject({ paging: "shadow", paravirt: [] });
+    expect(checkConfig({ boot, virt: "full" }).controls).toHaveLength(8);
+    expect(checkConfig({ boot, virt: "full", apic: false }).controls).toHaveLength(7);
+    expect(checkConfig({ boot, virt: "assisted" })).toMatchObject({ paging: "direct", controls: [], paravirt: [] });
+    expect(checkConfig({ boot, virt: "para" }).paravirt).toContain("mmu");
+    expect(
+      checkConfig({ boot, virt: "full", paging: "direct", paravirt: ["clock"], controls: ["cpuid"] }),
+    ).toMatchObject({
+      paging: "direct",
+      paravirt: ["clock"],
+      controls: ["cpuid"],
+    });
+    expect(checkConfig({ boot, paging: "shadow" }).controls).toEqual(["cr3", "invlpg"]);
+    expect(checkConfig({ boot, virt: "full", paravirt: "all" }).paravirt).not.toContain("mmu");
   });
 
   it.each([
@@ -64,6 +83,12 @@ describe("configuration", () => {
     [{ boot, paravirt: "clock" }, "paravirt"],
     [{ boot, paravirt: ["clock", "async-page-fault"] }, "paravirt"],
     [{ boot, paravirt: ["eoi"], apic: false }, "paravirt"],
+    [{ boot, paravirt: ["mmu"] }, "paravirt"],
+    [{ boot, virt: "none" }, "virt"],
+    [{ boot, paging: "nested" }, "paging"],
+    [{ boot, controls: "cr3" }, "controls"],
+    [{ boot, controls: ["cr3", "cr4"] }, "controls"],
+    [{ boot, controls: ["apic"], apic: false }, "controls"],
     [{ boot, nsPerInstruction: 0 }, "nsPerInstruction"],
     [{ boot, nsPerInstruction: Number.POSITIVE_INFINITY }, "nsPerInstruction"],
     [{ boot, serialPorts: 5 }, "serialPorts"],

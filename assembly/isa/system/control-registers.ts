@@ -11,6 +11,7 @@ import { hasFeature } from "../../cpu/features";
 import { faulted, raiseGP, raiseUD, recheck, updateCurrentTlb } from "../../cpu/fault";
 import { isPae, loadCr3, loadPdptes } from "../../cpu/paging";
 import { updateMode } from "../../cpu/segment";
+import { rootAllowed, tablesHeld } from "../../mmu/para";
 import { flushTlbAll, invalidatePage } from "../../mmu/tlb";
 import { effectiveOffset, operandSegment, readE, writeE } from "../operand";
 import { cr3Exit, invlpgExit } from "./exit-controls";
@@ -69,6 +70,7 @@ export function writeCr0(vcpu: i32, written: u32): void {
   if (value & CR0_NW && !(value & CR0_CD)) return raiseGP(vcpu, 0);
   const old = load<u32>(vcpu, CR0);
   const changed = old ^ value;
+  if (changed & value & CR0_PG && tablesHeld(vcpu) && !rootAllowed(vcpu, load<u32>(vcpu, CR3))) return raiseGP(vcpu, 0);
   if (changed & CR0_PDPTE && isPae(value, load<u32>(vcpu, CR4)) && !loadPdptes(vcpu, load<u32>(vcpu, CR3)))
     return raiseGP(vcpu, 0);
   store<u32>(vcpu, value, CR0);
@@ -104,6 +106,7 @@ function cr4Bits(vcpu: i32): u32 {
 export function writeCr4(vcpu: i32, value: u32): void {
   if (value & ~cr4Bits(vcpu)) return raiseGP(vcpu, 0);
   const changed = load<u32>(vcpu, CR4) ^ value;
+  if (changed & (CR4_PAE | CR4_PSE) && tablesHeld(vcpu)) return raiseGP(vcpu, 0);
   if (changed & CR4_PDPTE && isPae(load<u32>(vcpu, CR0), value) && !loadPdptes(vcpu, load<u32>(vcpu, CR3)))
     return raiseGP(vcpu, 0);
   store<u32>(vcpu, value, CR4);

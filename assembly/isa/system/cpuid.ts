@@ -18,7 +18,8 @@ function find(vcpu: i32, leaf: u32, subleaf: u32): i32 {
 
 /** Highest leaf of the range that `leaf` is in: EAX of the range's first leaf, 0 when there is no such range. */
 function highest(vcpu: i32, leaf: u32): u32 {
-  const entry = find(vcpu, leaf & 0xffff0000, 0);
+  // hypervisors have ranges of 256 leaves
+  const entry = find(vcpu, leaf >> 16 == 0x4000 ? leaf & 0xffffff00 : leaf & 0xffff0000, 0);
   return entry == 0 ? 0 : load<u32>(entry, 12);
 }
 

@@ -1,18 +1,15 @@
-// HLT, RDTSC, RDTSCP, RDPMC, WBINVD, MONITOR, MWAIT, SYSENTER, SYSEXIT, BOUND and hypercalls. SDM 2A-2B.
+// HLT, RDTSC, RDTSCP, RDPMC, WBINVD, MONITOR, MWAIT, SYSENTER, SYSEXIT and BOUND. SDM 2A-2B.
 import {
-  ATTR_CODE, ATTR_DB, ATTR_G, ATTR_PRESENT, ATTR_S, CPL, CR0, CR4, EAX, EBX, ECX, EDX, EIP, ESI, ESP, EXIT_ARGS, EXIT_NR, HALTED, P6_PERFCTR, PFX_ADDR16,
+  ATTR_CODE, ATTR_DB, ATTR_G, ATTR_PRESENT, ATTR_S, CPL, CR0, CR4, EAX, ECX, EDX, EIP, ESP, HALTED, P6_PERFCTR, PFX_ADDR16,
   PFX_OP16, PFX_SEG, REC_PFX, SEG_ATTR, SEG_BASE, SEG_CS, SEG_DS, SEG_LIMIT, SEG_SELECTOR, SEG_SS, SYSENTER_CS, SYSENTER_EIP,
   SYSENTER_ESP, TSC_AUX,
 } from "../../../spec/layout";
-import { Exit } from "../../../spec/exits";
 import { Feature } from "../../../spec/features";
-import { KVM_EPERM, KVM_HC_VAPIC_POLL_IRQ } from "../../../spec/paravirt";
 import { CR0_PE, CR4_PCE, CR4_TSD, FLAG_IF, FLAG_VM } from "../../../spec/registers";
 import { Vector } from "../../../spec/vectors";
-import { exitBefore, faulted, raise, raiseGP, raiseUD, recheck } from "../../cpu/fault";
+import { faulted, raise, raiseGP, raiseUD, recheck } from "../../cpu/fault";
 import { hasFeature } from "../../cpu/features";
 import { getEflags, setEflags } from "../../cpu/flags";
-import { replayTake, replayValue } from "../../cpu/replay";
 import { checkSegment, segAddress, updateMode, updateSegment } from "../../cpu/segment";
 import { Mem } from "../../mmu/access";
 import { readTsc } from "../../time/clock";
@@ -121,30 +118,4 @@ export function bound(vcpu: i32, rec: i32): void {
   }
   if (faulted(vcpu)) return;
   if (index < lower || index > upper) raise(vcpu, Vector.BR, 0);
-}
-
-/** VMCALL, VMMCALL in KVM's convention: number in EAX, arguments in EBX ECX EDX ESI, result in EAX. */
-export function hypercall(vcpu: i32): void {
-  if (load<u32>(vcpu, CPL) != 0) {
-    store<u32>(vcpu, <u32>-KVM_EPERM, EAX);
-    return;
-  }
-  const nr = load<u32>(vcpu, EAX);
-  if (nr == KVM_HC_VAPIC_POLL_IRQ) {
-    // A chance to take an interrupt that waits for one: the next boundary is.
-    store<u32>(vcpu, 0, EAX);
-    recheck(vcpu);
-    return;
-  }
-  if (replayTake(vcpu, Exit.Hypercall, nr)) {
-    store<u32>(vcpu, <u32>replayValue(vcpu), EAX);
-    recheck(vcpu);
-    return;
-  }
-  store<u32>(vcpu, nr, EXIT_NR);
-  store<u64>(vcpu, load<u32>(vcpu, EBX), EXIT_ARGS);
-  store<u64>(vcpu, load<u32>(vcpu, ECX), EXIT_ARGS + 8);
-  store<u64>(vcpu, load<u32>(vcpu, EDX), EXIT_ARGS + 16);
-  store<u64>(vcpu, load<u32>(vcpu, ESI), EXIT_ARGS + 24);
-  exitBefore(vcpu, Exit.Hypercall);
 }

@@ -15,9 +15,10 @@ import { interruptReturn } from "./iret";
 import {
   loadFarPointer, loadLdt, loadTaskRegister, movFromSegment, movToSegment, popSegment, pushSegment,
 } from "./load-segment";
+import { hypercall } from "../../pv/hypercall";
 import { readMsr, writeMsr } from "./msr";
 import {
-  bound, halt, hypercall, monitor, monitorWait, readCounter, readTimeStamp, systemEnter, systemExit, writeBackCaches,
+  bound, halt, monitor, monitorWait, readCounter, readTimeStamp, systemEnter, systemExit, writeBackCaches,
 } from "./privileged";
 import {
   adjustRpl, loadAccessRights, loadSegmentLimit, loadTable, storeSelector, storeTable, verify,

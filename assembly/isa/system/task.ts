@@ -3,7 +3,7 @@
 // afterwards (LDTR and segments) faults in the context of the new task, as the SDM has it.
 import {
   CPL, CR0, DR7, EAX, EIP, EVENT, EVENT_NO_STEP, FAULT, FAULT_EXIT, GDTR_BASE,
-  GPR_STRIDE, PENDING_DB, SEG_ATTR, SEG_BASE, SEG_CS, SEG_ES, SEG_GS, SEG_LDTR, SEG_LIMIT, SEG_SELECTOR, SEG_SS, SEG_TR, TASK,
+  GPR_STRIDE, PENDING_DB, SEG_ATTR, SEG_BASE, SEG_CS, SEG_ES, SEG_GS, SEG_LDTR, SEG_LIMIT, SEG_SELECTOR, SEG_SS, SEG_TR, TASK, TASK_COMMITTED,
 } from "../../../spec/layout";
 import { CR0_PG, CR0_TS, FLAG_NT, FLAG_RF, FLAG_VM } from "../../../spec/registers";
 import { Vector } from "../../../spec/vectors";
@@ -33,8 +33,6 @@ const TASK_SEG = TASK + 40; // ES CS SS DS FS GS
 const TASK_LDT = TASK + 64;
 const TASK_CR3 = TASK + 68;
 const TASK_TRAP = TASK + 72;
-/** 1 once the registers are the new task's: a fault is no longer the old instruction's. */
-const TASK_COMMITTED = TASK + 76;
 
 const DR7_LOCAL: u32 = 0x155;
 const DR6_BT: u32 = 0x8000;

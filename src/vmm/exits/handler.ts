@@ -1,5 +1,6 @@
 // What an exit handler is given and what it answers. One exit reason, one file.
 import type { Vcpu } from "../../vcpu/vcpu.ts";
+import type { MaybePromise } from "../block.ts";
 import type { MmioBus, PortBus } from "../bus.ts";
 import type { VmError } from "../error.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent } from "../status.ts";
@@ -12,6 +13,8 @@ export const enum Next {
   Idle = 1,
   /** Look at the machine's requests (reset, end, debugger) first. */
   Look = 2,
+  /** The guest gives up the rest of its turn. */
+  Yield = 3,
 }
 
 /** The machine as exit handlers see it. */
@@ -24,6 +27,14 @@ export interface ExitContext {
   assertFerr(): boolean;
   /** Virtual clock: an access on an ISA bus takes a microsecond, so that polling loops see time pass. */
   ioDelay(): void;
+  /** MMIO of a controller in the core that came out: the value, undefined where it has none there. */
+  readChipset(address: number, size: number): number | undefined;
+  /** False likewise. */
+  writeChipset(address: number, size: number, value: number): boolean;
+  /** EAX for a hypercall that the host answers. */
+  hypercall(nr: number, args: readonly number[]): MaybePromise<number>;
+  /** The guest stands still until the work is done. */
+  hold(work: Promise<void>): void;
   requestReset(cause: ResetCause): void;
   end(status: ExitStatus): void;
   crash(error: VmError): void;

@@ -1,5 +1,6 @@
 // The exit table: reason to name and handler. The order is that of spec/exits.ts.
 import { EXIT_REASONS, Exit } from "../../../spec/exits.ts";
+import { controlled } from "./controlled.ts";
 import { debug } from "./debug.ts";
 import { exception } from "./exception.ts";
 import { ferr } from "./ferr.ts";
@@ -14,7 +15,6 @@ import { portIn } from "./port-in.ts";
 import { portOut } from "./port-out.ts";
 import { reset } from "./reset.ts";
 import { shutdown } from "./shutdown.ts";
-import { uncontrolled } from "./uncontrolled.ts";
 
 /** Nothing to handle: the run loop itself looks at the clock and at requests. */
 const look: ExitHandler = () => Next.Look;
@@ -27,7 +27,7 @@ const rows: readonly (readonly [Exit, string, ExitHandler])[] = [
   [Exit.MmioWrite, "mmio-write", mmioWrite],
   [Exit.Hlt, "hlt", hlt],
   [Exit.Hypercall, "hypercall", hypercall],
-  [Exit.InterruptWindow, "interrupt-window", look],
+  [Exit.InterruptWindow, "interrupt-window", controlled],
   [Exit.Shutdown, "shutdown", shutdown],
   [Exit.Debug, "debug", debug],
   [Exit.Kicked, "kicked", kicked],
@@ -35,16 +35,19 @@ const rows: readonly (readonly [Exit, string, ExitHandler])[] = [
   [Exit.MsrRead, "msr-read", msrRead],
   [Exit.MsrWrite, "msr-write", msrWrite],
   [Exit.Exception, "exception", exception],
-  [Exit.Cr3Load, "cr3-load", uncontrolled(Exit.Cr3Load, "cr3-load")],
-  [Exit.Invlpg, "invlpg", uncontrolled(Exit.Invlpg, "invlpg")],
-  [Exit.Rdtsc, "rdtsc", uncontrolled(Exit.Rdtsc, "rdtsc")],
-  [Exit.Cpuid, "cpuid", uncontrolled(Exit.Cpuid, "cpuid")],
-  [Exit.DescriptorAccess, "descriptor-access", uncontrolled(Exit.DescriptorAccess, "descriptor-access")],
-  [Exit.PageTable, "page-table", uncontrolled(Exit.PageTable, "page-table")],
+  [Exit.Cr3Load, "cr3-load", controlled],
+  [Exit.Invlpg, "invlpg", controlled],
+  [Exit.Rdtsc, "rdtsc", controlled],
+  [Exit.Cpuid, "cpuid", controlled],
+  [Exit.DescriptorAccess, "descriptor-access", controlled],
+  [Exit.PageTableWrite, "page-table-write", controlled],
   [Exit.Ferr, "ferr", ferr],
   [Exit.MmioFetch, "mmio-fetch", mmioFetch],
   [Exit.Reset, "reset", reset],
   [Exit.Deadline, "deadline", look],
+  [Exit.ShadowFill, "shadow-fill", controlled],
+  [Exit.ShadowDirty, "shadow-dirty", controlled],
+  [Exit.PageFault, "page-fault", controlled],
 ];
 
 export const exitHandlers: readonly ExitHandler[] = rows.map(([, , handler]) => handler);

@@ -7,12 +7,12 @@ export function mmioRead(machine: ExitContext): Next {
   const address = vcpu.getU32(EXIT_ADDR);
   const size = vcpu.getU32(EXIT_SIZE);
   if (size === 8) {
-    const low = mmio.read(address, 4);
-    const high = mmio.read((address + 4) >>> 0, 4);
+    const low = readFour(machine, address);
+    const high = readFour(machine, (address + 4) >>> 0);
     vcpu.setU32(EXIT_DATA, low);
     vcpu.setU32(EXIT_DATA + 4, high);
   } else {
-    vcpu.setLow64(EXIT_DATA, mmio.read(address, size));
+    vcpu.setLow64(EXIT_DATA, machine.readChipset(address, size) ?? mmio.read(address, size));
   }
   return Next.Run;
 }
@@ -23,6 +23,7 @@ export function mmioWrite(machine: ExitContext): Next {
   const address = vcpu.getU32(EXIT_ADDR);
   const size = vcpu.getU32(EXIT_SIZE);
   const low = vcpu.getU32(EXIT_DATA);
+  if (machine.writeChipset(address, size, low)) return Next.Run;
   if (size === 8) {
     mmio.write(address, 4, low);
     mmio.write((address + 4) >>> 0, 4, vcpu.getU32(EXIT_DATA + 4));
@@ -30,4 +31,8 @@ export function mmioWrite(machine: ExitContext): Next {
     mmio.write(address, size, size === 4 ? low : low & (size === 2 ? 0xffff : 0xff));
   }
   return Next.Look;
+}
+
+function readFour(machine: ExitContext, address: number): number {
+  return machine.readChipset(address, 4) ?? machine.mmio.read(address, 4);
 }
