@@ -9,11 +9,15 @@ import { VmError } from "../vmm/error.ts";
 import type { VmEvents, VmStatistics } from "../vmm/status.ts";
 import { Vm } from "../vmm/vm.ts";
 import { ConsoleBatch } from "./console-batch.ts";
+import type { ConnectNic } from "../vmm/nics.ts";
+import { FramePipe } from "./frame-pipe.ts";
 import type { BalloonReport } from "./memory-governor.ts";
 import { Pcpu, type PcpuAccount } from "./pcpu.ts";
 import {
   type CallMessage,
+  type FramesMessage,
   type MovedVm,
+  type NicLimits,
   type PcpuCalls,
   type PcpuMessage,
   type PcpuSetup,
@@ -36,6 +40,7 @@ interface Resident {
 export class PcpuAgent implements PcpuCalls {
   readonly #pcpu: Pcpu;
   readonly #vms = new Map<VmNumber, Resident>();
+  readonly #pipes = new Map<string, FramePipe>();
 
   constructor(
     private readonly platform: Platform,
@@ -46,7 +51,11 @@ export class PcpuAgent implements PcpuCalls {
     this.#pcpu = new Pcpu(platform, createPolicy(setup.policy, setup.policyOptions));
   }
 
-  receive(message: CallMessage): void {
+  receive(message: CallMessage | FramesMessage): void {
+    if (message.kind === "frames") {
+      this.#pipes.get(pipeKey(message.vm, message.nic))?.receive(message.batch);
+      return;
+    }
     const { id, method, args } = message;
     const fail = (error: unknown): void => this.post({ kind: "error", id, error: packError(error) });
     const done = (value: unknown): void => this.post({ kind: "result", id, value });
@@ -83,7 +92,7 @@ export class PcpuAgent implements PcpuCalls {
 
   create(number: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void> {
     const executor = this.#pcpu.add(number, scheduling);
-    return this.#settle(number, Vm.create(config, { executor, memory: this.memory }));
+    return this.#settle(number, Vm.create(config, { executor, memory: this.memory, connectNic: this.#cables(number) }));
   }
 
   async restore(
@@ -95,8 +104,9 @@ export class PcpuAgent implements PcpuCalls {
     const executor = this.#pcpu.add(number, scheduling);
     const open = async (): Promise<Vm> => {
       const store = await snapshotFolder(from.folder);
+      const placement = { executor, memory: this.memory, connectNic: this.#cables(number) };
       const config = name === undefined ? {} : { name };
-      return await Vm.restore({ store, name: from.name }, { ...options, config }, { executor, memory: this.memory });
+      return await Vm.restore({ store, name: from.name }, { ...options, config }, placement);
     };
     await this.#settle(number, open());
     const config = this.#vm(number).portableConfig;
@@ -118,7 +128,7 @@ export class PcpuAgent implements PcpuCalls {
 
   attach(number: VmNumber, config: PortableConfig, scheduling: SchedParameters, moved: MovedVm): Promise<void> {
     const executor = this.#pcpu.add(number, scheduling, moved.carry);
-    return this.#settle(number, Vm.attach(config, moved.vm, { executor }));
+    return this.#settle(number, Vm.attach(config, moved.vm, { executor, connectNic: this.#cables(number) }));
   }
 
   async destroy(number: VmNumber): Promise<void> {
@@ -174,7 +184,31 @@ export class PcpuAgent implements PcpuCalls {
     this.#vm(vm).virtio.balloon?.setTarget(bytes);
   }
 
+  setNicLimits(vm: VmNumber, nic: string, limits: NicLimits): void {
+    this.#vm(vm).setNicLimits(nic, limits);
+  }
+
   // ---- inside
+
+  /** How the cards of a VM are connected: to the host's thread. */
+  #cables(vm: VmNumber): ConnectNic {
+    return ({ id: nic }) => {
+      const pipe = new FramePipe(
+        (batch) => this.post({ kind: "frames", vm, nic, batch }),
+        (flush) => void this.platform.yieldToEventLoop().then(flush),
+      );
+      const key = pipeKey(vm, nic);
+      this.#pipes.set(key, pipe);
+      return {
+        send: (frame) => pipe.send(frame),
+        onReceive: (listener) => pipe.onReceive(listener),
+        onLink: (listener) => pipe.onLink(listener),
+        [Symbol.dispose]: () => {
+          if (this.#pipes.get(key) === pipe) this.#pipes.delete(key);
+        },
+      };
+    };
+  }
 
   #vm(number: VmNumber): Vm {
     const resident = this.#vms.get(number);
@@ -214,4 +248,8 @@ export class PcpuAgent implements PcpuCalls {
     // What follows a virtual clock must not depend on what else the host has to do.
     if (vm.clock === "real") this.#pcpu.reportSteal(number, vm.vcpu());
   }
+}
+
+function pipeKey(vm: VmNumber, nic: string): string {
+  return `${vm} ${nic}`;
 }

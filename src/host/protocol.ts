@@ -6,6 +6,8 @@ import type { PortableConfig } from "../vmm/config.ts";
 import type { DetachedVm } from "../vmm/detached-vm.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
+import type { RateLimitOptions } from "../devices/token-bucket.ts";
+import type { FrameBatch } from "./frame-pipe.ts";
 import type { BalloonReport } from "./memory-governor.ts";
 import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";
 import type { SchedParameters } from "./sched/policy.ts";
@@ -68,8 +70,15 @@ export interface PcpuCalls {
   balloons(): readonly BalloonReport[];
   /** How large its balloon is to be; nothing where it has none. */
   setBalloonTarget(vm: VmNumber, bytes: number): void;
+  /** Limits of a network card, from now on; what is left out stays. Throws VmError("not-found"). */
+  setNicLimits(vm: VmNumber, nic: string, limits: NicLimits): void;
   /** For tests: this thread fails. */
   fail(): void;
+}
+
+export interface NicLimits {
+  readonly receiveLimits?: RateLimitOptions;
+  readonly transmitLimits?: RateLimitOptions;
 }
 
 export type PcpuMethod = keyof PcpuCalls;
@@ -84,7 +93,16 @@ export interface CallMessage {
   readonly args: readonly unknown[];
 }
 
+/** Frames of a network card, from its guest or to it. Nobody answers. */
+export interface FramesMessage {
+  readonly kind: "frames";
+  readonly vm: VmNumber;
+  readonly nic: string;
+  readonly batch: FrameBatch;
+}
+
 export type PcpuMessage =
+  | FramesMessage
   | { readonly kind: "result"; readonly id: number; readonly value: unknown }
   | { readonly kind: "error"; readonly id: number; readonly error: PortableError }
   | { readonly kind: "event"; readonly vm: VmNumber; readonly name: ReportedEvent; readonly event: unknown };

@@ -1,5 +1,5 @@
 // The network cards of a machine with what they are connected to: opened before it is made, closed after its end.
-import { MachineNetworks, type OpenedNetwork } from "../backends/network/open.ts";
+import { capturedNetwork, MachineNetworks, type OpenedNetwork } from "../backends/network/open.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { CheckedNic } from "./check-network.ts";
 import type { NetworkBackend, NetworkSource } from "./network.ts";
@@ -31,7 +31,7 @@ export class OpenNics {
         else opened = all.#own(connect?.(nic) ?? (await networks.open(backend)));
         // Who connects the card elsewhere captures there.
         if (nic.capture !== undefined && connect === undefined)
-          opened = all.#own(await networks.captured(opened, nic.capture));
+          opened = all.#own(await capturedNetwork(opened, nic.capture, platform));
         all.nics.push({ ...nic, backend: opened });
       }
     } catch (error) {
