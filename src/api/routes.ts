@@ -1,6 +1,7 @@
 // The management API: one row a route. The router, the OpenAPI document and its test read this table.
 import { CONSOLE_ROUTES } from "./console-routes.ts";
 import { EVENT_ROUTES, HOST_ROUTES } from "./host-routes.ts";
+import { NETWORK_ROUTES } from "./network-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { jsonResponse } from "./request.ts";
 import type { Route } from "./route.ts";
@@ -11,6 +12,7 @@ export const ROUTES: readonly Route[] = [
   ...HOST_ROUTES,
   ...VM_ROUTES,
   ...SNAPSHOT_ROUTES,
+  ...NETWORK_ROUTES,
   ...CONSOLE_ROUTES,
   ...EVENT_ROUTES,
   {

@@ -1,5 +1,6 @@
 // What the API shows of a host and its VMs, as plain JSON.
 import type { Host } from "../host/host.ts";
+import type { NicView } from "../host/hosted-nics.ts";
 import type { HostedVm } from "../host/hosted-vm.ts";
 import type { VcpuAccount } from "../host/pcpu.ts";
 import { claimOf, limitOn, resourceNames } from "../host/resources/model.ts";
@@ -17,6 +18,7 @@ export interface VmView {
   readonly scheduling: HostedVm["scheduling"];
   /** Claims by resource; a limit that is not there is none. */
   readonly resources: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly nics: readonly NicView[];
   /** Kind of its last end: "power-off", "killed", "crashed"...; null before the first. */
   readonly lastExit: { readonly kind: string; readonly message?: string; readonly code?: number } | null;
 }
@@ -33,6 +35,7 @@ export function vmView(vm: HostedVm): VmView {
     clock: config.clock ?? "real",
     scheduling: vm.scheduling,
     resources: Object.fromEntries(Object.entries(vm.resources).map(([name, claim]) => [name, writtenClaim(claim)])),
+    nics: vm.nics.list.map((nic) => ({ ...nic, forwards: nic.forwards.map(forwardView) })),
     lastExit:
       lastExit === undefined
         ? null
@@ -42,6 +45,10 @@ export function vmView(vm: HostedVm): VmView {
             ...(lastExit.kind === "guest-exit" ? { code: lastExit.code } : {}),
           },
   };
+}
+
+function forwardView({ protocol, hostPort, guestPort }: NicView["forwards"][number]): NicView["forwards"][number] {
+  return { protocol, hostPort, guestPort };
 }
 
 export interface VmStatsView extends VmStatistics {

@@ -4,6 +4,7 @@ import { checkFields, type FieldTable, type OtherField, schemaOf } from "../host
 import type { HostedVmConfig } from "../host/host.ts";
 import { checkResources, RESOURCES_SCHEMA, type ResourcesInput } from "../host/resources/check-claims.ts";
 import { checkSchedParameters, PARAMETER_FIELDS } from "../host/sched/parameters.ts";
+import { NIC_FIELDS } from "./network-fields.ts";
 
 const PATH_LENGTH = 4096;
 
@@ -61,6 +62,7 @@ export const VM_SPEC_FIELDS = {
     minItems: 0,
     maxItems: 16,
   },
+  nics: { kind: "list", title: "network cards", of: NIC_FIELDS, minItems: 0, maxItems: 8 },
   rng: { kind: "boolean", title: "virtio entropy device", default: false },
   balloon: { kind: "boolean", title: "virtio memory balloon", default: false },
   scheduling: { kind: "object", title: "its share of the pCPUs", fields: PARAMETER_FIELDS },

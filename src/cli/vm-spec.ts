@@ -1,17 +1,32 @@
 // Reads what a VM specification names: ROMs, images and files of this machine.
+import { given } from "../api/network-fields.ts";
 import type { VmSpec } from "../api/vm-spec.ts";
 import type { HostedVmConfig } from "../host/host.ts";
 import { ramOf } from "../host/resources/run-claims.ts";
-import type { DriveConfig } from "../vmm/device-config.ts";
+import type { DriveConfig, NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
+import type { NetworkSource } from "../vmm/network.ts";
 import { resolveGuest } from "./guest.ts";
 import type { Progress } from "./progress.ts";
 import { UsageError } from "./values.ts";
 
 /** Throws VmError("bad-config" | "not-found" | "bad-image"). */
 export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<HostedVmConfig> {
-  const { name, guest, kernel, initrd, append, bios, memoryMib, scheduling, resources, pcpu, drives, ...machine } =
-    spec;
+  const {
+    name,
+    guest,
+    kernel,
+    initrd,
+    append,
+    bios,
+    memoryMib,
+    scheduling,
+    resources,
+    pcpu,
+    drives,
+    nics,
+    ...machine
+  } = spec;
   const given = Object.entries({ guest, kernel, bios }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
     const fields = given.map(([field]) => field).join(" and ");
@@ -48,6 +63,7 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     ...(name === undefined ? {} : { name }),
     ...(scheduling === undefined ? {} : { scheduling: defined(scheduling) }),
     ...(pcpu === undefined ? {} : { pcpu }),
+    ...(nics === undefined ? {} : { nics: nics.map(nicOf) }),
     ...(drives === undefined ? {} : { drives: drives.map(driveOf) }),
     boot: resolved.boot,
   };
@@ -57,6 +73,22 @@ function driveOf(drive: NonNullable<VmSpec["drives"]>[number], index: number): D
   const { id, file, format, bus, media, readOnly, snapshot, overlay } = drive;
   const backend = file === undefined ? undefined : { path: file, ...defined({ format, snapshot, overlay }) };
   return { id: id ?? `drive${index}`, bus, media, ...(readOnly ? { readOnly } : {}), ...defined({ backend }) };
+}
+
+function nicOf(nic: NonNullable<VmSpec["nics"]>[number], index: number): NicConfig {
+  const { id, network, link, user, model, ...card } = nic;
+  const field = `nics[${index}]`;
+  if (network !== undefined && user !== undefined)
+    throw new VmError("bad-config", `${field}.user and network both say what the card is on; give one of them`, {
+      field,
+    });
+  if (link !== undefined && network === undefined)
+    throw new VmError("bad-config", `${field}.link is of a cable to a network of the host; give network too`, {
+      field,
+    });
+  const backend: NetworkSource =
+    network === undefined ? { kind: "user", ...user } : { kind: "switch", name: network, ...given({ link }) };
+  return { id: id ?? `net${index}`, model, backend, ...given(card) };
 }
 
 /** Fields that were given: what is left out takes the machine's own default. */

@@ -59,6 +59,11 @@ export class SavedState {
     return (value as Uint8Array).slice();
   }
 
+  /** The same, or null for undefined. */
+  optionalBytes(field: string, size: number): Uint8Array | undefined {
+    return this.state[field] === null ? undefined : this.bytes(field, size);
+  }
+
   text(field: string): string {
     const value = this.state[field];
     if (typeof value !== "string") this.#refuse(field, "text");

@@ -14,9 +14,13 @@ export interface TokenBucketOptions {
 export class TokenBucket {
   #tokens: number;
   #burst: number;
-  #atNs = 0;
+  #atNs: number;
 
-  constructor(private readonly options: TokenBucketOptions) {
+  constructor(
+    private readonly options: TokenBucketOptions,
+    nowNs = 0,
+  ) {
+    this.#atNs = nowNs;
     this.#tokens = options.size;
     this.#burst = options.oneTimeBurst ?? 0;
   }
@@ -63,14 +67,19 @@ export interface RateLimitOptions {
 
 /** Bandwidth and operations together: what one refuses, neither counts. */
 export class RateLimiter {
-  readonly #bandwidth: TokenBucket | undefined;
-  readonly #operations: TokenBucket | undefined;
+  #bandwidth: TokenBucket | undefined;
+  #operations: TokenBucket | undefined;
   /** How often something had to wait. */
   throttled = 0;
 
   constructor(options: RateLimitOptions = {}) {
-    if (options.bandwidth !== undefined) this.#bandwidth = new TokenBucket(options.bandwidth);
-    if (options.operations !== undefined) this.#operations = new TokenBucket(options.operations);
+    this.set(options, 0);
+  }
+
+  /** Other limits from now on, with full buckets; one that is left out is none. */
+  set({ bandwidth, operations }: RateLimitOptions, nowNs: number): void {
+    this.#bandwidth = bandwidth && new TokenBucket(bandwidth, nowNs);
+    this.#operations = operations && new TokenBucket(operations, nowNs);
   }
 
   /** 0: it may go, and is counted. Otherwise the nanoseconds after which to ask again. */

@@ -1,9 +1,12 @@
 // The network cards of a VM of a host: their cables end here, at the host's networks, whichever pCPU the VM runs on.
-import type { CheckedNic } from "../vmm/check-network.ts";
+import { checkLimits } from "../vmm/check-lists.ts";
+import { type CheckedNic, checkNics } from "../vmm/check-network.ts";
+import type { NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { isNetworkSource } from "../vmm/nics.ts";
 import { type FrameBatch, FramePipe } from "./frame-pipe.ts";
 import type { ConnectedCard, HostNetworks } from "./networks.ts";
+import type { NicLimits } from "./protocol.ts";
 
 interface HostedNic {
   readonly nic: CheckedNic;
@@ -26,12 +29,21 @@ export interface NicView {
   readonly forwards: ConnectedCard["forwards"];
 }
 
+export interface HostedNicsParts {
+  readonly networks: HostNetworks;
+  config(): readonly NicConfig[];
+  /** Frames for the guest. */
+  post(nic: string, batch: FrameBatch): void;
+  /** The machine's cards are these now, and the one that there is at present is told. */
+  setLimits(nics: readonly NicConfig[], nic: string, limits: NicLimits): Promise<void>;
+}
+
 export class HostedNics {
   readonly #nics = new Map<string, HostedNic>();
 
-  constructor(private readonly post: (nic: string, batch: FrameBatch) => void) {}
+  constructor(private readonly parts: HostedNicsParts) {}
 
-  get views(): readonly NicView[] {
+  get list(): readonly NicView[] {
     return [...this.#nics.values()].map(({ nic, card, networkUp, plugged }) => ({
       id: nic.id,
       model: nic.model,
@@ -42,15 +54,18 @@ export class HostedNics {
     }));
   }
 
-  /** Connects them to the host's networks. Throws VmError; then none is. */
-  async connect(nics: readonly CheckedNic[], networks: HostNetworks, anyPort = false): Promise<void> {
+  /**
+   * Connects them to the host's networks; where forwarded ports are taken a copy has others. Throws VmError; then none is.
+   * @internal
+   */
+  async connect(isCopy = false): Promise<void> {
     this.close();
     try {
-      for (const nic of nics) {
+      for (const nic of checkNics(this.parts.config())) {
         const { backend: source, capture } = nic;
         // An object of this thread is the machine's own affair.
         if (!isNetworkSource(source)) continue;
-        const card = await networks.connect(source, { capture, anyPort });
+        const card = await this.parts.networks.connect(source, { capture, anyPort: isCopy });
         this.#add(nic, card);
       }
     } catch (error) {
@@ -61,7 +76,7 @@ export class HostedNics {
 
   #add(nic: CheckedNic, card: ConnectedCard): void {
     const pipe = new FramePipe(
-      (batch) => this.post(nic.id, batch),
+      (batch) => this.parts.post(nic.id, batch),
       (flush) => queueMicrotask(flush),
     );
     const entry: HostedNic = { nic, pipe, card, networkUp: true, plugged: true };
@@ -78,12 +93,12 @@ export class HostedNics {
     });
   }
 
-  /** Frames of the guest. */
+  /** Frames of the guest. @internal */
   frames(nic: string, batch: FrameBatch): void {
     this.#nics.get(nic)?.pipe.receive(batch);
   }
 
-  /** The machine is another one, or elsewhere. */
+  /** The machine is another one, or elsewhere. @internal */
   reset(): void {
     for (const entry of this.#nics.values()) {
       entry.pipe.reset();
@@ -93,15 +108,28 @@ export class HostedNics {
 
   /** Pulls a cable, or puts it back. Throws VmError("not-found"). */
   setLink(id: string, up: boolean): void {
-    const entry = this.#nics.get(id);
-    if (entry === undefined) {
-      const known = [...this.#nics.keys()].join(", ") || "none";
-      throw new VmError("not-found", `There is no network card "${id}"; there are: ${known}.`, { id });
-    }
+    const entry = this.#find(id);
     entry.plugged = up;
     this.#tellLink(entry);
   }
 
+  /** Rate limits of a card, from now on; what is left out stays. Throws VmError("not-found" | "bad-config"). */
+  async setLimits(id: string, limits: NicLimits): Promise<void> {
+    this.#find(id);
+    checkLimits("receiveLimits", limits.receiveLimits);
+    checkLimits("transmitLimits", limits.transmitLimits);
+    const nics = this.parts.config().map((nic) => (nic.id === id ? { ...nic, ...limits } : nic));
+    await this.parts.setLimits(nics, id, limits);
+  }
+
+  #find(id: string): HostedNic {
+    const entry = this.#nics.get(id);
+    if (entry !== undefined) return entry;
+    const known = [...this.#nics.keys()].join(", ") || "none";
+    throw new VmError("not-found", `There is no network card "${id}"; there are: ${known}.`, { id });
+  }
+
+  /** @internal */
   close(): void {
     for (const { card } of this.#nics.values()) card[Symbol.dispose]();
     this.#nics.clear();

@@ -7,6 +7,8 @@ import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
 import { HostedConsoles } from "./hosted-consoles.ts";
+import { HostedNics } from "./hosted-nics.ts";
+import type { HostNetworks } from "./networks.ts";
 import type { VcpuAccount } from "./pcpu.ts";
 import type { PcpuLink } from "./pcpu-link.ts";
 import { PcpuSeat } from "./pcpu-seat.ts";
@@ -47,6 +49,7 @@ export interface HostedVmParts {
 
 /** What a VM asks of its host. */
 export interface HostedVmOwner {
+  readonly networks: HostNetworks;
   /** Throws VmError("admission") where the host cannot hold what these claims promise. */
   admit(claims: VmClaims): void;
   destroyed(vm: HostedVm): void;
@@ -60,6 +63,8 @@ export class HostedVm {
   readonly #events = new Emitter<VmEvents>();
   readonly #consoles: HostedConsoles;
   readonly #seat: PcpuSeat;
+  /** Its network cards. */
+  readonly nics: HostedNics;
   #state: VmState = "created";
   #scheduling: SchedParameters;
   #resources: VmClaims["resources"];
@@ -81,6 +86,15 @@ export class HostedVm {
     this.#scheduling = made.scheduling;
     this.#resources = made.resources;
     this.#seat = new PcpuSeat(made.number, link);
+    this.nics = new HostedNics({
+      networks: owner.networks,
+      config: () => this.#config.nics ?? [],
+      post: (nic, batch) => this.#seat.sendFrames(nic, batch),
+      setLimits: async (nics, nic, limits) => {
+        this.#config = { ...this.#config, nics };
+        if (ALIVE.includes(this.#state)) await this.#seat.call("setNicLimits", nic, limits);
+      },
+    });
     this.#consoles = new HostedConsoles(made.name, (port, bytes) => this.#input(port, bytes));
   }
 
@@ -130,6 +144,7 @@ export class HostedVm {
       if (this.#state !== "created") {
         await this.#seat.call("destroy");
         await this.#seat.call("create", this.#config, this.#scheduling);
+        this.nics.reset();
         this.#setState("created");
       }
       await this.#seat.call("start");
@@ -174,6 +189,7 @@ export class HostedVm {
       try {
         const config = await this.#seat.call("restore", from, { ...options, name: this.name }, this.#scheduling);
         this.made(config, await this.#readmitted(config));
+        await this.nics.connect(options.identity !== "same");
       } catch (error) {
         // As it was: a machine that can be started.
         await this.#seat.call("create", this.#config, this.#scheduling);
@@ -300,7 +316,11 @@ export class HostedVm {
   move(to: PcpuLink): Promise<boolean> {
     return this.#exclusive(async () => {
       if (this.#gone) return false;
-      return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.#scheduling);
+      try {
+        return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.#scheduling);
+      } finally {
+        this.nics.reset();
+      }
     });
   }
 
@@ -380,6 +400,7 @@ export class HostedVm {
 
   #leave(): void {
     this.#gone = true;
+    this.nics.close();
     this.#consoles.close();
     this.owner.destroyed(this);
   }

@@ -8,6 +8,7 @@ import { checkLink } from "../backends/network/wire.ts";
 import type { Platform } from "../platform/platform.ts";
 import { checkNetworkSource, checkSwitchName } from "../vmm/check-network.ts";
 import { integer, refuse } from "../vmm/check-values.ts";
+import type { NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import type { LinkSettings, NetworkSource, UserNetworkSettings } from "../vmm/network.ts";
 
@@ -111,10 +112,13 @@ export class HostNetworks implements Disposable {
   }
 
   /**
-   * Connects a card. `anyPort`: forwarded ports are whatever is free, for a copy beside its original.
+   * Connects a card. `anyPort`: forwarded ports that are taken become others that are free, for a copy beside its original.
    * Throws VmError("not-found" | "host").
    */
-  async connect(source: NetworkSource, options: { capture?: string | undefined; anyPort?: boolean }): Promise<ConnectedCard> {
+  async connect(
+    source: NetworkSource,
+    options: { capture?: string | undefined; anyPort?: boolean },
+  ): Promise<ConnectedCard> {
     const opened = await this.#open(source, options.anyPort ?? false);
     if (options.capture === undefined) return opened;
     try {
@@ -140,9 +144,18 @@ export class HostNetworks implements Disposable {
       };
       return { backend: port, forwards: [], [Symbol.dispose]: close };
     }
-    const forwards = source.forwards?.map((forward) => (anyPort ? { ...forward, hostPort: 0 } : forward));
-    const network = await openUserNetwork(forwards ? { ...source, forwards } : source, this.platform, this.#clock);
+    const network = await this.#openUser(source, anyPort);
     return { backend: network, forwards: network.forwards, [Symbol.dispose]: () => network[Symbol.dispose]() };
+  }
+
+  async #openUser(source: UserNetworkSettings, anyPort: boolean): Promise<UserNetwork> {
+    try {
+      return await openUserNetwork(source, this.platform, this.#clock);
+    } catch (error) {
+      if (!anyPort || !(error instanceof VmError && error.code === "host") || !source.forwards?.length) throw error;
+      const forwards = source.forwards.map((forward) => ({ ...forward, hostPort: 0 }));
+      return await openUserNetwork({ ...source, forwards }, this.platform, this.#clock);
+    }
   }
 
   [Symbol.dispose](): void {
@@ -179,7 +192,8 @@ export function checkHostNetwork(settings: HostNetworkSettings, where = ""): voi
   }
   if (settings.link !== undefined) checkLink(`${where}link`, settings.link);
   const { links = [] } = settings;
-  if (!Array.isArray(links) || links.length > LINKS_MAX) refuse(`${where}links`, links, `a list of at most ${LINKS_MAX}`);
+  if (!Array.isArray(links) || links.length > LINKS_MAX)
+    refuse(`${where}links`, links, `a list of at most ${LINKS_MAX}`);
   for (const [i, link] of links.entries()) {
     if (typeof link !== "object" || link === null) refuse(`${where}links[${i}]`, link, "an object { to }");
     checkSwitchName(`${where}links[${i}].to`, link.to);
@@ -187,4 +201,13 @@ export function checkHostNetwork(settings: HostNetworkSettings, where = ""): voi
     if (to === settings.name) refuse(`${where}links[${i}].to`, to, "another network");
     checkLink(`${where}links[${i}]`, rest);
   }
+}
+
+/** The cards of a VM, each with an address that no other of the host has where it was given none. */
+export function withAddresses(nics: readonly NicConfig[], vm: number): readonly NicConfig[] {
+  const bytes = [(vm >> 8) & 0xff, vm & 0xff].map((byte) => byte.toString(16).padStart(2, "0"));
+  return nics.map((nic, i) => ({
+    ...nic,
+    mac: nic.mac ?? `02:70:76:${bytes.join(":")}:${(i + 1).toString(16).padStart(2, "0")}`,
+  }));
 }

@@ -1,12 +1,13 @@
 // What a host and its pCPUs say to each other. Messages are structured-cloneable; a pCPU without a worker of its own gets
 // the same messages by a function call.
+
+import type { RateLimitOptions } from "../devices/token-bucket.ts";
 import type { RestoreOptions } from "../snapshot/restore.ts";
 import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import type { DetachedVm } from "../vmm/detached-vm.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
-import type { RateLimitOptions } from "../devices/token-bucket.ts";
 import type { FrameBatch } from "./frame-pipe.ts";
 import type { BalloonReport } from "./memory-governor.ts";
 import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";

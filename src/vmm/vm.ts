@@ -1,6 +1,7 @@
 // The VM as users hold it: verbs, consoles, events, and a look inside. What the verbs do is life-cycle.ts.
 import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
+import type { RateLimitOptions } from "../devices/token-bucket.ts";
 import { type Screen, screenOf } from "../display/screen.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
@@ -307,6 +308,16 @@ export class Vm implements AsyncDisposable {
   ): Promise<void> {
     if (this.#life.ended) this.#life.refuse("change a medium of", "created, running or paused");
     await this.#machine.changeMedium(drive, medium, options.force ?? false);
+  }
+
+  /** Rate limits of a network card, from now on; what is left out stays. Throws VmError("not-found"). */
+  setNicLimits(id: string, limits: { receiveLimits?: RateLimitOptions; transmitLimits?: RateLimitOptions }): void {
+    const nic = this.#machine.board.virtio.nics.get(id);
+    if (nic === undefined) {
+      const known = [...this.#machine.board.virtio.nics.keys()].join(", ") || "none";
+      throw new VmError("not-found", `There is no network card "${id}"; there are: ${known}.`, { id });
+    }
+    nic.setLimits(limits);
   }
 
   // ---- looking inside and debugging

@@ -1,6 +1,7 @@
 // Network card (virtio 1.2, section 5.1): one pair of queues and a control queue, over a NetworkBackend.
 import type { DeviceClock, DeviceState, DeviceTimer, DmaMemory } from "../../vmm/device.ts";
 import type { NetworkBackend } from "../../vmm/network.ts";
+import { MacTranslation, randomMac } from "../mac-translation.ts";
 import { finishChecksum, segmentTcp } from "../net-offload.ts";
 import { SavedState } from "../saved-state.ts";
 import { RateLimiter, type RateLimitOptions } from "../token-bucket.ts";
@@ -84,7 +85,9 @@ export interface VirtioNetOptions {
 export class VirtioNet extends VirtioDevice {
   readonly #backend: NetworkBackend;
   readonly #clock: DeviceClock;
-  readonly #mac: Uint8Array;
+  #mac: Uint8Array;
+  /** While a copy's driver believes that the card has the original's address. */
+  #translation: MacTranslation | undefined;
   readonly #trusted: boolean;
   readonly #filter = new NetFilter();
   readonly #receiveLimiter: RateLimiter;
@@ -140,6 +143,16 @@ export class VirtioNet extends VirtioDevice {
     if (this.hasFeature(F_GUEST_ANNOUNCE)) this.#setStatus(STATUS_ANNOUNCE, true);
   }
 
+  /** Rate limits from now on; what is left out stays. */
+  setLimits({ receiveLimits, transmitLimits }: Pick<VirtioNetOptions, "receiveLimits" | "transmitLimits">): void {
+    const now = this.#clock.nowNs();
+    if (receiveLimits !== undefined) this.#receiveLimiter.set(receiveLimits, now);
+    if (transmitLimits !== undefined) this.#transmitLimiter.set(transmitLimits, now);
+    // What waited for the old ones is looked at again.
+    this.#receiveTimer.arm(now);
+    this.#transmitTimer.arm(now);
+  }
+
   #setStatus(bit: number, on: boolean): void {
     const old = this.config.getUint16(CONFIG_STATUS, true);
     const status = on ? old | bit : old & ~bit;
@@ -154,6 +167,14 @@ export class VirtioNet extends VirtioDevice {
 
   get #linkUp(): boolean {
     return (this.config.getUint16(CONFIG_STATUS, true) & STATUS_LINK_UP) !== 0;
+  }
+
+  /** A copy's card has an address of its own; the driver learns of it when it next resets the card. */
+  override renewIdentity(entropy: (into: Uint8Array) => void): void {
+    const known = this.#translation?.known ?? new Uint8Array(this.config.buffer).slice(CONFIG_MAC, ADDRESS_BYTES);
+    this.#mac = randomMac(entropy);
+    this.#translation = this.running ? new MacTranslation(known, this.#mac) : undefined;
+    if (!this.running) this.#setMac(this.#mac);
   }
 
   // ---- for the driver
@@ -216,12 +237,13 @@ export class VirtioNet extends VirtioDevice {
   #toBackend(frame: Uint8Array): void {
     this.#counts.sent++;
     this.#counts.sentBytes += frame.length;
-    this.#backend.send(frame);
+    this.#backend.send(this.#translation?.outgoing(frame) ?? frame);
   }
 
   // ---- network to guest
 
-  #receive(frame: Uint8Array): void {
+  #receive(received: Uint8Array): void {
+    const frame = this.#translation?.incoming(received) ?? received;
     if (!this.running || !this.#linkUp || frame.length < FRAME_MIN || frame.length > FRAME_MAX) {
       this.#counts.dropped++;
       return;
@@ -348,6 +370,7 @@ export class VirtioNet extends VirtioDevice {
     this.#backlog = [];
     this.#backlogBytes = 0;
     this.#filter.reset();
+    this.#translation = undefined;
     this.#receiveTimer.disarm();
     this.#transmitTimer.disarm();
     this.#setMac(this.#mac);
@@ -357,6 +380,8 @@ export class VirtioNet extends VirtioDevice {
 
   protected override saveDevice(): DeviceState {
     return {
+      mac: this.#mac.slice(),
+      knownMac: this.#translation?.known.slice() ?? null,
       filter: this.#filter.save(),
       receiveLimits: this.#receiveLimiter.save(),
       transmitLimits: this.#transmitLimiter.save(),
@@ -366,6 +391,11 @@ export class VirtioNet extends VirtioDevice {
   /** Frames that waited are lost, as frames may be. */
   protected override loadDevice(saved: SavedState): void {
     this.#filter.load(new SavedState(this.name, saved.nested("filter")));
+    // Older states have the address of the configuration.
+    const fields = saved.fields();
+    if (fields.includes("mac")) this.#mac = saved.bytes("mac", ADDRESS_BYTES);
+    const known = fields.includes("knownMac") ? saved.optionalBytes("knownMac", ADDRESS_BYTES) : undefined;
+    this.#translation = known && new MacTranslation(known, this.#mac);
     this.#receiveLimiter.load(this.name, saved.nested("receiveLimits"));
     this.#transmitLimiter.load(this.name, saved.nested("transmitLimits"));
   }
