@@ -50,7 +50,8 @@ export interface NicConfig {
   readonly id: string;
   /** The network, or what to connect the card to. */
   readonly backend: NetworkBackend | NetworkSource;
-  readonly model: "virtio" | "rtl8139";
+  /** "rtl8139" is the C+, "rtl8139d" one without its second mode. */
+  readonly model: "virtio" | "rtl8139" | "rtl8139d";
   /** "02:70:76:00:00:01" and so on by default: each card of a machine another, each machine the same. */
   readonly mac?: string;
   /** Largest packet in bytes, 68 to 65535; the guest's own default otherwise. */

@@ -312,9 +312,10 @@ export class Vm implements AsyncDisposable {
 
   /** Rate limits of a network card, from now on; what is left out stays. Throws VmError("not-found"). */
   setNicLimits(id: string, limits: { receiveLimits?: RateLimitOptions; transmitLimits?: RateLimitOptions }): void {
-    const nic = this.#machine.board.virtio.nics.get(id);
+    const { cards } = this.#machine.board.nics;
+    const nic = cards.get(id);
     if (nic === undefined) {
-      const known = [...this.#machine.board.virtio.nics.keys()].join(", ") || "none";
+      const known = [...cards.keys()].join(", ") || "none";
       throw new VmError("not-found", `There is no network card "${id}"; there are: ${known}.`, { id });
     }
     nic.setLimits(limits);
