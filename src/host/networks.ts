@@ -123,7 +123,14 @@ export class HostNetworks implements Disposable {
     if (options.capture === undefined) return opened;
     try {
       const backend = await capturedNetwork(opened.backend, options.capture, this.platform);
-      return { ...opened, backend, [Symbol.dispose]: () => (opened[Symbol.dispose](), backend[Symbol.dispose]?.()) };
+      return {
+        ...opened,
+        backend,
+        [Symbol.dispose]: () => {
+          opened[Symbol.dispose]();
+          backend[Symbol.dispose]?.();
+        },
+      };
     } catch (error) {
       opened[Symbol.dispose]();
       throw error;

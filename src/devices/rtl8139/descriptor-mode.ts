@@ -27,6 +27,8 @@ const IP_CHECKSUM = 0x0004_0000;
 const UDP_CHECKSUM = 0x0002_0000;
 const TCP_CHECKSUM = 0x0001_0000;
 const SIZE_MASK = 0xffff;
+/** Underrun, error summary, late collision, link failure, excessive collisions. */
+const TRANSMIT_ERRORS = 0x02f0_0000;
 const INSERT_VLAN = 0x0002_0000;
 
 // ---- receive
@@ -113,7 +115,7 @@ export class DescriptorMode {
       bytes += piece.length;
       if (bytes <= FRAME_MAX) this.memory.read(descriptor.address, piece);
       pieces.push(piece);
-      this.#giveBack(ring, descriptor, descriptor.options & END_OF_RING);
+      this.#giveBack(ring, descriptor, descriptor.options & ~OWN & ~TRANSMIT_ERRORS);
       if (descriptor.options & LAST) {
         if (bytes > FRAME_MAX) return { frames: [], malformed: true };
         return framesOf(joined(pieces, bytes), first);

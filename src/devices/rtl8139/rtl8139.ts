@@ -104,6 +104,7 @@ export class Rtl8139 implements Device {
     });
     this.pci.addBar(0, { space: "io", sizeBytes: reg.REGISTER_BYTES, width: 4, handler: registers });
     this.pci.addBar(1, { space: "memory", sizeBytes: reg.REGISTER_BYTES, width: 4, handler: registers });
+    this.#settings.powerOn(this.#mac);
     options.backend.useClock?.(options.clock, name);
     this.#subscriptions = [options.backend.onReceive((frame) => this.#receive(frame))];
     const link = options.backend.onLink?.((up) => this.setLink(up));

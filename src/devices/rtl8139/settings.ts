@@ -52,9 +52,9 @@ export class Settings {
     private readonly hooks: SettingsHooks,
   ) {
     this.#eeprom = new Eeprom(options.mac);
-    this.powerOn(options.mac);
   }
 
+  /** To be called before anything else. */
   powerOn(mac: Uint8Array): void {
     this.mac.set(mac);
     this.multicast.fill(0);
