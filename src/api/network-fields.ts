@@ -1,8 +1,10 @@
 // Networks and network cards as a person writes them down: in requests and in fleet files.
-import { type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
+import { type Checked, type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
 import { checkHostNetwork, type HostNetworkSettings } from "../host/networks.ts";
 import { checkMac, checkNetworkSource, NIC_MODELS } from "../vmm/check-network.ts";
-import type { UserNetworkSettings } from "../vmm/network.ts";
+import type { NicConfig } from "../vmm/device-config.ts";
+import { VmError } from "../vmm/error.ts";
+import type { NetworkSource, UserNetworkSettings } from "../vmm/network.ts";
 
 const PATH_LENGTH = 4096;
 const NAME_LENGTH = 64;
@@ -71,37 +73,6 @@ export const LINK_FIELDS = {
   loss: { kind: "number", title: "share of the frames that get lost", min: 0, max: 1 },
 } as const satisfies FieldTable;
 
-const bucket = (title: string, unit: string) =>
-  ({
-    kind: "object",
-    title,
-    fields: {
-      size: { kind: "number", title: unit, min: 1, max: Number.MAX_SAFE_INTEGER, integer: true, required: true },
-      refillMs: {
-        kind: "number",
-        title: "milliseconds in which an empty bucket fills",
-        min: 1,
-        max: 86_400_000,
-        integer: true,
-        required: true,
-      },
-      oneTimeBurst: {
-        kind: "number",
-        title: `${unit} on top, once`,
-        min: 0,
-        max: Number.MAX_SAFE_INTEGER,
-        integer: true,
-      },
-    },
-  }) as const;
-
-const limits = (title: string) =>
-  ({
-    kind: "object",
-    title,
-    fields: { bandwidth: bucket("bytes", "bytes"), operations: bucket("frames", "frames") },
-  }) as const;
-
 export const NIC_FIELDS = {
   id: { kind: "text", title: "unique among the cards; net0 and so on when left out", maxLength: 20 },
   model: { kind: "choice", title: "what the guest sees", of: NIC_MODELS, default: "virtio" },
@@ -115,15 +86,11 @@ export const NIC_FIELDS = {
   link: { kind: "object", title: "how the cable to that network behaves", fields: LINK_FIELDS },
   user: USER_FIELD,
   capture: { kind: "text", title: "file that gets everything that passes (pcap)", maxLength: PATH_LENGTH },
-  receiveLimits: limits("token buckets of what comes"),
-  transmitLimits: limits("token buckets of what goes"),
 } as const satisfies FieldTable;
 
 export const NIC_PATCH_FIELDS = {
   id: { ...NIC_FIELDS.id, title: "which card", required: true },
   up: { kind: "choice", title: "pull its cable, or put it back", of: ["yes", "no"] },
-  receiveLimits: NIC_FIELDS.receiveLimits,
-  transmitLimits: NIC_FIELDS.transmitLimits,
 } as const satisfies FieldTable;
 
 /** Checked as a whole by whoever makes the network. */
@@ -152,4 +119,19 @@ export function networkSettings(fields: Readonly<Record<string, unknown>>, where
 /** Plain data without its undefined fields, at every depth. */
 export function given<T>(value: T): T {
   return JSON.parse(JSON.stringify(value)) as T;
+}
+
+/** The card that a specification means; `id` where it has none. Throws VmError("bad-config") naming `field`. */
+export function nicOfSpec(nic: Checked<typeof NIC_FIELDS>, ownId: string, field: string): NicConfig {
+  const { id, network, link, user, model, ...card } = nic;
+  const refuse = (what: string): never => {
+    throw new VmError("bad-config", `${field}.${what}`, { field });
+  };
+  if (network !== undefined && user !== undefined)
+    refuse("user and network both say what the card is on; give one of them");
+  if (link !== undefined && network === undefined)
+    refuse("link is of a cable to a network of the host; give network too");
+  const backend: NetworkSource =
+    network === undefined ? { kind: "user", ...user } : { kind: "switch", name: network, ...given({ link }) };
+  return { id: id ?? ownId, model, backend, ...given(card) };
 }

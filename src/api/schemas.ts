@@ -1,4 +1,7 @@
 // JSON schemas of the API's answers; bodies of requests have theirs in the tables that check them.
+import { schemaOf } from "../host/fields.ts";
+import { LIMIT_FIELDS } from "./limit-fields.ts";
+
 type Schema = Readonly<Record<string, unknown>>;
 
 const number: Schema = { type: "number" };
@@ -50,6 +53,14 @@ export const VM_SCHEMA = object({
         items: object({ protocol: text, hostPort: { type: "integer" }, guestPort: { type: "integer" } }),
       },
     }),
+  },
+  devices: object({ drives: { type: "array", items: text }, nics: { type: "array", items: text } }),
+  limits: schemaOf(LIMIT_FIELDS),
+  balloon: {
+    oneOf: [
+      { type: "null" },
+      object({ targetMib: number, balloonMib: number, usedMib: { oneOf: [{ type: "null" }, number] } }),
+    ],
   },
   lastExit: {
     oneOf: [{ type: "null" }, object({ kind: text, message: text, code: { type: "integer" } }, ["message", "code"])],

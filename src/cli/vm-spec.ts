@@ -1,11 +1,10 @@
 // Reads what a VM specification names: ROMs, images and files of this machine.
-import { given } from "../api/network-fields.ts";
-import type { VmSpec } from "../api/vm-spec.ts";
+import { givenLimits } from "../api/limit-fields.ts";
+import { nicOfSpec } from "../api/network-fields.ts";
+import { driveOfSpec, type VmSpec } from "../api/vm-spec.ts";
 import type { HostedVmConfig } from "../host/host.ts";
 import { ramOf } from "../host/resources/run-claims.ts";
-import type { DriveConfig, NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
-import type { NetworkSource } from "../vmm/network.ts";
 import { resolveGuest } from "./guest.ts";
 import type { Progress } from "./progress.ts";
 import { UsageError } from "./values.ts";
@@ -25,6 +24,7 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     pcpu,
     drives,
     nics,
+    limits,
     ...machine
   } = spec;
   const given = Object.entries({ guest, kernel, bios }).filter(([, value]) => value !== undefined);
@@ -63,32 +63,11 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     ...(name === undefined ? {} : { name }),
     ...(scheduling === undefined ? {} : { scheduling: defined(scheduling) }),
     ...(pcpu === undefined ? {} : { pcpu }),
-    ...(nics === undefined ? {} : { nics: nics.map(nicOf) }),
-    ...(drives === undefined ? {} : { drives: drives.map(driveOf) }),
+    ...(nics === undefined ? {} : { nics: nics.map((nic, i) => nicOfSpec(nic, `net${i}`, `nics[${i}]`)) }),
+    ...(drives === undefined ? {} : { drives: drives.map((drive, i) => driveOfSpec(drive, `drive${i}`)) }),
+    ...(limits === undefined ? {} : { limits: givenLimits(limits) }),
     boot: resolved.boot,
   };
-}
-
-function driveOf(drive: NonNullable<VmSpec["drives"]>[number], index: number): DriveConfig {
-  const { id, file, format, bus, media, readOnly, snapshot, overlay } = drive;
-  const backend = file === undefined ? undefined : { path: file, ...defined({ format, snapshot, overlay }) };
-  return { id: id ?? `drive${index}`, bus, media, ...(readOnly ? { readOnly } : {}), ...defined({ backend }) };
-}
-
-function nicOf(nic: NonNullable<VmSpec["nics"]>[number], index: number): NicConfig {
-  const { id, network, link, user, model, ...card } = nic;
-  const field = `nics[${index}]`;
-  if (network !== undefined && user !== undefined)
-    throw new VmError("bad-config", `${field}.user and network both say what the card is on; give one of them`, {
-      field,
-    });
-  if (link !== undefined && network === undefined)
-    throw new VmError("bad-config", `${field}.link is of a cable to a network of the host; give network too`, {
-      field,
-    });
-  const backend: NetworkSource =
-    network === undefined ? { kind: "user", ...user } : { kind: "switch", name: network, ...given({ link }) };
-  return { id: id ?? `net${index}`, model, backend, ...given(card) };
 }
 
 /** Fields that were given: what is left out takes the machine's own default. */

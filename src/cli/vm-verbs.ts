@@ -7,6 +7,7 @@ import type { NicConfig } from "../vmm/device-config.ts";
 import { ApiClient, vmPath } from "./client.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
+import { LIMIT_HELP, parseLimits } from "./limit-values.ts";
 import type { CliIo } from "./machine.ts";
 import { parseNics } from "./nics.ts";
 import { formatTable } from "./table.ts";
@@ -34,6 +35,8 @@ interface RawCreateOptions extends HostOption {
   priority?: string;
   resource?: readonly string[];
   nic?: readonly string[];
+  limit?: readonly string[];
+  balloon?: boolean;
   pcpu?: string;
   start?: boolean;
 }
@@ -45,6 +48,8 @@ interface RawSetOptions extends HostOption {
   slice?: string;
   realtime?: string;
   resource?: readonly string[];
+  memory?: string;
+  limit?: readonly string[];
 }
 
 /** Adds the verbs; `done` takes each one's exit code. */
@@ -70,6 +75,8 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("--priority <n>", "0 (most urgent) to 139")
     .option("--resource <claims...>", RESOURCE_HELP)
     .option("--nic <spec...>", "network cards: user,... or switch=NETWORK,... of the host (docs/NETWORK.md)")
+    .option("--limit <limits...>", LIMIT_HELP)
+    .option("--balloon", "with a memory balloon")
     .option("--pcpu <n>", "pCPU to run on first")
     .option("--start", "and start it")
     .action(async (guest: string | undefined, options: RawCreateOptions) => {
@@ -132,14 +139,19 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("--slice <time>", "longest run before others get a look")
     .option("--realtime <budget/period>", "reservation such as 2ms/10ms")
     .option("--resource <claims...>", RESOURCE_HELP)
+    .option("-m, --memory <size>", "what the guest may have of its RAM, by its balloon")
+    .option("--limit <limits...>", LIMIT_HELP)
     .action(async (vm: string, options: RawSetOptions) => {
       const scheduling = schedulingOf(options);
       const resources = claimsOf(options.resource);
-      if (Object.keys(scheduling).length === 0 && resources === undefined)
+      const limits = parseLimits(options.limit);
+      const memoryMib = options.memory === undefined ? undefined : parseMemory(options.memory) / 2 ** 20;
+      const others = [resources, limits, memoryMib].some((change) => change !== undefined);
+      if (Object.keys(scheduling).length === 0 && !others)
         throw new UsageError(
-          "set: nothing to change; give --weight, --cap, --priority, --slice, --realtime or --resource",
+          "set: nothing to change; give --weight, --cap, --priority, --slice, --realtime, --resource, --memory or --limit",
         );
-      await client(options).json("PATCH", vmPath(vm), { scheduling, resources });
+      await client(options).json("PATCH", vmPath(vm), { scheduling, resources, memoryMib, limits });
       done(EXIT_OK);
     });
 
@@ -200,6 +212,8 @@ async function specOf(guest: string | undefined, options: RawCreateOptions): Pro
     scheduling: Object.keys(scheduling).length > 0 ? scheduling : undefined,
     resources: claimsOf(options.resource),
     nics: options.nic === undefined ? undefined : parseNics({ nic: [...options.nic] }).map(nicSpec),
+    limits: parseLimits(options.limit),
+    balloon: options.balloon,
   };
   return { ...fromFile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
 }

@@ -14,15 +14,18 @@ export interface TokenBucketOptions {
 export class TokenBucket {
   #tokens: number;
   #burst: number;
-  #atNs: number;
+  #atNs = 0;
 
-  constructor(
-    private readonly options: TokenBucketOptions,
-    nowNs = 0,
-  ) {
-    this.#atNs = nowNs;
+  constructor(private options: TokenBucketOptions) {
     this.#tokens = options.size;
     this.#burst = options.oneTimeBurst ?? 0;
+  }
+
+  /** Another size and pace; what was taken stays taken. */
+  change(options: TokenBucketOptions): void {
+    this.#tokens += options.size - this.options.size;
+    this.#burst = options.oneTimeBurst ?? 0;
+    this.options = options;
   }
 
   /** Nanoseconds until `count` tokens can be taken; 0 = now. More than fit are given by a full bucket, on credit. */
@@ -73,13 +76,14 @@ export class RateLimiter {
   throttled = 0;
 
   constructor(options: RateLimitOptions = {}) {
-    this.set(options, 0);
+    if (options.bandwidth !== undefined) this.#bandwidth = new TokenBucket(options.bandwidth);
+    if (options.operations !== undefined) this.#operations = new TokenBucket(options.operations);
   }
 
-  /** Other limits from now on, with full buckets; one that is left out is none. */
-  set({ bandwidth, operations }: RateLimitOptions, nowNs: number): void {
-    this.#bandwidth = bandwidth && new TokenBucket(bandwidth, nowNs);
-    this.#operations = operations && new TokenBucket(operations, nowNs);
+  /** Other limits from now on; what is left out is unlimited. */
+  change(options: RateLimitOptions): void {
+    this.#bandwidth = changed(this.#bandwidth, options.bandwidth);
+    this.#operations = changed(this.#operations, options.operations);
   }
 
   /** 0: it may go, and is counted. Otherwise the nanoseconds after which to ask again. */
@@ -109,4 +113,11 @@ export class RateLimiter {
     if (state.bandwidth) this.#bandwidth?.load(device, saved.nested("bandwidth"));
     if (state.operations) this.#operations?.load(device, saved.nested("operations"));
   }
+}
+
+function changed(bucket: TokenBucket | undefined, options: TokenBucketOptions | undefined): TokenBucket | undefined {
+  if (options === undefined) return undefined;
+  if (bucket === undefined) return new TokenBucket(options);
+  bucket.change(options);
+  return bucket;
 }

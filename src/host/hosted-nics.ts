@@ -1,12 +1,10 @@
 // The network cards of a VM of a host: their cables end here, at the host's networks, whichever pCPU the VM runs on.
-import { checkLimits } from "../vmm/check-lists.ts";
 import { type CheckedNic, checkNics } from "../vmm/check-network.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { isNetworkSource } from "../vmm/nics.ts";
 import { type FrameBatch, FramePipe } from "./frame-pipe.ts";
 import type { ConnectedCard, HostNetworks } from "./networks.ts";
-import type { NicLimits } from "./protocol.ts";
 
 interface HostedNic {
   readonly nic: CheckedNic;
@@ -34,8 +32,6 @@ export interface HostedNicsParts {
   config(): readonly NicConfig[];
   /** Frames for the guest. */
   post(nic: string, batch: FrameBatch): void;
-  /** The machine's cards are these now, and the one that there is at present is told. */
-  setLimits(nics: readonly NicConfig[], nic: string, limits: NicLimits): Promise<void>;
 }
 
 export class HostedNics {
@@ -61,16 +57,29 @@ export class HostedNics {
   async connect(isCopy = false): Promise<void> {
     this.close();
     try {
-      for (const nic of checkNics(this.parts.config())) {
-        const { backend: source, capture } = nic;
-        // An object of this thread is the machine's own affair.
-        if (!isNetworkSource(source)) continue;
-        const card = await this.parts.networks.connect(source, { capture, anyPort: isCopy });
-        this.#add(nic, card);
-      }
+      await this.follow(isCopy);
     } catch (error) {
       this.close();
       throw error;
+    }
+  }
+
+  /** Cards have come or gone: those that are new are connected, cables of those that are gone are taken out. @internal */
+  async follow(isCopy = false): Promise<void> {
+    const nics = checkNics(this.parts.config());
+    for (const [id, { card }] of this.#nics) {
+      if (nics.some((nic) => nic.id === id)) continue;
+      this.#nics.delete(id);
+      card[Symbol.dispose]();
+    }
+    for (const nic of nics) {
+      const { id, backend: source, capture } = nic;
+      // An object of this thread is the machine's own affair.
+      if (this.#nics.has(id) || !isNetworkSource(source)) continue;
+      const card = await this.parts.networks.connect(source, { capture, anyPort: isCopy });
+      // Two may have followed at a time.
+      if (this.#nics.has(id)) card[Symbol.dispose]();
+      else this.#add(nic, card);
     }
   }
 
@@ -111,15 +120,6 @@ export class HostedNics {
     const entry = this.#find(id);
     entry.plugged = up;
     this.#tellLink(entry);
-  }
-
-  /** Rate limits of a card, from now on; what is left out stays. Throws VmError("not-found" | "bad-config"). */
-  async setLimits(id: string, limits: NicLimits): Promise<void> {
-    this.#find(id);
-    checkLimits("receiveLimits", limits.receiveLimits);
-    checkLimits("transmitLimits", limits.transmitLimits);
-    const nics = this.parts.config().map((nic) => (nic.id === id ? { ...nic, ...limits } : nic));
-    await this.parts.setLimits(nics, id, limits);
   }
 
   #find(id: string): HostedNic {

@@ -212,9 +212,17 @@ export function checkHostNetwork(settings: HostNetworkSettings, where = ""): voi
 
 /** The cards of a VM, each with an address that no other of the host has where it was given none. */
 export function withAddresses(nics: readonly NicConfig[], vm: number): readonly NicConfig[] {
-  const bytes = [(vm >> 8) & 0xff, vm & 0xff].map((byte) => byte.toString(16).padStart(2, "0"));
-  return nics.map((nic, i) => ({
-    ...nic,
-    mac: nic.mac ?? `02:70:76:${bytes.join(":")}:${(i + 1).toString(16).padStart(2, "0")}`,
-  }));
+  const addressed: NicConfig[] = [];
+  for (const nic of nics) addressed.push(withAddress(nic, vm, addressed));
+  return addressed;
+}
+
+/** One more card beside others of the VM. */
+export function withAddress(nic: NicConfig, vm: number, others: readonly NicConfig[]): NicConfig {
+  if (nic.mac !== undefined) return nic;
+  for (let last = 1; ; last++) {
+    const bytes = [(vm >> 8) & 0xff, vm & 0xff, last & 0xff].map((byte) => byte.toString(16).padStart(2, "0"));
+    const mac = `02:70:76:${bytes.join(":")}`;
+    if (!others.some((other) => other.mac?.toLowerCase() === mac)) return { ...nic, mac };
+  }
 }

@@ -2,23 +2,24 @@
 import type { PciHost } from "../devices/pci/host.ts";
 import { Rtl8139 } from "../devices/rtl8139/rtl8139.ts";
 import type { RateLimitOptions } from "../devices/token-bucket.ts";
-import { VIRTIO_SLOTS, type VirtioSet } from "./board-virtio.ts";
+import type { VirtioSet } from "./board-virtio.ts";
 import { macBytes } from "./check-network.ts";
 import type { Device, DeviceClock, DmaMemory } from "./device.ts";
 import type { OpenNic } from "./nics.ts";
+import { VIRTIO_SLOTS } from "./virtio-slots.ts";
 
 /** A card as the host controls it. */
 export interface NetworkCard {
   setLink(up: boolean): void;
-  /** From now on; what is left out stays. */
-  setLimits(limits: { readonly receiveLimits?: RateLimitOptions; readonly transmitLimits?: RateLimitOptions }): void;
+  /** From now on; {} for none. */
+  setLimits(receive: RateLimitOptions, transmit: RateLimitOptions): void;
 }
 
 export interface NicSet {
   /** Those that are not virtio's. */
   readonly devices: readonly Device[];
   /** All, by the id in the configuration. */
-  readonly cards: ReadonlyMap<string, NetworkCard>;
+  readonly cards: { get(id: string): NetworkCard | undefined };
 }
 
 export function addNics(
@@ -28,14 +29,16 @@ export function addNics(
 ): NicSet {
   const { pci, memory, clock } = parts;
   const devices: Rtl8139[] = [];
-  const cards = new Map<string, NetworkCard>(virtio.nics);
-  for (const [i, nic] of nics.entries()) {
+  const others = new Map<string, NetworkCard>();
+  for (const nic of nics) {
     if (nic.model === "virtio") continue;
     const plus = nic.model === "rtl8139";
-    const card = new Rtl8139(`rtl8139-${i}`, memory, { ...nic, mac: macBytes(nic.mac), clock, plus });
-    pci.add(VIRTIO_SLOTS.nics + i, 0, card.pci);
+    const card = new Rtl8139(`rtl8139-${nic.unit}`, memory, { ...nic, mac: macBytes(nic.mac), clock, plus });
+    pci.add(VIRTIO_SLOTS.nics + nic.unit, 0, card.pci);
     devices.push(card);
-    cards.set(nic.id, card);
+    others.set(nic.id, card);
   }
-  return { devices, cards };
+  // Virtio's come and go.
+  const find = (id: string): NetworkCard | undefined => others.get(id) ?? virtio.nics.get(id);
+  return { devices, cards: { get: find } };
 }

@@ -130,6 +130,26 @@ describe("a user network", () => {
   );
 });
 
+describe("an RTL8139", () => {
+  it.each([
+    ["rtl8139", "8139cp"],
+    ["rtl8139d", "8139too"],
+  ] as const)(
+    "carries Linux's streams both ways (%s under %s)",
+    async (model, driver) => {
+      const run = await runLinux({
+        image: "linux",
+        script: "network-card.sh",
+        append: `quiet paravane.host=${portOf(http)} paravane.sum=${portOf(sums)} paravane.driver=${driver}`,
+        config: { clock: "real", timeoutMs: 4 * MINUTES, nics: [{ id: "net", model, backend: { kind: "user" } }] },
+      });
+      expectPassed(run, 7);
+      expect(run.statistics.devices["rtl8139-0"]).toMatchObject({ malformed: 0 });
+    },
+    5 * MINUTES,
+  );
+});
+
 describe("the networks of a host", () => {
   it(
     "carry streams between guests on different pCPUs, over a slow link that loses frames, while one of them moves",

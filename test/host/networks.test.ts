@@ -64,8 +64,7 @@ describe("networks of a host", () => {
         { name: "right", ports: 2, link: { latencyMs: 2 } },
       ]);
       expect((await call("DELETE", "/v1/networks?network=right")).value.error.message).toMatch(/1 cards are on/);
-      const limits = { bandwidth: { size: 1000, refillMs: 10 } };
-      const changed = await call("PATCH", "/v1/vms/a", { nics: [{ id: "net0", up: "no", receiveLimits: limits }] });
+      const changed = await call("PATCH", "/v1/vms/a", { nics: [{ id: "net0", up: "no" }] });
       expect(changed.value.nics[0].up).toBe(false);
       expect((await call("DELETE", "/v1/vms/a")).status).toBe(204);
       expect((await call("DELETE", "/v1/networks?network=left")).value.error.message).toMatch(

@@ -117,12 +117,11 @@ export class Rtl8139 implements Device {
     this.#settings.setLink(up);
   }
 
-  /** Rate limits from now on; what is left out stays. What comes beyond them is dropped, what goes waits. */
-  setLimits({ receiveLimits, transmitLimits }: Pick<Rtl8139Options, "receiveLimits" | "transmitLimits">): void {
-    const now = this.options.clock.nowNs();
-    if (receiveLimits !== undefined) this.#receiveLimiter.set(receiveLimits, now);
-    if (transmitLimits !== undefined) this.#transmitLimiter.set(transmitLimits, now);
-    this.#sendTimer.arm(now);
+  /** Rate limits from now on. What comes beyond them is dropped, what goes waits. */
+  setLimits(receive: RateLimitOptions, transmit: RateLimitOptions): void {
+    this.#receiveLimiter.change(receive);
+    this.#transmitLimiter.change(transmit);
+    if (this.#sendTimer.deadlineNs !== undefined) this.#sendTimer.arm(this.options.clock.nowNs());
   }
 
   renewIdentity(entropy: (into: Uint8Array) => void): void {

@@ -143,14 +143,12 @@ export class VirtioNet extends VirtioDevice {
     if (this.hasFeature(F_GUEST_ANNOUNCE)) this.#setStatus(STATUS_ANNOUNCE, true);
   }
 
-  /** Rate limits from now on; what is left out stays. */
-  setLimits({ receiveLimits, transmitLimits }: Pick<VirtioNetOptions, "receiveLimits" | "transmitLimits">): void {
-    const now = this.#clock.nowNs();
-    if (receiveLimits !== undefined) this.#receiveLimiter.set(receiveLimits, now);
-    if (transmitLimits !== undefined) this.#transmitLimiter.set(transmitLimits, now);
-    // What waited for the old ones is looked at again.
-    this.#receiveTimer.arm(now);
-    this.#transmitTimer.arm(now);
+  setLimits(receive: RateLimitOptions, transmit: RateLimitOptions): void {
+    this.#receiveLimiter.change(receive);
+    this.#transmitLimiter.change(transmit);
+    // What waited may go now.
+    for (const timer of [this.#receiveTimer, this.#transmitTimer])
+      if (timer.deadlineNs !== undefined) timer.arm(this.#clock.nowNs());
   }
 
   #setStatus(bit: number, on: boolean): void {
