@@ -31,10 +31,10 @@ import { Reassembly } from "../reassembly.ts";
 import { Destinations } from "./destinations.ts";
 import { CLIENT_PORT, DhcpServer, SERVER_PORT } from "./dhcp.ts";
 import { DNS_PORT, NameServer } from "./dns.ts";
-import type { HostSockets, Listener } from "./host-sockets.ts";
+import type { HostSockets } from "./host-sockets.ts";
 import { CODE_PORT, CODE_PROHIBITED, echoReply, isEchoRequest, timeExceeded, unreachable } from "./icmp.ts";
 import { Neighbours } from "./neighbours.ts";
-import { broadcastOf, type CheckedUserNetwork, LOOPBACK } from "./settings.ts";
+import { broadcastOf, type CheckedForward, type CheckedUserNetwork, LOOPBACK } from "./settings.ts";
 import type { OpenStream } from "./tcp-owner.ts";
 import { TcpTable } from "./tcp-table.ts";
 import { type Datagram, readUdp, UdpNat, writeUdp } from "./udp.ts";
@@ -74,6 +74,7 @@ export class UserNetwork implements NetworkBackend, Disposable {
   /** Services by "address:port". */
   readonly #tcpServices = new Map<string, OpenStream>();
   readonly #udpServices = new Map<string, UdpService>();
+  readonly #forwards: CheckedForward[] = [];
   #timerNs = Number.POSITIVE_INFINITY;
   #id = 1;
   #closed = false;
@@ -121,13 +122,16 @@ export class UserNetwork implements NetworkBackend, Disposable {
   }
 
   /** Opens the ports of the host that lead to guests. Rejects with VmError("host") where one cannot be had. */
-  async open(): Promise<readonly Listener[]> {
-    const listeners: Listener[] = [];
+  async open(): Promise<void> {
     for (const forward of this.settings.forwards) {
-      const table = forward.protocol === "tcp" ? this.#tcp : this.#udp;
-      listeners.push(await table.forward(forward));
+      const { port } = await (forward.protocol === "tcp" ? this.#tcp : this.#udp).forward(forward);
+      this.#forwards.push({ ...forward, hostPort: port });
     }
-    return listeners;
+  }
+
+  /** Those that are open, with the ports that they really have. */
+  get forwards(): readonly CheckedForward[] {
+    return this.#forwards;
   }
 
   /** A service of the gateway's own at one of its addresses; whoever may reach the gateway may use it. */
