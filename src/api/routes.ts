@@ -21,6 +21,7 @@ import {
   TEXT_TYPE,
 } from "./request.ts";
 import { EVENT_SCHEMA, HOST_SCHEMA, SNAPSHOT_SCHEMA, STATS_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
+import { SCREEN_ROUTES } from "./screen-routes.ts";
 import { hostView, vmStatsView, vmView } from "./views.ts";
 import { checkVmSpec, RESOURCES_FIELD, VM_SPEC_FIELDS, type VmSpecResolver, vmSpecSchema } from "./vm-spec.ts";
 
@@ -75,10 +76,6 @@ const STOP_FIELDS = {
     max: 600_000,
     default: 10_000,
   },
-} as const satisfies FieldTable;
-
-const TYPE_FIELDS = {
-  text: { kind: "text", title: "typed on the guest's PS/2 keyboard, US layout", maxLength: 4096, required: true },
 } as const satisfies FieldTable;
 
 const POLICY_FIELDS = {
@@ -304,18 +301,7 @@ export const ROUTES: readonly Route[] = [
   },
   verb("nmi", "Assert the NMI pin", (vm) => vm.sendNmi()),
   verb("power-button", "Press the power button and do not wait", (vm) => vm.pressPowerButton()),
-  {
-    method: "POST",
-    path: "/v1/vms/{name}/keys",
-    id: "keys",
-    summary: "Type on its PS/2 keyboard",
-    body: schemaOf(TYPE_FIELDS),
-    answer: { status: 204, description: "Typed." },
-    handle: async (request, _context, vm) => {
-      await vm.type(checkFields(TYPE_FIELDS, readJson(request)).text);
-      return NO_CONTENT;
-    },
-  },
+  ...SCREEN_ROUTES,
   {
     method: "GET",
     path: "/v1/vms/{name}/console",

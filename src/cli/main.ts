@@ -11,6 +11,7 @@ import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
 import { addSchedVerbs } from "./sched.ts";
+import { addScreenVerbs } from "./screen-verbs.ts";
 import { addRestoreVerbs, addSnapshotTake } from "./snapshot-client.ts";
 import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
@@ -154,6 +155,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     );
 
   addVmVerbs(verb, io, setCode);
+  addScreenVerbs(verb, io, setCode);
   addSchedVerbs(verb, io, setCode);
 
   const snapshot = verb("snapshot", "take one of a VM on a running host; files: inspect, verify, flatten");

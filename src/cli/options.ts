@@ -1,7 +1,8 @@
 // The options of `paravane run` and `paravane debug`, from the parser's words to checked values.
 import { PARAVIRT_SWITCHES, type ParavirtName } from "../../spec/cpuid.ts";
-import type { ClockKind, ClockSyncMode, VmConfig } from "../vmm/config.ts";
+import type { ClockKind, ClockSyncMode, DisplayKind, VmConfig } from "../vmm/config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
+import { checkDisplayOptions, type DisplayOptions, type RawDisplayOptions } from "./display-options.ts";
 import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
 import { parseDevices } from "./qemu.ts";
 import type { StatsFormat } from "./report.ts";
@@ -18,7 +19,7 @@ import {
 } from "./values.ts";
 
 /** What the parser hands over: every value as typed. */
-export interface RawRunOptions extends RawDriveOptions {
+export interface RawRunOptions extends RawDriveOptions, RawDisplayOptions {
   kernel?: string;
   initrd?: string;
   append?: string;
@@ -56,7 +57,6 @@ export interface RawRunOptions extends RawDriveOptions {
   restoreClock?: string;
   snapshotOnExit?: string;
   gdb?: string | true;
-  nographic?: boolean;
 }
 
 export const BOOT_KINDS = ["linux", "multiboot", "elf", "firmware", "flat"] as const;
@@ -84,6 +84,10 @@ export interface GuestRequest {
   readonly guestDecompress: boolean;
   /** There are drives: where nothing else says what to boot, firmware boots from them. */
   readonly fromDisk?: boolean;
+  /** The graphics adapter; undefined: what the guest has by default. */
+  readonly display?: DisplayKind | undefined;
+  /** File of its VGA BIOS; undefined: Debian's, where one is of use. */
+  readonly vgaBios?: string | undefined;
 }
 
 export interface RunOptions {
@@ -102,18 +106,24 @@ export interface RunOptions {
   readonly parallel: CharDevice;
   readonly debugcon: CharDevice;
   readonly gdbPort: number | undefined;
+  readonly display: DisplayOptions;
 }
 
 /** Throws UsageError for the first value that is not acceptable. */
 export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): RunOptions {
   const devices = parseDevices(raw.device ?? []);
-  const serial = raw.serial?.map((text) => parseCharDevice(text, "--serial")) ?? [{ kind: "terminal" } as const];
+  const display = checkDisplayOptions(raw);
+  // The terminal is the screen's then.
+  const firstSerial = display.onTerminal ? "none" : "terminal";
+  const serial = raw.serial?.map((text) => parseCharDevice(text, "--serial")) ?? [{ kind: firstSerial } as const];
   if (serial.length > SERIAL_PORTS_MAX)
     throw new UsageError(
       `--serial: given ${serial.length} times; a machine has at most ${SERIAL_PORTS_MAX} serial ports`,
     );
   const parallel = parseCharDevice(raw.parallel ?? "none", "--parallel");
   const debugcon = parseCharDevice(raw.debugcon ?? "none", "--debugcon");
+  if (display.onTerminal && [...serial, parallel, debugcon].some(({ kind }) => kind === "terminal"))
+    throw new UsageError("--display text takes the terminal; give its consoles a file, a pipe or none");
   // A restored machine has the ports that it had.
   const machine: Record<string, unknown> =
     raw.restore !== undefined && raw.serial === undefined ? {} : { serialPorts: serial.length };
@@ -167,6 +177,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (drives.length > 0) set("drives", drives);
   set("bootOrder", given(raw.boot, parseBootOrder));
 
+  set("display", display.adapter);
+
   const trace = raw.trace && parseTrace(raw.trace.join(","));
   if (raw.traceFile !== undefined && !trace)
     throw new UsageError("--trace-file needs --trace, which says what to follow");
@@ -175,7 +187,12 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (trace?.kinds.length) set("trace", trace.kinds);
 
   return {
-    request: { ...checkGuest(guest, raw), fromDisk: drives.length > 0 },
+    request: {
+      ...checkGuest(guest, raw),
+      fromDisk: drives.length > 0,
+      display: display.adapter,
+      vgaBios: display.vgaBios,
+    },
     restore: checkRestore(guest, raw),
     snapshotOnExit: raw.snapshotOnExit,
     machine: machine as Partial<Omit<VmConfig, "boot">>,
@@ -188,6 +205,7 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     parallel,
     debugcon,
     gdbPort: raw.gdb === true ? DEFAULT_GDB_PORT : given(raw.gdb, (text) => parseInteger(text, "--gdb", 0, 0xffff)),
+    display,
   };
 }
 
@@ -205,7 +223,7 @@ function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions
   return { file: raw.restore, clock };
 }
 
-function checkGuest(guest: string | undefined, raw: RawRunOptions): Omit<GuestRequest, "fromDisk"> {
+function checkGuest(guest: string | undefined, raw: RawRunOptions): Omit<GuestRequest, "fromDisk" | "display" | "vgaBios"> {
   const named = [
     guest !== undefined && `the guest "${guest}"`,
     raw.kernel !== undefined && "--kernel",

@@ -23,6 +23,8 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
   "-fda": "--fda",
   "-fdb": "--fdb",
   "-boot": "--boot",
+  "-vga": "--vga",
+  "-display": "--display",
 };
 
 /** QEMU switch -> ours ("" = accepted, as it asks for what is so anyway). */
@@ -38,9 +40,7 @@ const SWITCHES: Readonly<Record<string, string>> = {
 
 /** QEMU options whose listed values ask for what is so anyway. */
 const FIXED: Readonly<Record<string, readonly string[]>> = {
-  "-display": ["none"],
   "-monitor": ["none"],
-  "-vga": ["none"],
   "-net": ["none"],
   "-nic": ["none"],
   "-smp": ["1"],
@@ -77,6 +77,13 @@ const VALUE_OF_OURS: ReadonlySet<string> = new Set([
   "--fda",
   "--fdb",
   "--boot",
+  "--vga",
+  "--vga-bios",
+  "--display",
+  "--screenshot",
+  "--wait-screen",
+  "--type",
+  "--keys",
   "--module",
   "--load",
   "--entry",

@@ -32,6 +32,7 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
         entry: undefined,
         guestDecompress: false,
         fromDisk: (drives ?? []).length > 0,
+        display: machine.display,
       },
       progress,
     );

@@ -1,6 +1,7 @@
 // A VM of a host, as its users hold it: a name, a state, verbs that are legal in some states and refused in others, and
 // consoles that outlive a run. The machine itself lives on a pCPU; this is its handle.
 import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
+import { type Screen, screenOf } from "../display/screen.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
@@ -279,6 +280,21 @@ export class HostedVm {
   /** Types on the guest's PS/2 keyboard; characters that a US layout lacks are skipped. */
   type(text: string): Promise<void> {
     return this.#call("type", text);
+  }
+
+  /** Presses combinations of keys such as "ctrl-alt-delete", one after the other. Throws VmError("not-found"). */
+  sendKeys(...combinations: string[]): Promise<void> {
+    return this.#call("sendKeys", combinations);
+  }
+
+  /** Moves its PS/2 mouse: counts (y up), wheel clicks (down is positive), buttons (1 left, 2 right, 4 middle). */
+  moveMouse(dx: number, dy: number, wheel = 0, buttons = 0): Promise<void> {
+    return this.#call("moveMouse", dx, dy, wheel, buttons);
+  }
+
+  /** What its screen shows now. Throws VmError("not-found") where it has none. */
+  async screen(): Promise<Screen> {
+    return screenOf(await this.#call("frame"));
   }
 
   statistics(): Promise<VmStatistics> {

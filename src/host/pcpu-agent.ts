@@ -1,6 +1,7 @@
 // The pCPU's end of the protocol: owns the VMs that live on this thread, does what the host asks and reports what they do.
 
 import { shareImages } from "../boot/share-images.ts";
+import type { Frame } from "../display/frame.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { snapshotFolder } from "../snapshot/store.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
@@ -155,6 +156,15 @@ export class PcpuAgent implements PcpuCalls {
   }
   type(vm: VmNumber, text: string): void {
     this.#vm(vm).keyboard.type(text);
+  }
+  sendKeys(vm: VmNumber, combinations: readonly string[]): void {
+    for (const combination of combinations) this.#vm(vm).keyboard.send(combination);
+  }
+  moveMouse(vm: VmNumber, dx: number, dy: number, wheel: number, buttons: number): void {
+    this.#vm(vm).keyboard.moveMouse(dx, dy, wheel, buttons);
+  }
+  frame(vm: VmNumber): Frame {
+    return this.#vm(vm).frame();
   }
   statistics(vm: VmNumber): VmStatistics {
     return this.#vm(vm).statistics();

@@ -1,5 +1,6 @@
 // What a host and its pCPUs say to each other. Messages are structured-cloneable; a pCPU without a worker of its own gets
 // the same messages by a function call.
+import type { Frame } from "../display/frame.ts";
 import type { RestoreOptions } from "../snapshot/restore.ts";
 import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
@@ -62,6 +63,9 @@ export interface PcpuCalls {
   sendNmi(vm: VmNumber): void;
   input(vm: VmNumber, port: number, bytes: Uint8Array): void;
   type(vm: VmNumber, text: string): void;
+  sendKeys(vm: VmNumber, combinations: readonly string[]): void;
+  moveMouse(vm: VmNumber, dx: number, dy: number, wheel: number, buttons: number): void;
+  frame(vm: VmNumber): Frame;
   statistics(vm: VmNumber): VmStatistics;
   stateHash(vm: VmNumber): Promise<string>;
   /** Of the VMs here that have a balloon. */

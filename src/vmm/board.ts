@@ -111,6 +111,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     keyboardIrq: irqs.line(KEYBOARD_IRQ),
     mouseIrq: irqs.line(MOUSE_IRQ),
     a20,
+    clock,
     requestReset: () => events.reset("keyboard-controller"),
   });
   const ferr = new FerrLatch(irqs.line(FERR_IRQ), events.ignne);

@@ -1,6 +1,7 @@
 // The VM as users hold it: its life cycle, its consoles, its events and its end.
 import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
+import type { Frame } from "../display/frame.ts";
 import { type Screen, screenOf } from "../display/screen.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
@@ -85,7 +86,9 @@ export class Vm implements AsyncDisposable {
     this.#outputs = outputs;
     this.debugcon = outputs.debugcon.console;
     this.parallel = outputs.parallel.console;
-    this.keyboard = new Keyboard(machine.board.keyboard);
+    this.keyboard = new Keyboard(machine.board.keyboard, () => {
+      if (this.#state === "stopped" || this.#state === "crashed") this.#refuse("type to", "created, running or paused");
+    });
     this.exited = new Promise((resolve) => {
       this.#resolveExited = resolve;
     });
@@ -350,12 +353,22 @@ export class Vm implements AsyncDisposable {
     return output.console;
   }
 
-  /** What the screen shows now. Throws VmError("not-found") for a machine without a display. */
+  /** What the screen shows now, or showed at the end. Throws VmError("not-found") for a machine without a display. */
   screen(): Screen {
+    return screenOf(this.frame());
+  }
+
+  /** The screen as it crosses threads. @internal */
+  frame(): Frame {
     const { vga } = this.#machine.board;
     if (vga === undefined)
       throw new VmError("not-found", `This machine has no screen; make it with display: "vga".`, { field: "display" });
-    return screenOf(vga.frame());
+    return vga.frame();
+  }
+
+  /** Types text on its keyboard, as fast as the guest takes it; see `keyboard.type`. Returns how many characters it has. */
+  type(text: string): number {
+    return this.keyboard.type(text);
   }
 
   statistics(): VmStatistics {
