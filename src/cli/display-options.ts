@@ -59,7 +59,8 @@ export function checkDisplayOptions(raw: RawDisplayOptions): DisplayOptions {
     raw.vgaBios !== undefined && "--vga-bios",
   ].filter((option) => option !== false);
   const vga = raw.vga === undefined ? undefined : adapterOf(raw.vga);
-  if (vga === "none" && needs.length > 0) throw new UsageError(`${needs[0]} needs a screen, and --vga none leaves it out`);
+  if (vga === "none" && needs.length > 0)
+    throw new UsageError(`${needs[0]} needs a screen, and --vga none leaves it out`);
   return {
     adapter: vga ?? (needs.length > 0 ? "vga" : undefined),
     vgaBios: raw.vgaBios,

@@ -1,8 +1,9 @@
 // What the command line uses of a VM: the narrow part of the public class that tests put a stand-in behind.
+
+import type { Screen } from "../display/screen.ts";
 import type { RestoreOptions, SnapshotName } from "../snapshot/restore.ts";
 import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
 import type { VmConfig } from "../vmm/config.ts";
-import type { Screen } from "../display/screen.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
 
 export interface Machine {

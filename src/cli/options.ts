@@ -223,7 +223,10 @@ function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions
   return { file: raw.restore, clock };
 }
 
-function checkGuest(guest: string | undefined, raw: RawRunOptions): Omit<GuestRequest, "fromDisk" | "display" | "vgaBios"> {
+function checkGuest(
+  guest: string | undefined,
+  raw: RawRunOptions,
+): Omit<GuestRequest, "fromDisk" | "display" | "vgaBios"> {
   const named = [
     guest !== undefined && `the guest "${guest}"`,
     raw.kernel !== undefined && "--kernel",

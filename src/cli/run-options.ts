@@ -57,8 +57,16 @@ export function addRunOptions(command: Command): Command {
     .option("--display <how>", "text: the screen on this terminal; none (default: none)")
     .option("--nographic", "no screen on this terminal, which is so unless --display says otherwise")
     .option("--screenshot <file>", "the screen at the end, as PNG")
-    .option("--wait-screen <regex>", "wait until a line on the screen matches; as the last step: end with code 0", collectInOrder)
-    .option("--type <text>", "then type this, with \\n for Enter (steps in the order given, repeatable)", collectInOrder)
+    .option(
+      "--wait-screen <regex>",
+      "wait until a line on the screen matches; as the last step: end with code 0",
+      collectInOrder,
+    )
+    .option(
+      "--type <text>",
+      "then type this, with \\n for Enter (steps in the order given, repeatable)",
+      collectInOrder,
+    )
     .option("--keys <keys>", 'or press these, such as "ctrl-alt-delete" or "down down ret"', collectInOrder)
     .optionsGroup("How it ends:")
     .option("--timeout <time>", "end after so much host time (30, 1.5m, 500ms) with code 124")

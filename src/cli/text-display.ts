@@ -37,7 +37,7 @@ export class TextDisplay {
 
   constructor(
     private readonly io: CliIo,
-    private readonly machine: Machine,
+    machine: Machine,
     private readonly hooks: TextDisplayHooks,
   ) {
     requireTerminal(io);
@@ -114,6 +114,9 @@ export class TextDisplay {
 function overlay(lines: readonly string[], columns: number, rows: number): string {
   const shown = lines.slice(-rows);
   return shown
-    .map((line, i) => `\u001b[${rows - shown.length + i + 1};1H\u001b[0;7m${line.slice(0, columns).padEnd(columns)}\u001b[0m`)
+    .map(
+      (line, i) =>
+        `\u001b[${rows - shown.length + i + 1};1H\u001b[0;7m${line.slice(0, columns).padEnd(columns)}\u001b[0m`,
+    )
     .join("");
 }

@@ -22,7 +22,7 @@ export const SET1_MAKE: Readonly<Record<string, number>> = {
 /** Keys that send more than a code: their bytes when they go down and up, in sets 1 and 2. */
 export const LONG_KEYS: Readonly<Record<number, Readonly<Record<1 | 2, readonly [down: number[], up: number[]]>>>> = {
   // With the shift that tells it from the keypad's *.
-  0xe037: {
+  57399: {
     1: [
       [0xe0, 0x2a, 0xe0, 0x37],
       [0xe0, 0xb7, 0xe0, 0xaa],
@@ -33,7 +33,7 @@ export const LONG_KEYS: Readonly<Record<number, Readonly<Record<1 | 2, readonly 
     ],
   },
   // It goes up by itself.
-  0xe11d: { 1: [[0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5], []], 2: [[0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77], []] },
+  57629: { 1: [[0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5], []], 2: [[0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77], []] },
 };
 
 /** Set 2 make code of each set 1 code 00..5F (IBM PS/2 Technical Reference, keyboard scan code tables); 0 = no key. */

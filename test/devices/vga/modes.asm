@@ -90,6 +90,13 @@ start:
 
 ; ---- text: all attributes and characters 20h..7Fh, C0h..DFh; no cursor
 text:
+  cmp al, 7
+  jne .set
+  ; the BIOS programs the monochrome addresses before it switches to them: the rest comes from here
+  mov ax, 3
+  int 0x10
+  mov al, 7
+.set:
   xor ah, ah
   int 0x10
   cmp word [cs:MODE], 0x103
@@ -404,7 +411,7 @@ pattern:
   ret
 
 done:
-  mov al, 0x55                 ; seen at the debug console
+  mov al, 0xa5                 ; seen at the debug console, where no text has it
   out 0xe9, al
 .stop:
   hlt
@@ -413,16 +420,22 @@ done:
 iret_only:
   iret
 
-; FS with base 0 and a limit of 4 GiB
+; Segments with base 0 and a limit of 4 GiB, as BIOSes call option ROMs
 unreal:
   lgdt [cs:gdtr]
   mov eax, cr0
   or al, 1
   mov cr0, eax
   mov bx, 8
+  mov ds, bx
+  mov es, bx
   mov fs, bx
   and al, 0xfe
   mov cr0, eax
+  xor bx, bx
+  mov ds, bx
+  mov es, bx
+  mov fs, bx
   ret
 gdtr:
   dw 15

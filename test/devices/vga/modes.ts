@@ -11,7 +11,7 @@ export const VGA_BIOS = "/usr/share/seabios/vgabios-stdvga.bin";
 const HALF = 0x10000;
 /** Where modes.asm has its mode, in its half of the image. */
 const MODE_AT = 0xff00;
-const DRAWN = 0x55;
+const DRAWN = 0xa5;
 const LIMIT_MS = 60_000;
 
 export interface Pixels {
@@ -26,14 +26,20 @@ export async function haveTools(): Promise<boolean> {
   return existsSync(VGA_BIOS) && (await isInstalled("nasm")) && (await isInstalled("qemu-system-i386"));
 }
 
-/** The firmware image for a mode. */
-export function modesImage(mode: number): Uint8Array {
+let assembled: Uint8Array | undefined;
+function assemble(): Uint8Array {
   using scratch = new Scratch();
   const out = scratch.path("modes.bin");
   execFileSync("nasm", ["-f", "bin", "-o", out, new URL("modes.asm", import.meta.url).pathname]);
+  return readFileSync(out);
+}
+
+/** The firmware image for a mode. */
+export function modesImage(mode: number): Uint8Array {
+  assembled ??= assemble();
   const image = new Uint8Array(2 * HALF);
   image.set(readFileSync(VGA_BIOS));
-  image.set(readFileSync(out), HALF);
+  image.set(assembled, HALF);
   new DataView(image.buffer).setUint16(HALF + MODE_AT, mode, true);
   return image;
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { VIDEO_MEMORY_BYTES, Vga, type VideoMemory, VRAM_AREA_BYTES } from "../../../src/devices/vga/vga.ts";
+import { Vga, VIDEO_MEMORY_BYTES, type VideoMemory, VRAM_AREA_BYTES } from "../../../src/devices/vga/vga.ts";
 import { MemorySnapshots, Vm } from "../../../src/index.ts";
 import type { IoRange } from "../../../src/vmm/device.ts";
 import { drawn, haveTools } from "./modes.ts";
@@ -90,7 +90,11 @@ describe("text memory", () => {
     expect(bench.read(0xb8000)).toBe("p".charCodeAt(0));
     bench.index(0x3c4, 2, 3);
     expect(String.fromCharCode(bench.read(0xb8000 + 160))).toBe("P");
-    expect(textLines(bench).slice(0, 2).map((line) => line.trim())).toEqual(["plain", "PLANE"]);
+    expect(
+      textLines(bench)
+        .slice(0, 2)
+        .map((line) => line.trim()),
+    ).toEqual(["plain", "PLANE"]);
   });
 
   it("scrolls by the start address, with cursor, split screen and 8-dot cells", () => {
