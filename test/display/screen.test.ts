@@ -34,7 +34,6 @@ class Terminal {
     this.cells = Array.from({ length: this.rows }, () => new Array<string>(this.columns).fill(" "));
   }
   write(text: string): void {
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what terminals are told with
     for (const [, parameters = "", final = "", character] of text.matchAll(/\x1b\[([?\d;]*)([A-Za-z])|(.)/gsu)) {
       if (character !== undefined) {
         const row = this.cells[this.#row];
