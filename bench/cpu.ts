@@ -126,8 +126,8 @@ function makeReport(
     seconds(program.nativeSeconds),
     ...others.map((column) => ratio(ratioOf(program.seconds[indexOf(column)], ownSeconds(program)))),
   ]);
-  const total = (values: readonly (number | undefined)[]): number =>
-    values.reduce<number>((sum, v) => sum + (v ?? 0), 0);
+  const total = (values: readonly (number | undefined)[]): number | undefined =>
+    values.every((v) => v === undefined) ? undefined : values.reduce<number>((sum, v) => sum + (v ?? 0), 0);
   const totals = columns.map((_, i) => total(programs.map((program) => program.seconds[i])));
   rows.push([
     "all (sum)",
@@ -161,7 +161,7 @@ Guest: linux-tiny (${guest.source}), 256 MiB, one CPU, programs compiled by gcc 
       logarithmic: true,
     },
     data: {
-      guest,
+      guest: { kernelDigest: guest.kernelDigest, initrdDigest: guest.initrdDigest, source: guest.source },
       compiler: compilerVersion(),
       programs: programs.map(({ name, nativeSeconds, seconds: medians }) => ({
         name,

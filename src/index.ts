@@ -4,6 +4,17 @@ export type { RandomAccessFile } from "./backends/block/random-access.ts";
 export { memoryCd, memoryDisk, RawDisk } from "./backends/block/raw.ts";
 export { MemoryBackend } from "./backends/memory.ts";
 export type { ByteConsole } from "./backends/stream.ts";
+export {
+  benchVirt,
+  type VirtBenchOptions,
+  type VirtBenchProgress,
+  type VirtBenchResult,
+} from "./bench/virt/bench-virt.ts";
+export type { Cost, Measurement, VirtForm } from "./bench/virt/measurement.ts";
+export type { Comparison } from "./bench/virt/report.ts";
+export { virtReportHtml } from "./bench/virt/report-html.ts";
+export { virtReportMarkdown } from "./bench/virt/report-markdown.ts";
+export type { FormResult, OperationResult, Ratio } from "./bench/virt/result.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
 export type { BalloonStatistics } from "./devices/virtio/balloon.ts";
 export type { GraphicsScreen, Screen, TextCell, TextScreen } from "./display/screen.ts";

@@ -3,7 +3,8 @@ import type { Host } from "../host/host.ts";
 import { VmError } from "../vmm/error.ts";
 import { EventFeed } from "./event-feed.ts";
 import { type ApiRequest, type ApiResponse, errorResponse } from "./request.ts";
-import { type ApiContext, type ApiLimits, ROUTES, type Route } from "./routes.ts";
+import type { ApiContext, ApiLimits, Route } from "./route.ts";
+import { ROUTES } from "./routes.ts";
 import type { VmSpecResolver } from "./vm-spec.ts";
 
 export const DEFAULT_LIMITS: ApiLimits = { bodyBytes: 1024 * 1024, vms: 1000 };

@@ -1,6 +1,6 @@
 // The OpenAPI 3.1 document of the management API, made from the table of routes.
 import { BYTES_TYPE, JSON_TYPE } from "./request.ts";
-import type { Route } from "./routes.ts";
+import type { Route } from "./route.ts";
 
 const ERROR_SCHEMA = {
   type: "object",

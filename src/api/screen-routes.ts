@@ -4,7 +4,7 @@ import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
 import { VmError } from "../vmm/error.ts";
 import { screenshot } from "../vmm/screenshot.ts";
 import { jsonResponse, NO_CONTENT, PNG_TYPE, readJson } from "./request.ts";
-import type { Route } from "./routes.ts";
+import type { Route } from "./route.ts";
 import { SCREEN_SCHEMA } from "./schemas.ts";
 import { screenView } from "./views.ts";
 

@@ -9,10 +9,11 @@ export interface Chart {
   /** `values[i]` belongs to `series[i]`; undefined leaves the bar out. */
   readonly groups: readonly { readonly label: string; readonly values: readonly (number | undefined)[] }[];
   readonly logarithmic?: boolean;
+  /** Pixels for the labels; default 190. */
+  readonly labelWidth?: number;
 }
 
 const WIDTH = 860;
-const LABEL_WIDTH = 190;
 const VALUE_WIDTH = 70;
 const BAR = 13;
 const GROUP_GAP = 12;
@@ -21,7 +22,8 @@ export function barChart(chart: Chart): string {
   const present = chart.groups.flatMap((group) => group.values.filter((v): v is number => v !== undefined && v > 0));
   const max = Math.max(...present, Number.MIN_VALUE);
   const min = chart.logarithmic ? Math.min(...present, max) / 2 : 0;
-  const room = WIDTH - LABEL_WIDTH - VALUE_WIDTH;
+  const labelWidth = chart.labelWidth ?? 190;
+  const room = WIDTH - labelWidth - VALUE_WIDTH;
   const length = (value: number): number =>
     chart.logarithmic ? (Math.log(value / min) / Math.log(max / min)) * room : (value / max) * room;
 
@@ -29,20 +31,20 @@ export function barChart(chart: Chart): string {
   let y = TOP;
   for (const group of chart.groups) {
     const height = group.values.length * BAR;
-    parts.push(text(LABEL_WIDTH - 8, y + height / 2 + 4, group.label, "end"));
+    parts.push(text(labelWidth - 8, y + height / 2 + 4, group.label, "end"));
     group.values.forEach((value, i) => {
       if (value === undefined || value <= 0) return;
       const width = Math.max(1, length(value)).toFixed(1);
       const at = y + i * BAR;
-      parts.push(`<rect x="${LABEL_WIDTH}" y="${at}" width="${width}" height="${BAR - 2}" fill="${colour(i)}"/>`);
+      parts.push(`<rect x="${labelWidth}" y="${at}" width="${width}" height="${BAR - 2}" fill="${colour(i)}"/>`);
       parts.push(
-        text(LABEL_WIDTH + Number(width) + 5, at + BAR - 3, Number(value.toPrecision(3)).toString(), "start", 10),
+        text(labelWidth + Number(width) + 5, at + BAR - 3, Number(value.toPrecision(3)).toString(), "start", 10),
       );
     });
     y += height + GROUP_GAP;
   }
   const legend = chart.series.map((name, i) => {
-    const x = LABEL_WIDTH + i * 165;
+    const x = labelWidth + i * 165;
     return `<rect x="${x}" y="36" width="11" height="11" fill="${colour(i)}"/>${text(x + 16, 46, name, "start")}`;
   });
   const unit = `${chart.unit}${chart.logarithmic ? ", logarithmic" : ""}`;

@@ -163,7 +163,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   addSnapshotVerbs(snapshot, io, setCode);
   addRestoreVerbs(verb, io, setCode);
 
-  const bench = verb("bench", "measure: clock");
+  const bench = verb("bench", "measure: clock, virt");
   bench.allowExcessArguments().action(() => {
     const names = bench.commands.map((command) => command.name());
     const [given] = bench.args;
@@ -184,6 +184,17 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .option("--json", "every figure as JSON")
     .exitOverride()
     .action(async (options) => setCode(await (await import("./bench-clock.ts")).benchClock(options, io)));
+  bench
+    .command("virt")
+    .description("full, hardware-assisted and paravirtualization side by side, operation by operation")
+    .option("--only <names>", "operations by name or beginning of a name: pte,page-fault (default: all)")
+    .option("--forms <forms>", "full, assisted, para (default: all three)")
+    .option("--repeats <n>", "rounds, each with a run of every form (5)")
+    .option("--percent <n>", "of each operation's usual count (100)")
+    .option("--out <folder>", "where virt.html, virt.md and virt.json go (bench-virt)")
+    .option("--json", "print the JSON in place of the table")
+    .exitOverride()
+    .action(async (options) => setCode(await (await import("./bench-virt.ts")).benchVirtVerb(options, io)));
   addDiskVerbs(verb("disk", "disk images: create, info, convert, check, commit"), io, setCode);
 
   verb("roms", "list our own guests")

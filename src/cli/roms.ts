@@ -15,6 +15,8 @@ export interface RomEntry {
   readonly source: string;
   /** Shell command that makes the binary from the source, run in roms/; {file} and {source} stand for the paths. */
   readonly build: string;
+  /** Name and major version of the compiler of a ROM in C: another one makes other bytes. */
+  readonly compiler?: string;
   readonly kind: "multiboot" | "elf" | "flat" | "firmware";
   /** Load address of a flat ROM. */
   readonly address?: number;

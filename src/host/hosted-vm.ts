@@ -1,16 +1,17 @@
 // A VM of a host, as its users hold it: a name, a state, verbs that are legal in some states and refused in others, and
 // consoles that outlive a run. The machine itself lives on a pCPU; this is its handle.
-import { type ByteConsole, StreamConsole } from "../backends/stream.ts";
+import type { ByteConsole } from "../backends/stream.ts";
 import { type Screen, screenOf } from "../display/screen.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
+import { HostedConsoles } from "./hosted-consoles.ts";
 import type { VcpuAccount } from "./pcpu.ts";
 import type { PcpuLink } from "./pcpu-link.ts";
+import { PcpuSeat } from "./pcpu-seat.ts";
 import {
-  type PcpuCalls,
   type PortableRestoreOptions,
   type PortableSnapshotOptions,
   type ReportedEvent,
@@ -23,27 +24,10 @@ import { CPU, claimOf, MEMORY, type ResourceClaim, type VmClaims } from "./resou
 import { changedResources, checkRunClaims, cpuClaimOf, schedulingOf } from "./resources/run-claims.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
-import { Scrollback } from "./scrollback.ts";
+import { ALIVE, type HostedVmVerb, requireLegal } from "./verb-states.ts";
 
-const SCROLLBACK_BYTES = 64 * 1024;
 /** How long a guest may take to shut down when its power button is pressed. */
 const STOP_TIMEOUT_MS = 10_000;
-
-export type HostedVmVerb = "start" | "pause" | "resume" | "reset" | "stop" | "snapshot" | "restore";
-
-/** In which states a verb is legal. */
-export const LEGAL_STATES: Readonly<Record<HostedVmVerb, readonly VmState[]>> = {
-  start: ["created", "stopped", "crashed"],
-  pause: ["running"],
-  resume: ["paused"],
-  reset: ["running", "paused"],
-  stop: ["created", "running", "paused"],
-  snapshot: ["created", "running", "paused"],
-  restore: ["created", "stopped", "crashed"],
-};
-
-/** States in which there is a machine. */
-const ALIVE: readonly VmState[] = ["created", "running", "paused"];
 
 export interface StopOptions {
   /** Without asking the guest. Default false: ACPI first, where the machine has it. */
@@ -51,12 +35,6 @@ export interface StopOptions {
   /** What the guest gets to shut down, in milliseconds. Default 10,000. */
   readonly timeoutMs?: number;
 }
-
-/** Methods of a pCPU that begin with the number of the VM they are about. */
-type VmMethod = {
-  [K in keyof PcpuCalls]: Parameters<PcpuCalls[K]> extends [VmNumber, ...unknown[]] ? K : never;
-}[keyof PcpuCalls];
-type Rest<T extends unknown[]> = T extends [unknown, ...infer R] ? R : never;
 
 export interface HostedVmParts {
   readonly name: string;
@@ -81,7 +59,8 @@ export class HostedVm {
   readonly pinned: boolean;
   #config: PortableConfig;
   readonly #events = new Emitter<VmEvents>();
-  readonly #consoles = new Map<number, { stream: StreamConsole; scrollback: Scrollback }>();
+  readonly #consoles: HostedConsoles;
+  readonly #seat: PcpuSeat;
   #state: VmState = "created";
   #scheduling: SchedParameters;
   #resources: VmClaims["resources"];
@@ -89,13 +68,11 @@ export class HostedVm {
   /** Verbs wait for the one before them. */
   #busy: Promise<unknown> = Promise.resolve();
   #verbs = 0;
-  /** Between two pCPUs: calls wait until it has arrived. */
-  #moving: Promise<void> | undefined;
   #gone = false;
 
   constructor(
     made: HostedVmParts,
-    private link: PcpuLink,
+    link: PcpuLink,
     private readonly owner: HostedVmOwner,
   ) {
     this.name = made.name;
@@ -104,18 +81,15 @@ export class HostedVm {
     this.pinned = made.pinned;
     this.#scheduling = made.scheduling;
     this.#resources = made.resources;
+    this.#seat = new PcpuSeat(made.number, link);
+    this.#consoles = new HostedConsoles(made.name, (port, bytes) => this.#input(port, bytes));
   }
 
   /** Its machine exists: what it is made of is known. @internal */
   made(config: PortableConfig, resources: VmClaims["resources"]): void {
     this.#config = config;
     this.#resources = resources;
-    for (let port = 0; port < (config.serialPorts ?? 1); port++) {
-      if (this.#consoles.has(port)) continue;
-      const stream = new StreamConsole();
-      stream.onInput((bytes) => this.#input(port, bytes));
-      this.#consoles.set(port, { stream, scrollback: new Scrollback(SCROLLBACK_BYTES) });
-    }
+    this.#consoles.open(config.serialPorts ?? 1);
   }
 
   get state(): VmState {
@@ -131,7 +105,7 @@ export class HostedVm {
   }
   /** Index of the pCPU that runs it. */
   get pcpu(): number {
-    return this.link.index;
+    return this.#seat.pcpu;
   }
   get scheduling(): SchedParameters {
     return this.#scheduling;
@@ -155,25 +129,25 @@ export class HostedVm {
   start(): Promise<void> {
     return this.#verb("start", async () => {
       if (this.#state !== "created") {
-        await this.#call("destroy");
-        await this.#call("create", this.#config, this.#scheduling);
+        await this.#seat.call("destroy");
+        await this.#seat.call("create", this.#config, this.#scheduling);
         this.#setState("created");
       }
-      await this.#call("start");
+      await this.#seat.call("start");
     });
   }
 
   pause(): Promise<void> {
-    return this.#verb("pause", () => this.#call("pause"));
+    return this.#verb("pause", () => this.#seat.call("pause"));
   }
 
   resume(): Promise<void> {
-    return this.#verb("resume", () => this.#call("resume"));
+    return this.#verb("resume", () => this.#seat.call("resume"));
   }
 
   /** The reset button: a warm start. */
   reset(): Promise<void> {
-    return this.#verb("reset", () => this.#call("reset"));
+    return this.#verb("reset", () => this.#seat.call("reset"));
   }
 
   /** Asks the guest to shut down, then makes it; resolves when the VM has ended. */
@@ -181,29 +155,29 @@ export class HostedVm {
     return this.#verb("stop", async () => {
       const ended = this.ended();
       const asks = !options.force && this.#state === "running" && this.config.acpi !== false;
-      if (asks && (await this.#call("pressPowerButton"))) {
+      if (asks && (await this.#seat.call("pressPowerButton"))) {
         if (await settledWithin(ended, options.timeoutMs ?? STOP_TIMEOUT_MS)) return await ended;
       }
-      await this.#call("stop", "stopped by the host");
+      await this.#seat.call("stop", "stopped by the host");
       return await ended;
     });
   }
 
   /** Writes what it is at this moment; it runs on meanwhile. Throws VmError("bad-state" | "bad-snapshot" | "io"). */
   snapshot(to: SnapshotFile, options: PortableSnapshotOptions = {}): Promise<SnapshotInfo> {
-    return this.#verb("snapshot", () => this.#call("snapshot", to, options));
+    return this.#verb("snapshot", () => this.#seat.call("snapshot", to, options));
   }
 
   /** Becomes what the snapshot is; `start` then goes on from there. Throws VmError("bad-snapshot" | "not-found"). */
   restore(from: SnapshotFile, options: Omit<PortableRestoreOptions, "name"> = {}): Promise<void> {
     return this.#verb("restore", async () => {
-      await this.#call("destroy");
+      await this.#seat.call("destroy");
       try {
-        const config = await this.#call("restore", from, { ...options, name: this.name }, this.#scheduling);
+        const config = await this.#seat.call("restore", from, { ...options, name: this.name }, this.#scheduling);
         this.made(config, await this.#readmitted(config));
       } catch (error) {
         // As it was: a machine that can be started.
-        await this.#call("create", this.#config, this.#scheduling);
+        await this.#seat.call("create", this.#config, this.#scheduling);
         throw error;
       } finally {
         this.#setState("created");
@@ -215,7 +189,7 @@ export class HostedVm {
   destroy(): Promise<void> {
     return this.#exclusive(async () => {
       if (this.#gone) return;
-      await this.#call("destroy").catch(() => {
+      await this.#seat.call("destroy").catch(() => {
         // Its pCPU is gone, and the machine with it.
       });
       this.#leave();
@@ -224,11 +198,11 @@ export class HostedVm {
 
   /** False when the guest does not listen to its power button. */
   pressPowerButton(): Promise<boolean> {
-    return this.#call("pressPowerButton");
+    return this.#seat.call("pressPowerButton");
   }
 
   sendNmi(): Promise<void> {
-    return this.#call("sendNmi");
+    return this.#seat.call("sendNmi");
   }
 
   /** Weight, cap, priority, slice and reservation, while it runs. Throws VmError("bad-config" | "admission"). */
@@ -269,46 +243,46 @@ export class HostedVm {
 
   /** Serial port 0..3; it stays the same over stops and starts. Throws VmError("not-found"). */
   serial(port = 0): ByteConsole {
-    return this.#console(port).stream;
+    return this.#consoles.stream(port);
   }
 
   /** The last 64 KiB that a serial port printed. */
   scrollback(port = 0): Uint8Array {
-    return this.#console(port).scrollback.contents();
+    return this.#consoles.scrollback(port);
   }
 
   /** Types on the guest's PS/2 keyboard; characters that a US layout lacks are skipped. */
   type(text: string): Promise<void> {
-    return this.#call("type", text);
+    return this.#seat.call("type", text);
   }
 
   /** Presses combinations of keys such as "ctrl-alt-delete", one after the other. Throws VmError("not-found"). */
   sendKeys(...combinations: string[]): Promise<void> {
-    return this.#call("sendKeys", combinations);
+    return this.#seat.call("sendKeys", combinations);
   }
 
   /** Moves its PS/2 mouse: counts (y up), wheel clicks (down is positive), buttons (1 left, 2 right, 4 middle). */
   moveMouse(dx: number, dy: number, wheel = 0, buttons = 0): Promise<void> {
-    return this.#call("moveMouse", dx, dy, wheel, buttons);
+    return this.#seat.call("moveMouse", dx, dy, wheel, buttons);
   }
 
   /** What its screen shows now. Throws VmError("not-found") where it has none. */
   async screen(): Promise<Screen> {
-    return screenOf(await this.#call("frame"));
+    return screenOf(await this.#seat.call("frame"));
   }
 
   statistics(): Promise<VmStatistics> {
-    return this.#call("statistics");
+    return this.#seat.call("statistics");
   }
 
   /** What it got of its pCPU since it came there. */
   async account(): Promise<VcpuAccount | undefined> {
-    return (await this.link.call("account")).vcpus.find(({ vcpu }) => vcpu === this.number);
+    return (await this.#seat.account()).vcpus.find(({ vcpu }) => vcpu === this.number);
   }
 
   /** Hex SHA-256 over the machine's state; it must not be running. */
   stateHash(): Promise<string> {
-    return this.#call("stateHash");
+    return this.#seat.call("stateHash");
   }
 
   // ---- for the host
@@ -322,9 +296,7 @@ export class HostedVm {
     const event = unpackEvent(name, packed);
     if (name === "serial") {
       const { port, bytes } = event as VmEvents["serial"];
-      const console = this.#consoles.get(port);
-      console?.scrollback.push(bytes);
-      console?.stream.output(bytes);
+      this.#consoles.output(port, bytes);
     }
     if (name === "exit") this.#lastExit = event as ExitStatus;
     this.#events.emit(name, event);
@@ -332,7 +304,7 @@ export class HostedVm {
 
   /** Nothing where it has no balloon. @internal */
   setBalloonTarget(bytes: number): Promise<void> {
-    return this.#call("setBalloonTarget", bytes);
+    return this.#seat.call("setBalloonTarget", bytes);
   }
 
   /** @internal */
@@ -343,40 +315,15 @@ export class HostedVm {
   /** Goes on running on another pCPU. False when it has ended meanwhile. @internal */
   move(to: PcpuLink): Promise<boolean> {
     return this.#exclusive(async () => {
-      if (this.#gone || to === this.link) return false;
-      const from = this.link;
-      let arrived = (): void => {};
-      this.#moving = new Promise((resolve) => {
-        arrived = resolve;
-      });
-      try {
-        if (!ALIVE.includes(this.#state)) {
-          // Nothing is left of it there but its number.
-          await from.call("destroy", this.number);
-          this.link = to;
-          return true;
-        }
-        const moved = await from.call("detach", this.number);
-        if (moved === undefined) return false;
-        try {
-          await to.call("attach", this.number, this.config, this.#scheduling, moved);
-        } catch (error) {
-          await from.call("attach", this.number, this.config, this.#scheduling, moved);
-          throw error;
-        }
-        this.link = to;
-        return true;
-      } finally {
-        this.#moving = undefined;
-        arrived();
-      }
+      if (this.#gone) return false;
+      return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.#scheduling);
     });
   }
 
   /** Its pCPU is gone. @internal */
   lose(link: PcpuLink, error: VmError): void {
     const ran = this.#state === "running" || this.#state === "paused";
-    this.link = link;
+    this.#seat.replace(link);
     if (!ran && this.#state !== "created") return;
     this.#setState("crashed");
     this.report("exit", { kind: "crashed", error });
@@ -397,7 +344,7 @@ export class HostedVm {
     try {
       this.owner.admit({ name: this.name, resources });
     } catch (error) {
-      await this.#call("destroy");
+      await this.#seat.call("destroy");
       throw error;
     }
     return resources;
@@ -409,7 +356,7 @@ export class HostedVm {
     // From here on others are admitted against the new claims.
     this.#resources = resources;
     try {
-      if (scheduling !== this.#scheduling) await this.#call("schedule", scheduling);
+      if (scheduling !== this.#scheduling) await this.#seat.call("schedule", scheduling);
     } catch (error) {
       if (this.#resources === resources) this.#resources = before;
       throw error;
@@ -417,25 +364,10 @@ export class HostedVm {
     this.#scheduling = scheduling;
   }
 
-  #call<K extends VmMethod>(
-    method: K,
-    ...args: Rest<Parameters<PcpuCalls[K]>>
-  ): Promise<Awaited<ReturnType<PcpuCalls[K]>>> {
-    if (this.#moving !== undefined) return this.#moving.then(() => this.#call(method, ...args));
-    return this.link.call(method, ...([this.number, ...args] as unknown as Parameters<PcpuCalls[K]>));
-  }
-
   #verb<T>(verb: HostedVmVerb, action: () => Promise<T>): Promise<T> {
     return this.#exclusive(async () => {
-      const legal = LEGAL_STATES[verb];
       if (this.#gone) throw new VmError("bad-state", `Cannot ${verb} ${this.name}: it has been destroyed.`, {});
-      if (!legal.includes(this.#state)) {
-        throw new VmError(
-          "bad-state",
-          `Cannot ${verb} ${this.name}, which is ${this.#state}; it must be ${legal.join(" or ")}.`,
-          { vm: this.name, state: this.#state, legal },
-        );
-      }
+      requireLegal(verb, this.name, this.#state);
       return await action();
     });
   }
@@ -452,21 +384,7 @@ export class HostedVm {
   #input(port: number, bytes: Uint8Array): void {
     if (!ALIVE.includes(this.#state)) return;
     // Whoever types does not wait; a pCPU that is gone reports by itself.
-    this.#call("input", port, bytes.slice()).catch(() => {});
-  }
-
-  #console(port: number): { stream: StreamConsole; scrollback: Scrollback } {
-    const console = this.#consoles.get(port);
-    if (console === undefined) {
-      throw new VmError(
-        "not-found",
-        `${this.name} has ${this.#consoles.size} serial ports; there is no port ${port}.`,
-        {
-          port,
-        },
-      );
-    }
-    return console;
+    this.#seat.call("input", port, bytes.slice()).catch(() => {});
   }
 
   #setState(state: VmState): void {
@@ -478,7 +396,7 @@ export class HostedVm {
 
   #leave(): void {
     this.#gone = true;
-    for (const { stream } of this.#consoles.values()) stream.close();
+    this.#consoles.close();
     this.owner.destroyed(this);
   }
 }

@@ -119,7 +119,8 @@ export class SnapshotChain {
     const ramEnd = manifest.ramBytes / PAGE_BYTES;
     const vramEnd = ramEnd + manifest.vramBytes / PAGE_BYTES;
     const work = this.files.flatMap((file, level) => file.rows.map((row) => ({ file, level, row })));
-    await forEach(work, UNDER_WAY, async ({ file, level, row }) => {
+    const rooms = new Rooms();
+    await forEach(work, UNDER_WAY, async ({ file, level, row }, place) => {
       const first = row.chunk * CHUNK_PAGES;
       const runs: Run[] = [];
       let at = 0;
@@ -136,7 +137,7 @@ export class SnapshotChain {
         at += PAGE_BYTES;
       }
       if (runs.length === 0) return;
-      const bytes = await this.#unpack(file, row, `chunk ${row.chunk}`);
+      const bytes = await this.#unpack(file, row, `chunk ${row.chunk}`, rooms.get(place, row.storedBytes));
       const pages = await target;
       for (const run of runs) pages.put(run.page, bytes.subarray(run.at, run.at + run.count * PAGE_BYTES));
     });
@@ -180,7 +181,10 @@ export class SnapshotChain {
   /** Reads and unpacks everything. */
   async verify(): Promise<void> {
     for (const file of this.files) {
-      await forEach(file.rows, UNDER_WAY, async (row) => void (await this.#unpack(file, row, `chunk ${row.chunk}`)));
+      const rooms = new Rooms();
+      await forEach(file.rows, UNDER_WAY, async (row, place) => {
+        await this.#unpack(file, row, `chunk ${row.chunk}`, rooms.get(place, row.storedBytes));
+      });
     }
     await this.readImages();
   }
@@ -189,8 +193,8 @@ export class SnapshotChain {
     for (const file of this.files) await file.source.close();
   }
 
-  async #unpack(file: SnapshotFile, blob: Blob, what: string): Promise<Uint8Array> {
-    const stored = await file.source.read(blob.offset, blob.storedBytes);
+  async #unpack(file: SnapshotFile, blob: Blob, what: string, room?: Uint8Array): Promise<Uint8Array> {
+    const stored = await file.source.read(blob.offset, blob.storedBytes, room);
     if (!sameBytes(await this.tools.sha256(stored), blob.digest)) throw naming(file.name, damaged(what));
     if (blob.method !== METHOD_DEFLATE) return stored;
     let bytes: Uint8Array;
@@ -201,6 +205,17 @@ export class SnapshotChain {
     }
     if (bytes.length !== blob.sizeBytes) throw naming(file.name, damaged(what));
     return bytes;
+  }
+}
+
+/** Memory to read into, one piece for each place: fresh memory costs more than what is read into it. */
+class Rooms {
+  readonly #rooms: Uint8Array[] = [];
+
+  get(place: number, bytes: number): Uint8Array {
+    let room = this.#rooms[place];
+    if (room === undefined || room.length < bytes) room = this.#rooms[place] = new Uint8Array(bytes);
+    return room;
   }
 }
 

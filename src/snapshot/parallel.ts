@@ -19,19 +19,26 @@ export async function* inOrder<T, R>(
   }
 }
 
-/** Rejects with the first error, once everything that had begun is over. */
-export async function forEach<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
+/**
+ * Rejects with the first error, once everything that had begun is over. `work` is told which of the `limit` places it has:
+ * nothing else has that place at the same time.
+ */
+export async function forEach<T>(
+  items: readonly T[],
+  limit: number,
+  work: (item: T, place: number) => Promise<void>,
+): Promise<void> {
   let next = 0;
   let failed: { readonly error: unknown } | undefined;
-  const worker = async (): Promise<void> => {
+  const worker = async (place: number): Promise<void> => {
     while (next < items.length && failed === undefined) {
       try {
-        await work(items[next++] as T);
+        await work(items[next++] as T, place);
       } catch (error) {
         failed ??= { error };
       }
     }
   };
-  await Promise.all(Array.from({ length: limit }, worker));
+  await Promise.all(Array.from({ length: limit }, (_, place) => worker(place)));
   if (failed !== undefined) throw failed.error;
 }

@@ -6,8 +6,11 @@ import { VmError } from "../vmm/error.ts";
 /** A snapshot being read. */
 export interface SnapshotSource {
   readonly sizeBytes: number;
-  /** Exactly `lengthBytes` from `offset`, within the size. Throws VmError("io"). */
-  read(offset: number, lengthBytes: number): Promise<Uint8Array>;
+  /**
+   * Exactly `lengthBytes` from `offset`, within the size. They may be put into `room`, if that is given: it is as long or
+   * longer, and nobody else's until they have been used. Throws VmError("io").
+   */
+  read(offset: number, lengthBytes: number, room?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }
 

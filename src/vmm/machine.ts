@@ -1,18 +1,13 @@
 // The machine of one VM: its memory, core, vCPU, buses and board, and what exit handlers and devices ask of it. It
-// knows nothing of the host's event loop or of the VM's life cycle; those are run-loop.ts and vm.ts.
+// knows nothing of the host's event loop or of the VM's life cycle; those are run-loop.ts and life-cycle.ts.
 import { CTRL_FLAGS, CTRLF_HLT, FERR_IGNNE, FPU_FERR } from "../../spec/layout.ts";
-import { type BootMachine, E820_RAM } from "../boot/machine.ts";
-import { buildAcpiTables } from "../devices/acpi/tables.ts";
-import { PM_BASE } from "../devices/acpi-pm.ts";
-import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
-import { configurePci } from "../devices/pci/firmware-setup.ts";
 import { VRAM_AREA_BYTES } from "../devices/vga/vga.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
 import type { BlockBackend } from "./block.ts";
-import { type Board, type BoardEvents, buildBoard, SERIAL_PORTS } from "./board.ts";
-import { prepareVga, videoMemory } from "./board-vga.ts";
+import { type Board, type BoardEvents, buildBoard } from "./board.ts";
+import { videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { VmClock } from "./clock.ts";
@@ -24,7 +19,6 @@ import type { DeviceState } from "./device.ts";
 import type { DiskSource } from "./device-config.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
-import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
@@ -32,14 +26,11 @@ import { IrqWiring } from "./irq.ts";
 import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
-import { leaveMtrrsAsFirmware } from "./mtrr.ts";
-import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END, machineSlots, SlotTable } from "./slots.ts";
+import { machineSlots, SlotTable } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
 
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
-/** Where SeaBIOS also shows its screen: COM1 (u16, little-endian). */
-const SERIAL_CONSOLE_PORT = Uint8Array.of(0xf8, 0x03);
 /** An 8-bit access on an ISA bus. */
 const ISA_ACCESS_NS = 1000n;
 
@@ -78,7 +69,7 @@ export class Machine implements ExitContext {
   /** Interrupts are being traced. */
   irqLog: IrqLog | undefined;
   readonly irqs: IrqWiring;
-  readonly #cpu: CpuModel;
+  readonly cpu: CpuModel;
   #tracing: ReadonlySet<TraceKind> = new Set();
   /** The last stop was behind an instruction, so that nothing is known of the next. */
   #stoppedBehind = false;
@@ -100,8 +91,8 @@ export class Machine implements ExitContext {
     this.guest = new SlotMemory(memory, slots.slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
     this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
-    this.#cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
-    if (!adopted) installCpuModel(new DataView(memory.buffer), this.vcpu.address, this.#cpu);
+    this.cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
+    if (!adopted) installCpuModel(new DataView(memory.buffer), this.vcpu.address, this.cpu);
     this.clock = new VmClock(memory, core, this.vcpu.address, config.clock, platform, wallOrigin(config));
     this.clockSync = new ClockSync(this.clock, core, this.vcpu, config.clockSync);
     if (!adopted) core.initVm();
@@ -206,75 +197,6 @@ export class Machine implements ExitContext {
       await open.close();
       throw error;
     }
-  }
-
-  // ---- power-on and reset
-
-  /**
-   * Everything to its reset state but RAM, which keeps its contents as hardware does, and images are put where the boot
-   * source wants them. `boot` is the boot code.
-   */
-  async powerOn(boot: (machine: BootMachine) => void | Promise<void>): Promise<void> {
-    const { core, board, vcpu } = this;
-    core.initVm();
-    for (const device of board.devices) device.reset();
-    this.irqs.reset();
-    board.a20.reset();
-    core.resetVcpu(vcpu.address);
-    this.restoreControls();
-    board.fwCfg.addFile("etc/e820", e820File([{ base: 0, size: this.config.memoryBytes, type: E820_RAM }]));
-    let acpiRsdp = 0;
-    if (this.config.boot.kind !== "firmware") {
-      // No firmware runs: do what it would have left behind.
-      configurePci(board.pci, board.bridge);
-      board.keyboard.leaveAsFirmware();
-      leaveMtrrsAsFirmware(vcpu);
-      if (this.config.acpi) {
-        const tables = buildAcpiTables({
-          apic: this.config.apic,
-          cpuCount: 1,
-          vga: board.vga !== undefined,
-          pmBase: PM_BASE,
-          serialPorts: SERIAL_PORTS.slice(0, this.config.serialPorts),
-        });
-        this.guest.write(tables.base, tables.image);
-        board.generation?.publish();
-        acpiRsdp = tables.rsdp;
-      }
-      if (this.config.apic) {
-        const identity = this.#cpu.leaves.find(({ leaf }) => leaf === 1);
-        const mp = buildMpTable({
-          cpuCount: 1,
-          cpuSignature: identity?.eax ?? 0,
-          cpuFeatures: identity?.edx ?? 0,
-        });
-        this.guest.write(MP_BASE, mp);
-      }
-    }
-    const textScreen = prepareVga(board, this.config);
-    if (this.config.boot.kind === "firmware" && this.config.serialPorts > 0)
-      board.fwCfg.addFile("etc/sercon-port", SERIAL_CONSOLE_PORT);
-    await boot({
-      memory: this.guest,
-      e820: memoryMapFor(this.config.memoryBytes, this.config.apic),
-      acpiRsdp,
-      textScreen,
-      setRegisters: (state) => vcpu.setRegisters(state),
-      loadFirmware: (image) => this.#loadFirmware(image),
-      addFwCfgFile: (name, data) => board.fwCfg.addFile(name, data),
-    });
-  }
-
-  #loadFirmware(image: Uint8Array): void {
-    checkFirmwareSize(image.length);
-    if (image.length > this.map.romBytes) {
-      throw new VmError("internal", "Room for firmware is only made for boot sources of kind firmware.", {
-        length: image.length,
-      });
-    }
-    this.guest.writeRom(FOUR_GIB - image.length, image);
-    const alias = image.subarray(Math.max(0, image.length - FIRMWARE_ALIAS_BYTES));
-    this.guest.write(LOW_MEMORY_END - alias.length, alias);
   }
 
   // ---- requests (of devices and exit handlers to the run loop)

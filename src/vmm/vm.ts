@@ -1,4 +1,4 @@
-// The VM as users hold it: its life cycle, its consoles, its events and its end.
+// The VM as users hold it: verbs, consoles, events, and a look inside. What the verbs do is life-cycle.ts.
 import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
 import type { Frame } from "../display/frame.ts";
@@ -19,21 +19,15 @@ import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
 import { Keyboard } from "./keyboard.ts";
+import { LifeCycle } from "./life-cycle.ts";
 import { Machine, type MachineEvents } from "./machine.ts";
-import { loadMachine, saveMachine } from "./machine-state.ts";
+import { loadMachine } from "./machine-state.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
-import { RunLoop } from "./run-loop.ts";
+import { powerOn } from "./power-on.ts";
 import { ScreenWatch } from "./screen-watch.ts";
 import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
-import { collectStatistics, loadUse, saveUse } from "./statistics.ts";
-import type { DebugStop, ExitStatus, ResetCause, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
-
-interface RestWork {
-  readonly work: () => void;
-  readonly done: () => void;
-  readonly failed: (error: unknown) => void;
-}
+import type { DebugStop, ExitStatus, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
 
 /** Where a VM runs; by default alone, in memory of this thread. */
 export interface VmPlacement {
@@ -43,33 +37,15 @@ export interface VmPlacement {
 
 export class Vm implements AsyncDisposable {
   readonly name: string;
-  /** Resolves once, when the VM has ended; never rejects. */
-  readonly exited: Promise<ExitStatus>;
   readonly keyboard: Keyboard;
   readonly debugcon: ByteConsole;
   readonly parallel: ByteConsole;
 
-  #state: VmState = "created";
   readonly #machine: Machine;
-  readonly #loop: RunLoop;
+  readonly #life: LifeCycle;
   readonly #events: Emitter<VmEvents>;
   readonly #outputs: Outputs;
-  #resolveExited: (status: ExitStatus) => void = () => {};
-  /** The loop is to park: pause() waits for it. */
-  #pauseRequested = false;
-  #driving: Promise<void> | undefined;
-  #closed: Promise<void> | undefined;
-  /** Another thread takes over: the loop parks, and nobody hears of it. */
-  #detaching = false;
-  #resets = 0;
-  #hostNs = 0;
-  #runningSince = 0;
-  #timeout: ReturnType<typeof setTimeout> | undefined;
-  readonly #screenWatch: ScreenWatch | undefined;
-  readonly #onAbort: () => void;
   readonly #snapshots: SnapshotTaker;
-  /** What waits for the vCPU to stand between two instructions. */
-  readonly #atRest: RestWork[] = [];
 
   private constructor(
     private readonly config: CheckedConfig,
@@ -78,7 +54,7 @@ export class Vm implements AsyncDisposable {
     events: Emitter<VmEvents>,
     outputs: Outputs,
     hooks: { wake: () => void },
-    private readonly executor: Executor,
+    executor: Executor,
   ) {
     this.name = config.name;
     this.#machine = machine;
@@ -87,28 +63,12 @@ export class Vm implements AsyncDisposable {
     this.debugcon = outputs.debugcon.console;
     this.parallel = outputs.parallel.console;
     this.keyboard = new Keyboard(machine.board.keyboard, () => {
-      if (this.#state === "stopped" || this.#state === "crashed") this.#refuse("type to", "created, running or paused");
+      if (this.#life.ended) this.#life.refuse("type to", "created, running or paused");
     });
-    this.exited = new Promise((resolve) => {
-      this.#resolveExited = resolve;
-    });
-    this.#loop = new RunLoop(
-      machine.core,
-      machine.vcpu,
-      machine.clock,
-      machine.clockSync,
-      machine,
-      platform,
-      executor,
-      () => this.#pauseRequested || this.#atRest.length > 0 || machine.requested,
-      () => this.#turn(),
-      config.psPerInstruction,
-    );
-    hooks.wake = () => this.#loop.wake();
     for (const [n, uart] of machine.board.uarts.entries())
       outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
     const { vga } = machine.board;
-    this.#screenWatch =
+    const screenWatch =
       vga &&
       new ScreenWatch(
         () => vga.frame(),
@@ -116,9 +76,9 @@ export class Vm implements AsyncDisposable {
         () => events.has("screen"),
         (frame) => events.emit("screen", { screen: screenOf(frame) }),
       );
-    this.#snapshots = new SnapshotTaker(machine, config, platform, (work) => this.#rest(work));
-    this.#onAbort = () => void this.stop(config.signal?.reason);
-    config.signal?.addEventListener("abort", this.#onAbort, { once: true });
+    this.#life = new LifeCycle({ config, platform, machine, events, outputs, executor, screenWatch });
+    hooks.wake = () => this.#life.wake();
+    this.#snapshots = new SnapshotTaker(machine, config, platform, (work) => this.#life.rest("snapshot", work));
   }
 
   /**
@@ -132,7 +92,7 @@ export class Vm implements AsyncDisposable {
       Machine.create(checked, platform, events, placement.memory),
     );
     try {
-      await vm.#machine.powerOn((board) => prepareBoot(checked.boot, board));
+      await powerOn(vm.#machine, (board) => prepareBoot(checked.boot, board));
     } catch (error) {
       await vm.#machine.dispose();
       throw error;
@@ -150,17 +110,8 @@ export class Vm implements AsyncDisposable {
     const vm = await Vm.#build(checked, placement, (platform, events) =>
       Machine.adopt(checked, platform, events, detached.memory),
     );
-    const machine = vm.#machine;
-    loadMachine(machine, detached.machine, "adopted");
-    loadUse(machine, vm.#loop, detached.use);
-    vm.#hostNs = detached.use.hostNs;
-    vm.#resets = detached.use.resets;
-    vm.#state = detached.state;
-    if (detached.state === "running") {
-      // A real clock went on meanwhile; a virtual one only moves with its vCPU.
-      if (machine.clock.kind === "real") machine.clock.skip(vm.platform.monotonicNs() - detached.stoppedAtNs);
-      vm.#run();
-    }
+    loadMachine(vm.#machine, detached.machine, "adopted");
+    vm.#life.adopt(detached);
     return vm;
   }
 
@@ -235,52 +186,37 @@ export class Vm implements AsyncDisposable {
   }
 
   get state(): VmState {
-    return this.#state;
+    return this.#life.state;
+  }
+
+  /** Resolves once, when the VM has ended; never rejects. */
+  get exited(): Promise<ExitStatus> {
+    return this.#life.exited;
   }
 
   /** Begins to run. Throws VmError("bad-state") unless the VM was just created. */
   start(): void {
-    if (this.#state !== "created") this.#refuse("start", "created");
-    if (this.config.timeoutMs !== undefined) {
-      this.#timeout = setTimeout(() => this.#timedOut(), this.config.timeoutMs);
-    }
-    this.#run();
+    this.#life.start();
   }
 
   /** Resolves when the vCPU stands still, between two instructions. */
-  async pause(): Promise<void> {
-    if (this.#state !== "running") this.#refuse("pause", "running");
-    this.#pauseRequested = true;
-    this.#loop.wake();
-    await this.#driving;
+  pause(): Promise<void> {
+    return this.#life.pause();
   }
 
   /** Goes on. `time` says where guest time goes on, whatever clockSync says; the clock never goes back. */
   resume(options: { readonly time?: ResumeTime } = {}): void {
-    if (this.#state !== "paused") this.#refuse("resume", "paused");
-    this.#machine.leaveStop();
-    this.#run(options.time);
+    this.#life.resume(options.time);
   }
 
   /** Presses the reset button; the VM keeps running, or stays paused. */
-  async reset(): Promise<void> {
-    if (this.#state === "running") {
-      this.#machine.requestReset("host");
-      return;
-    }
-    if (this.#state !== "paused" && this.#state !== "created") this.#refuse("reset", "running, paused or created");
-    await this.#reset("host");
+  reset(): Promise<void> {
+    return this.#life.reset();
   }
 
   /** Ends the VM at once, whatever its state. */
-  async stop(reason?: unknown): Promise<ExitStatus> {
-    if (this.#state === "running") {
-      this.#machine.end({ kind: "killed", reason });
-      await this.#driving;
-    } else if (this.#state === "created" || this.#state === "paused") {
-      this.#end({ kind: "killed", reason });
-    }
-    return this.exited;
+  stop(reason?: unknown): Promise<ExitStatus> {
+    return this.#life.stop(reason);
   }
 
   /** Asks the guest to shut down (ACPI); false when it does not listen. Throws VmError("bad-state") on a machine without ACPI. */
@@ -303,7 +239,7 @@ export class Vm implements AsyncDisposable {
   /** Stops the VM and waits until its disks are closed. Rejects with VmError("io") when data of them may be lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("disposed");
-    await this.#closed;
+    await this.#life.closed;
   }
 
   /**
@@ -313,21 +249,7 @@ export class Vm implements AsyncDisposable {
    */
   async detach(): Promise<DetachedVm | undefined> {
     this.#machine.requireLastingDisks("move");
-    this.#detaching = true;
-    if (this.#state === "running") {
-      this.#pauseRequested = true;
-      this.#loop.wake();
-      await this.#driving;
-    }
-    const state = this.#state;
-    if (state !== "running" && state !== "paused" && state !== "created") return undefined;
-    const stoppedAtNs = this.platform.monotonicNs();
-    this.#outputs.flush();
-    const machine = saveMachine(this.#machine);
-    // The other thread opens its disks anew.
-    await this.#machine.dispose();
-    const use = saveUse(this.#machine, this.#loop, this.#hostNs, this.#resets);
-    return { memory: this.#machine.memory, machine, state, stoppedAtNs, use };
+    return await this.#life.detach();
   }
 
   // ---- what it says
@@ -372,13 +294,12 @@ export class Vm implements AsyncDisposable {
   }
 
   statistics(): VmStatistics {
-    const running = this.#driving !== undefined ? this.platform.monotonicNs() - this.#runningSince : 0;
-    return collectStatistics(this.#machine, this.#loop, this.#hostNs + running, this.#resets);
+    return this.#life.statistics();
   }
 
   /** Hex SHA-256 over the architectural state, devices and RAM. The VM must not be running. */
   async stateHash(): Promise<string> {
-    if (this.#state === "running") this.#refuse("hash", "paused, created or stopped");
+    if (this.state === "running") this.#life.refuse("hash", "paused, created or stopped");
     const { memory, map, vcpu } = this.#machine;
     return await hashState(memory, map, [vcpu], this.#machine.saveDevices(), this.platform.sha256);
   }
@@ -394,8 +315,7 @@ export class Vm implements AsyncDisposable {
     medium?: BlockBackend | DiskSource,
     options: { readonly force?: boolean } = {},
   ): Promise<void> {
-    if (this.#state === "stopped" || this.#state === "crashed")
-      this.#refuse("change a medium of", "created, running or paused");
+    if (this.#life.ended) this.#life.refuse("change a medium of", "created, running or paused");
     await this.#machine.changeMedium(drive, medium, options.force ?? false);
   }
 
@@ -417,32 +337,8 @@ export class Vm implements AsyncDisposable {
   }
 
   /** Executes instructions one at a time; stops early at what the debugger breaks on. */
-  async step(instructions = 1): Promise<DebugStop> {
-    if (this.#state !== "paused" && this.#state !== "created") this.#refuse("step", "paused or created");
-    if (!Number.isInteger(instructions) || instructions < 1) {
-      throw new VmError("bad-config", `step takes a number of instructions from 1; ${instructions} given.`, {
-        instructions,
-      });
-    }
-    const machine = this.#machine;
-    if (this.#state === "created") this.#setState("paused");
-    machine.clock.start();
-    try {
-      const end = machine.vcpu.retired + instructions;
-      do {
-        await this.#loop.step(end - machine.vcpu.retired);
-        await machine.settleHold();
-      } while (machine.vcpu.retired < end && !machine.requested);
-    } catch (error) {
-      machine.crash(asVmError(error));
-    }
-    machine.clock.stop();
-    this.#outputs.flush();
-    const stop = machine.requests.debug ?? { reason: "step", address: machine.vcpu.pc };
-    machine.requests.debug = undefined;
-    if (machine.requests.reset !== undefined) await this.#takeReset();
-    if (machine.requests.end !== undefined) this.#end(machine.requests.end);
-    return stop;
+  step(instructions = 1): Promise<DebugStop> {
+    return this.#life.step(instructions);
   }
 
   /** Breakpoints on linear addresses, at most 32; replaces those set before. */
@@ -478,139 +374,6 @@ export class Vm implements AsyncDisposable {
   sendNmi(): void {
     if (this.#machine.board.rtc.nmiMasked) return;
     this.#machine.core.raiseNmi(this.#machine.vcpu.address);
-    this.#loop.wake();
+    this.#life.wake();
   }
-
-  // ---- inside
-
-  #turn(): void {
-    this.#outputs.flush();
-    this.#screenWatch?.turn();
-  }
-
-  #timedOut(): void {
-    if (this.#state === "running") this.#machine.end({ kind: "timeout" });
-    else this.#end({ kind: "timeout" });
-  }
-
-  #run(time?: ResumeTime): void {
-    this.#pauseRequested = false;
-    this.#setState("running");
-    this.#runningSince = this.platform.monotonicNs();
-    this.#machine.clockSync.start(time);
-    this.#driving = this.#drive();
-  }
-
-  /** Runs until the VM is paused or has ended; never rejects. */
-  async #drive(): Promise<void> {
-    const { requests } = this.#machine;
-    try {
-      // The first instructions run after start() or resume() has returned.
-      await this.platform.yieldToEventLoop();
-      while (true) {
-        await this.#loop.run();
-        this.#turn();
-        if (requests.end !== undefined) return this.#park(requests.end);
-        if (requests.hold !== undefined) await this.#machine.settleHold();
-        else if (requests.reset !== undefined) await this.#takeReset();
-        else if (this.#atRest.length > 0 && requests.debug === undefined) this.#workAtRest();
-        else return this.#park(undefined);
-      }
-    } catch (error) {
-      this.#park({ kind: "crashed", error: asVmError(error) });
-    }
-  }
-
-  /** Calls `work` with the vCPU between two instructions and the clock standing, whatever the VM's state. */
-  async #rest(work: () => void): Promise<void> {
-    if (this.#state === "stopped" || this.#state === "crashed") this.#refuse("snapshot", "running, paused or created");
-    if (this.#driving === undefined) return work();
-    await new Promise<void>((done, failed) => {
-      this.#atRest.push({ work, done, failed });
-      this.#loop.wake();
-    });
-  }
-
-  #workAtRest(): void {
-    this.#machine.clock.stop();
-    for (const { work, done, failed } of this.#atRest.splice(0)) {
-      try {
-        work();
-        done();
-      } catch (error) {
-        failed(error);
-      }
-    }
-    if (this.#driving !== undefined) this.#machine.clockSync.start();
-  }
-
-  #park(end: ExitStatus | undefined): void {
-    this.#machine.clock.stop();
-    this.#hostNs += this.platform.monotonicNs() - this.#runningSince;
-    this.#pauseRequested = false;
-    this.#driving = undefined;
-    if (end !== undefined) {
-      this.#end(end);
-      return;
-    }
-    this.#workAtRest();
-    if (this.#detaching) return;
-    this.#setState("paused");
-    const stop = this.#machine.requests.debug;
-    this.#machine.requests.debug = undefined;
-    if (stop !== undefined) this.#events.emit("debug-stop", stop);
-  }
-
-  async #takeReset(): Promise<void> {
-    const { requests } = this.#machine;
-    const cause = requests.reset ?? "host";
-    requests.reset = undefined;
-    if (this.config.onReset === "exit" && cause !== "host") requests.end ??= { kind: "reset", cause };
-    else await this.executor.bill(() => this.#reset(cause));
-  }
-
-  async #reset(cause: ResetCause): Promise<void> {
-    this.#resets++;
-    await this.#machine.powerOn((board) => prepareBoot(this.config.boot, board));
-    // A guest that resets itself again and again leaves others their turn.
-    await this.platform.yieldToEventLoop();
-    this.#events.emit("reset", { cause });
-  }
-
-  #end(status: ExitStatus): void {
-    if (this.#state === "stopped" || this.#state === "crashed") return;
-    for (const { failed } of this.#atRest.splice(0)) {
-      failed(new VmError("bad-state", "The VM ended before it could be brought to rest.", { state: this.#state }));
-    }
-    clearTimeout(this.#timeout);
-    this.config.signal?.removeEventListener("abort", this.#onAbort);
-    this.#outputs.flush();
-    this.#outputs.close();
-    this.#screenWatch?.dispose();
-    this.#closed = this.#machine.dispose();
-    // Whoever disposes of the VM is told.
-    this.#closed.catch(() => {});
-    this.#setState(status.kind === "crashed" ? "crashed" : "stopped");
-    this.#resolveExited(status);
-    this.#events.emit("exit", status);
-  }
-
-  #setState(state: VmState): void {
-    const previous = this.#state;
-    if (state === previous) return;
-    this.#state = state;
-    this.#events.emit("state", { state, previous });
-  }
-
-  #refuse(verb: string, wanted: string): never {
-    throw new VmError("bad-state", `Cannot ${verb} a VM that is ${this.#state}; it must be ${wanted}.`, {
-      state: this.#state,
-    });
-  }
-}
-
-function asVmError(error: unknown): VmError {
-  if (error instanceof VmError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new VmError("internal", `The machine failed inside the host: ${message}.`, {}, { cause: error });
 }

@@ -39,8 +39,11 @@ describe("a wrong command line is one clear line and its exit code, before anyth
       2,
       /^paravane: --clock-sync has a meaning only with --clock real$/,
     ],
-    [["bench"], 2, /^paravane: bench: what is to be measured\? There is clock$/],
-    [["bench", "clok"], 2, /^paravane: bench: no benchmark "clok" \(did you mean clock\?\); there is clock$/],
+    [["bench"], 2, /^paravane: bench: what is to be measured\? There is clock, virt$/],
+    [["bench", "clok"], 2, /^paravane: bench: no benchmark "clok" \(did you mean clock\?\); there is clock, virt$/],
+    [["bench", "virt", "--forms", "half"], 2, /^paravane: --forms: "half" is not one of full, assisted, para$/],
+    [["bench", "virt", "--repeats", "0"], 2, /^paravane: --repeats: /],
+    [["bench", "virt", "--only", "a;b"], 2, /^paravane: only: "a;b" is no name of an operation/],
     [["bench", "clock", "--sync", "auto,fast"], 2, /^paravane: --sync: "fast" is not one of/],
     [["run", "hello", "--pv", "clock,stael"], 2, /^paravane: --pv: "stael" is not one of .* \(did you mean steal\?\)$/],
     [["run", "hello", "--pv", "clock,all"], 2, /^paravane: --pv: "all" is not one of clock/],
@@ -127,7 +130,7 @@ describe("a wrong command line is one clear line and its exit code, before anyth
         );
         const io = fakeIo();
         const code = await runCommandLine(argv, io);
-        expect([0, 2, 4]).toContain(code);
+        expect([0, 2, 4, 10]).toContain(code);
         expect(io.errText()).not.toMatch(/^\s+at |TypeError|a defect in/m);
         if (code !== 0) expect(io.errText()).toMatch(/^(paravane|Usage): /);
       }),

@@ -10,6 +10,7 @@ import { Next } from "../../src/vmm/exits/handler.ts";
 import { exitHandlers } from "../../src/vmm/exits/index.ts";
 import { Machine, type MachineEvents } from "../../src/vmm/machine.ts";
 import { loadMachine, type MachineState } from "../../src/vmm/machine-state.ts";
+import { powerOn } from "../../src/vmm/power-on.ts";
 import { hashState } from "../../src/vmm/state-hash.ts";
 
 const nothing = (): void => {};
@@ -25,7 +26,7 @@ export class BareMachine {
     const bare = new BareMachine(config);
     const checked = checkConfig(config);
     bare.machine = await Machine.create(checked, nodePlatform(), bare.#events(), kind);
-    await bare.machine.powerOn((board) => prepareBoot(checked.boot, board));
+    await powerOn(bare.machine, (board) => prepareBoot(checked.boot, board));
     return bare;
   }
 

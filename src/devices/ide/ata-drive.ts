@@ -3,12 +3,13 @@ import type { BlockBackend } from "../../vmm/block.ts";
 import type { DeviceState } from "../../vmm/device.ts";
 import { runSteps, type Steps } from "../../vmm/maybe-promise.ts";
 import type { SavedState } from "../saved-state.ts";
+import { putAddress, readAddress } from "./ata-address.ts";
 import { ATA_COMMANDS, type AtaCommand } from "./ata-commands.ts";
+import { AtaSettings } from "./ata-settings.ts";
 import { type DmaTarget, IdeDrive } from "./drive.ts";
-import { type DiskGeometry, defaultGeometry, identifyDisk, MULTIPLE_MAX } from "./identify.ts";
+import { identifyDisk, MULTIPLE_MAX } from "./identify.ts";
 import {
   DEVICE_HEAD,
-  DEVICE_LBA,
   ERROR_ABRT,
   ERROR_IDNF,
   ERROR_UNC,
@@ -20,20 +21,8 @@ import {
   STATUS_DRQ,
   STATUS_READY,
 } from "./registers.ts";
-import {
-  SMART_AUTOSAVE,
-  SMART_DISABLE,
-  SMART_ENABLE,
-  SMART_EXECUTE_OFFLINE,
-  SMART_READ_DATA,
-  SMART_READ_THRESHOLDS,
-  SMART_RETURN_STATUS,
-  SMART_SIGNATURE,
-  smartData,
-  smartThresholds,
-} from "./smart.ts";
+import { SMART_SIGNATURE } from "./smart.ts";
 
-const LBA28_SECTORS = 0x10000000;
 /** Sectors of a DMA command moved at a time. */
 const DMA_CHUNK = 128;
 const TRIM_ENTRY_BYTES = 8;
@@ -50,12 +39,7 @@ export class AtaDrive extends IdeDrive {
   protected readonly signature = [0, 0] as const;
   protected readonly statusAfterReset = STATUS_READY;
   readonly #totalSectors: number;
-  readonly #geometry: DiskGeometry;
-  #current: DiskGeometry;
-  #multiple = MULTIPLE_MAX;
-  #writeCache = true;
-  #smart = true;
-  #dmaMode: { word: 63 | 88; mode: number } | undefined;
+  readonly #settings: AtaSettings;
   // ---- the transfer under way
   #lba = 0;
   /** Sectors still to be moved, the block in the buffer included. */
@@ -66,8 +50,7 @@ export class AtaDrive extends IdeDrive {
   constructor(private readonly options: AtaDriveOptions) {
     super();
     this.#totalSectors = Math.floor(options.backend.sizeBytes / SECTOR_BYTES);
-    this.#geometry = defaultGeometry(this.#totalSectors);
-    this.#current = this.#geometry;
+    this.#settings = new AtaSettings(this.#totalSectors);
   }
 
   get #readOnly(): boolean {
@@ -113,13 +96,13 @@ export class AtaDrive extends IdeDrive {
         this.#setFeatures();
         return;
       case "multiple":
-        this.#setMultiple();
+        this.#completeIf(this.#settings.setMultiple(this.count));
         return;
       case "parameters":
-        this.#setParameters();
+        this.#completeIf(this.#settings.setGeometry((this.device & DEVICE_HEAD) + 1, this.count));
         return;
       case "native-max":
-        this.#putAddress(this.#totalSectors - 1, command.wide);
+        putAddress(this, this.#settings.current, this.#totalSectors - 1, command.wide);
         this.complete();
         return;
       case "power":
@@ -131,6 +114,11 @@ export class AtaDrive extends IdeDrive {
     }
   }
 
+  #completeIf(accepted: boolean): void {
+    if (accepted) this.complete();
+    else this.fail();
+  }
+
   #give(sector: Uint8Array): void {
     this.buffer.set(sector);
     this.#left = 0;
@@ -140,17 +128,18 @@ export class AtaDrive extends IdeDrive {
   }
 
   #identify(): Uint8Array {
+    const { geometry, current, multiple, writeCache, smart, mode } = this.#settings;
     return identifyDisk({
       serial: this.options.serial,
       model: MODEL,
       totalSectors: this.#totalSectors,
-      geometry: this.#geometry,
-      current: this.#current,
-      multiple: this.#multiple,
-      writeCache: this.#writeCache,
-      smart: this.#smart,
+      geometry,
+      current,
+      multiple,
+      writeCache,
+      smart,
       trim: this.options.backend.discard !== undefined && !this.#readOnly,
-      dmaMode: this.#dmaMode,
+      dmaMode: mode.dma,
     });
   }
 
@@ -158,70 +147,22 @@ export class AtaDrive extends IdeDrive {
     switch (this.features) {
       case FEATURE_WRITE_CACHE_ON:
       case FEATURE_WRITE_CACHE_OFF:
-        this.#writeCache = this.features === FEATURE_WRITE_CACHE_ON;
-        if (this.#writeCache) this.complete();
+        this.#settings.writeCache = this.features === FEATURE_WRITE_CACHE_ON;
+        if (this.#settings.writeCache) this.complete();
         else this.#flush();
         return;
-      case FEATURE_TRANSFER_MODE: {
-        const mode = this.count & 7;
-        const kind = this.count >> 3;
-        if (kind === 4 && mode <= 2) this.#dmaMode = { word: 63, mode };
-        else if (kind === 8 && mode <= 5) this.#dmaMode = { word: 88, mode };
-        else if (kind <= 1) this.#dmaMode = undefined;
-        else return this.fail();
-        return this.complete();
-      }
-      // Advanced power management, acoustic management, read look-ahead, revert to defaults: without effect.
-      case 0x05:
-      case 0x85:
-      case 0x42:
-      case 0xc2:
-      case 0xaa:
-      case 0x55:
-      case 0x66:
-      case 0xcc:
-        return this.complete();
+      case FEATURE_TRANSFER_MODE:
+        return this.#completeIf(this.#settings.mode.choose(this.count));
       default:
-        return this.fail();
+        return this.#completeIf(AtaSettings.acceptsFeature(this.features));
     }
-  }
-
-  #setMultiple(): void {
-    const { count } = this;
-    if (count > MULTIPLE_MAX || (count & (count - 1)) !== 0) return this.fail();
-    this.#multiple = count;
-    this.complete();
-  }
-
-  /** INITIALIZE DEVICE PARAMETERS: the geometry that CHS addresses count in. */
-  #setParameters(): void {
-    const heads = (this.device & DEVICE_HEAD) + 1;
-    const sectors = this.count;
-    if (sectors === 0) return this.fail();
-    const cylinders = Math.min(65535, Math.floor(this.#totalSectors / (heads * sectors)));
-    this.#current = { cylinders, heads, sectors };
-    this.complete();
   }
 
   #doSmart(): void {
     if (this.lbaMid !== SMART_SIGNATURE[0] || this.lbaHigh !== SMART_SIGNATURE[1]) return this.fail();
-    if (this.features === SMART_ENABLE || this.features === SMART_DISABLE) {
-      this.#smart = this.features === SMART_ENABLE;
-      return this.complete();
-    }
-    if (!this.#smart) return this.fail();
-    switch (this.features) {
-      case SMART_READ_DATA:
-        return this.#give(smartData());
-      case SMART_READ_THRESHOLDS:
-        return this.#give(smartThresholds());
-      case SMART_RETURN_STATUS:
-      case SMART_AUTOSAVE:
-      case SMART_EXECUTE_OFFLINE:
-        return this.complete();
-      default:
-        return this.fail();
-    }
+    const answer = this.#settings.runSmart(this.features);
+    if (typeof answer === "boolean") this.#completeIf(answer);
+    else this.#give(answer);
   }
 
   #flush(): void {
@@ -239,8 +180,8 @@ export class AtaDrive extends IdeDrive {
     const { wide } = command;
     const count = wide ? this.previous.count * 256 + this.count : this.count;
     this.#left = count === 0 ? (wide ? 65536 : 256) : count;
-    const lba = this.#address(wide);
-    if (command.multiple && this.#multiple === 0) return this.fail();
+    const lba = readAddress(this, this.#settings.current, wide);
+    if (command.multiple && this.#settings.multiple === 0) return this.fail();
     if (command.kind === "write" && this.#readOnly) return this.fail();
     if (lba === undefined || lba + this.#left > this.#totalSectors) return this.fail(ERROR_IDNF);
     this.#lba = lba;
@@ -260,7 +201,7 @@ export class AtaDrive extends IdeDrive {
   }
 
   get #blockLimit(): number {
-    return ATA_COMMANDS.get(this.command)?.multiple ? this.#multiple : 1;
+    return ATA_COMMANDS.get(this.command)?.multiple ? this.#settings.multiple : 1;
   }
 
   #readBlock(): void {
@@ -306,7 +247,7 @@ export class AtaDrive extends IdeDrive {
 
   /** The write cache is off, or the command does not want it. */
   get #throughCache(): boolean {
-    return !this.#writeCache || ATA_COMMANDS.get(this.command)?.through === true;
+    return !this.#settings.writeCache || ATA_COMMANDS.get(this.command)?.through === true;
   }
 
   *#store(lba: number, bytes: Uint8Array, through: boolean): Steps<void> {
@@ -319,7 +260,7 @@ export class AtaDrive extends IdeDrive {
     this.#lba += sectors;
     this.#left -= sectors;
     const wide = ATA_COMMANDS.get(this.command)?.wide ?? false;
-    if (sectors > 0) this.#putAddress(this.#lba - 1, wide);
+    if (sectors > 0) putAddress(this, this.#settings.current, this.#lba - 1, wide);
     this.count = this.#left & 0xff;
     if (wide) this.previous.count = (this.#left >> 8) & 0xff;
   }
@@ -416,79 +357,17 @@ export class AtaDrive extends IdeDrive {
     }
   }
 
-  // ---- addresses
-
-  /** The sector that the task file names; undefined for a CHS address that does not exist. */
-  #address(wide: boolean): number | undefined {
-    const low = this.lbaLow + this.lbaMid * 256 + this.lbaHigh * 65536;
-    if (wide) {
-      const { lbaLow, lbaMid, lbaHigh } = this.previous;
-      return low + (lbaLow + lbaMid * 256 + lbaHigh * 65536) * 0x1000000;
-    }
-    if (this.device & DEVICE_LBA) return low + (this.device & DEVICE_HEAD) * 0x1000000;
-    const { heads, sectors } = this.#current;
-    const head = this.device & DEVICE_HEAD;
-    if (this.lbaLow === 0 || this.lbaLow > sectors || head >= heads) return undefined;
-    return ((this.lbaHigh * 256 + this.lbaMid) * heads + head) * sectors + this.lbaLow - 1;
-  }
-
-  #putAddress(lba: number, wide: boolean): void {
-    if (!wide && !(this.device & DEVICE_LBA)) {
-      const { heads, sectors } = this.#current;
-      const track = Math.floor(lba / sectors);
-      const cylinder = Math.floor(track / heads);
-      this.lbaLow = (lba % sectors) + 1;
-      this.lbaMid = cylinder & 0xff;
-      this.lbaHigh = (cylinder >> 8) & 0xff;
-      this.device = (this.device & ~DEVICE_HEAD) | (track % heads);
-      return;
-    }
-    const shown = wide ? lba : Math.min(lba, LBA28_SECTORS - 1);
-    this.lbaLow = shown % 256;
-    this.lbaMid = Math.floor(shown / 256) % 256;
-    this.lbaHigh = Math.floor(shown / 65536) % 256;
-    const high = Math.floor(shown / 0x1000000);
-    if (!wide) {
-      this.device = (this.device & ~DEVICE_HEAD) | (high & DEVICE_HEAD);
-      return;
-    }
-    this.previous.lbaLow = high % 256;
-    this.previous.lbaMid = Math.floor(high / 256) % 256;
-    this.previous.lbaHigh = Math.floor(high / 65536) % 256;
-  }
-
   // ---- save and load
 
   protected saveCommand(): DeviceState {
-    return {
-      lba: this.#lba,
-      left: this.#left,
-      block: this.#block,
-      multiple: this.#multiple,
-      writeCache: this.#writeCache,
-      smart: this.#smart,
-      dmaWord: this.#dmaMode?.word ?? 0,
-      dmaMode: this.#dmaMode?.mode ?? 0,
-      cylinders: this.#current.cylinders,
-      heads: this.#current.heads,
-      sectors: this.#current.sectors,
-    };
+    return { lba: this.#lba, left: this.#left, block: this.#block, ...this.#settings.save() };
   }
 
   protected loadCommand(saved: SavedState): void {
     this.#left = saved.integer("left", 65536);
     this.#lba = saved.integer("lba", Math.max(0, this.#totalSectors - this.#left));
     this.#block = saved.integer("block", MULTIPLE_MAX);
-    this.#multiple = saved.integer("multiple", MULTIPLE_MAX);
-    this.#writeCache = saved.flag("writeCache");
-    this.#smart = saved.flag("smart");
-    const word = saved.integer("dmaWord", 88);
-    this.#dmaMode = word === 63 || word === 88 ? { word, mode: saved.integer("dmaMode", 5) } : undefined;
-    this.#current = {
-      cylinders: saved.integer("cylinders", 65535),
-      heads: saved.integer("heads", 16),
-      sectors: saved.integer("sectors", 255),
-    };
+    this.#settings.load(saved);
   }
 
   protected resubmit(): void {

@@ -1,12 +1,20 @@
 // An ATAPI CD drive (ATA/ATAPI-6, 9.8 PACKET protocols): packets in, sectors and answers out, a tray.
 import type { BlockBackend } from "../../vmm/block.ts";
 import type { DeviceState } from "../../vmm/device.ts";
-import { VmError } from "../../vmm/error.ts";
 import { runSteps, type Steps } from "../../vmm/maybe-promise.ts";
 import type { SavedState } from "../saved-state.ts";
 import { type DmaTarget, IdeDrive } from "./drive.ts";
 import { identifyCd } from "./identify.ts";
-import * as packets from "./packet-commands.ts";
+import { answerPacket } from "./packet-answers.ts";
+import {
+  PACKET_GET_CONFIGURATION,
+  PACKET_GET_EVENT_STATUS,
+  PACKET_INQUIRY,
+  PACKET_READ_10,
+  PACKET_READ_12,
+  PACKET_READ_CD,
+  PACKET_REQUEST_SENSE,
+} from "./packet-commands.ts";
 import {
   CMD_DEVICE_RESET,
   CMD_IDENTIFY,
@@ -24,16 +32,13 @@ import {
   ADDRESS_OUT_OF_RANGE,
   BAD_FIELD,
   CD_SECTOR,
-  MEDIUM_CHANGED,
   MEDIUM_UNREADABLE,
   NO_SENSE,
-  NOT_READY_NO_MEDIUM,
-  NOT_READY_TRAY_OPEN,
-  REMOVAL_PREVENTED,
   type Sense,
   senseData,
-  UNKNOWN_COMMAND,
 } from "./sense.ts";
+import { TransferMode } from "./transfer-mode.ts";
+import { Tray } from "./tray.ts";
 
 // ---- interrupt reason, in the sector count register
 const REASON_COMMAND = 1;
@@ -47,10 +52,10 @@ const MODEL = "PARAVANE CD-ROM";
 const READ_CD_USER_DATA = 0x10;
 /** Commands that a waiting unit attention does not stop. */
 const DESPITE_ATTENTION: ReadonlySet<number> = new Set([
-  packets.PACKET_INQUIRY,
-  packets.PACKET_REQUEST_SENSE,
-  packets.PACKET_GET_EVENT_STATUS,
-  packets.PACKET_GET_CONFIGURATION,
+  PACKET_INQUIRY,
+  PACKET_REQUEST_SENSE,
+  PACKET_GET_EVENT_STATUS,
+  PACKET_GET_CONFIGURATION,
 ]);
 
 export interface AtapiDriveOptions {
@@ -65,14 +70,9 @@ type Phase = "none" | "packet" | "answer" | "sectors";
 export class AtapiDrive extends IdeDrive {
   protected readonly signature = [0x14, 0xeb] as const;
   protected readonly statusAfterReset = 0;
-  #medium: BlockBackend | undefined;
-  #trayOpen = false;
-  #locked = false;
+  readonly #tray: Tray;
   #sense: Sense = NO_SENSE;
-  /** Told to the next command, once. */
-  #attention: Sense | undefined;
-  #event: packets.MediaEvent = "none";
-  #dmaMode: { word: 63 | 88; mode: number } | undefined;
+  readonly #mode = new TransferMode();
   // ---- the packet under way
   #phase: Phase = "none";
   #dma = false;
@@ -87,7 +87,7 @@ export class AtapiDrive extends IdeDrive {
 
   constructor(private readonly options: AtapiDriveOptions) {
     super();
-    this.#medium = options.backend;
+    this.#tray = new Tray(options.backend, options.serial);
   }
 
   // ---- the medium, from the host's side
@@ -97,24 +97,7 @@ export class AtapiDrive extends IdeDrive {
    * forced.
    */
   changeMedium(backend: BlockBackend | undefined, force = false): void {
-    if (this.#locked && !force && this.#medium !== undefined) {
-      this.#event = "eject-request";
-      throw new VmError(
-        "bad-state",
-        `The guest has locked the tray of drive ${this.options.serial}; it has been asked to open it, or use force.`,
-        { drive: this.options.serial },
-      );
-    }
-    this.#medium = backend;
-    this.#trayOpen = false;
-    this.#locked = false;
-    this.#attention = MEDIUM_CHANGED;
-    this.#event = backend === undefined ? "removed" : "new-media";
-  }
-
-  get #sectors(): number | undefined {
-    if (this.#trayOpen || this.#medium === undefined) return undefined;
-    return Math.floor(this.#medium.sizeBytes / CD_SECTOR);
+    this.#tray.change(backend, force);
   }
 
   // ---- ATA commands
@@ -134,7 +117,7 @@ export class AtapiDrive extends IdeDrive {
         this.requestData(PACKET_BYTES, false);
         return;
       case CMD_IDENTIFY_PACKET:
-        this.buffer.set(identifyCd({ serial: this.options.serial, model: MODEL, dmaMode: this.#dmaMode }));
+        this.buffer.set(identifyCd({ serial: this.options.serial, model: MODEL, dmaMode: this.#mode.dma }));
         this.#phase = "none";
         this.error = 0;
         this.offerData(SECTOR_BYTES);
@@ -176,14 +159,8 @@ export class AtapiDrive extends IdeDrive {
   }
 
   #setFeatures(): void {
-    const mode = this.count & 7;
-    const kind = this.count >> 3;
-    if (this.features !== FEATURE_TRANSFER_MODE) return this.fail();
-    if (kind === 4 && mode <= 2) this.#dmaMode = { word: 63, mode };
-    else if (kind === 8 && mode <= 5) this.#dmaMode = { word: 88, mode };
-    else if (kind <= 1) this.#dmaMode = undefined;
-    else return this.fail();
-    this.complete();
+    if (this.features === FEATURE_TRANSFER_MODE && this.#mode.choose(this.count)) this.complete();
+    else this.fail();
   }
 
   // ---- packets
@@ -192,116 +169,45 @@ export class AtapiDrive extends IdeDrive {
     if (this.#phase !== "packet") return this.complete();
     const packet = this.buffer.slice(0, PACKET_BYTES);
     const operation = packet[0] ?? 0;
-    if (this.#attention !== undefined && !DESPITE_ATTENTION.has(operation)) {
-      const attention = this.#attention;
-      this.#attention = undefined;
-      this.#refuse(attention);
+    if (this.#tray.attention !== undefined && !DESPITE_ATTENTION.has(operation)) {
+      this.#refuse(this.#tray.takeAttention() ?? NO_SENSE);
       return;
     }
-    if (operation !== packets.PACKET_REQUEST_SENSE) this.#sense = NO_SENSE;
+    if (operation !== PACKET_REQUEST_SENSE) this.#sense = NO_SENSE;
     this.#run(operation, packet);
   }
 
   #run(operation: number, packet: Uint8Array): void {
     const view = new DataView(packet.buffer);
     switch (operation) {
-      case packets.PACKET_TEST_UNIT_READY:
-      case packets.PACKET_SEEK_10:
-        if (this.#ready()) this.#finish();
-        return;
-      case packets.PACKET_REQUEST_SENSE:
-        if (this.#attention !== undefined) this.#sense = this.#attention;
-        this.#attention = undefined;
+      case PACKET_REQUEST_SENSE:
+        this.#sense = this.#tray.takeAttention() ?? this.#sense;
         this.#answer(senseData(this.#sense), packet[4] ?? 0);
         this.#sense = NO_SENSE;
         return;
-      case packets.PACKET_INQUIRY:
-        if ((packet[1] ?? 0) & 1) this.#refuse(BAD_FIELD);
-        else this.#answer(packets.inquiry(), packet[4] ?? 0);
-        return;
-      case packets.PACKET_MODE_SENSE_6:
-        this.#modeSense(packet, packets.modeSense6, packet[4] ?? 0);
-        return;
-      case packets.PACKET_MODE_SENSE_10:
-        this.#modeSense(packet, packets.modeSense10, view.getUint16(7));
-        return;
-      case packets.PACKET_START_STOP_UNIT:
-        this.#startStop(packet[4] ?? 0);
-        return;
-      case packets.PACKET_PREVENT_REMOVAL:
-        this.#locked = ((packet[4] ?? 0) & 1) !== 0;
-        this.#finish();
-        return;
-      case packets.PACKET_READ_10:
+      case PACKET_READ_10:
         this.#read(view.getUint32(2), view.getUint16(7));
         return;
-      case packets.PACKET_READ_12:
+      case PACKET_READ_12:
         this.#read(view.getUint32(2), view.getUint32(6));
         return;
-      case packets.PACKET_READ_CD:
+      case PACKET_READ_CD:
         this.#readCd(packet, view);
         return;
-      case packets.PACKET_GET_CONFIGURATION:
-        this.#answer(packets.configuration(packet, this.#sectors), view.getUint16(7));
-        return;
-      case packets.PACKET_GET_EVENT_STATUS: {
-        const event = packets.eventStatus(packet, this.#event, this.#sectors !== undefined, this.#trayOpen);
-        if (event !== undefined && (packet[4] ?? 0) & 0x10) this.#event = "none";
-        this.#answerOrRefuse(event, view.getUint16(7));
-        return;
+      default: {
+        const answer = answerPacket(packet, this.#tray);
+        if (answer.kind === "data") this.#answer(answer.bytes, answer.limit);
+        else if (answer.kind === "refused") this.#refuse(answer.sense);
+        else this.#finish();
       }
-      case packets.PACKET_SET_SPEED:
-        this.#finish();
-        return;
-      case packets.PACKET_MECHANISM_STATUS:
-        this.#answer([0, 0, 0, 0, 0, 1, 0, 0], view.getUint16(8));
-        return;
-      default:
-        this.#runOnMedium(operation, packet, view);
     }
-  }
-
-  /** Commands that describe the disc. */
-  #runOnMedium(operation: number, packet: Uint8Array, view: DataView): void {
-    const answers: Readonly<Record<number, (sectors: number) => number[] | undefined>> = {
-      [packets.PACKET_READ_CAPACITY]: packets.capacity,
-      [packets.PACKET_READ_TOC]: (sectors) => packets.toc(packet, sectors),
-      [packets.PACKET_READ_SUBCHANNEL]: () => packets.subchannel(packet),
-      [packets.PACKET_READ_DISC_INFORMATION]: packets.discInformation,
-    };
-    const answer = answers[operation];
-    if (answer === undefined) return this.#refuse(UNKNOWN_COMMAND);
-    if (!this.#ready()) return;
-    const limit = operation === packets.PACKET_READ_CAPACITY ? 8 : view.getUint16(7);
-    this.#answerOrRefuse(answer(this.#sectors ?? 0), limit);
   }
 
   /** False, and the command has failed, without a readable medium. */
   #ready(): boolean {
-    if (this.#sectors !== undefined) return true;
-    this.#refuse(this.#trayOpen ? NOT_READY_TRAY_OPEN : NOT_READY_NO_MEDIUM);
-    return false;
-  }
-
-  #modeSense(packet: Uint8Array, wrap: (pages: number[], present: boolean) => number[], limit: number): void {
-    // Changeable values (1): none. Saved ones (3): none are kept.
-    const control = (packet[2] ?? 0) >> 6;
-    const pages = control === 3 ? undefined : packets.modePages((packet[2] ?? 0) & 0x3f, this.#locked);
-    if (pages === undefined) this.#refuse(BAD_FIELD);
-    else this.#answer(wrap(pages, this.#sectors !== undefined), limit);
-  }
-
-  #startStop(bits: number): void {
-    const eject = (bits & 3) === 2;
-    if (eject && this.#locked) return this.#refuse(REMOVAL_PREVENTED);
-    if (eject) {
-      this.#trayOpen = true;
-    } else if ((bits & 3) === 3 && this.#trayOpen) {
-      this.#trayOpen = false;
-      this.#attention = MEDIUM_CHANGED;
-      this.#event = "new-media";
-    }
-    this.#finish();
+    const { notReady } = this.#tray;
+    if (notReady !== undefined) this.#refuse(notReady);
+    return notReady === undefined;
   }
 
   // ---- sectors
@@ -322,7 +228,7 @@ export class AtapiDrive extends IdeDrive {
 
   #read(lba: number, count: number): void {
     if (!this.#ready()) return;
-    if (lba + count > (this.#sectors ?? 0)) return this.#refuse(ADDRESS_OUT_OF_RANGE);
+    if (lba + count > (this.#tray.sectors ?? 0)) return this.#refuse(ADDRESS_OUT_OF_RANGE);
     if (count === 0) return this.#finish();
     this.#phase = "sectors";
     this.#lba = lba;
@@ -334,7 +240,7 @@ export class AtapiDrive extends IdeDrive {
   #fillBuffer(): void {
     const count = Math.min(this.#left, CHUNK_SECTORS);
     this.work(
-      () => this.#medium?.read(this.#lba * CD_SECTOR, this.buffer.subarray(0, count * CD_SECTOR)),
+      () => this.#tray.medium?.read(this.#lba * CD_SECTOR, this.buffer.subarray(0, count * CD_SECTOR)),
       () => {
         this.counts.sectorsRead += count;
         this.#lba += count;
@@ -348,11 +254,6 @@ export class AtapiDrive extends IdeDrive {
   }
 
   // ---- the data phase
-
-  #answerOrRefuse(bytes: readonly number[] | undefined, limit: number): void {
-    if (bytes === undefined) this.#refuse(BAD_FIELD);
-    else this.#answer(bytes, limit);
-  }
 
   #answer(bytes: readonly number[], limit: number): void {
     this.#length = Math.min(bytes.length, limit);
@@ -423,7 +324,7 @@ export class AtapiDrive extends IdeDrive {
   }
 
   *#moveSectors(target: DmaTarget, isShort: () => void): Steps<void> {
-    const medium = this.#medium;
+    const medium = this.#tray.medium;
     if (medium === undefined) return;
     const current = this.unlessReset();
     const chunk = new Uint8Array(Math.min(this.#left, CHUNK_SECTORS) * CD_SECTOR);
@@ -457,13 +358,9 @@ export class AtapiDrive extends IdeDrive {
 
   protected saveCommand(): DeviceState {
     return {
-      trayOpen: this.#trayOpen,
-      locked: this.#locked,
+      ...this.#tray.save(),
       sense: { ...this.#sense },
-      attention: this.#attention !== undefined,
-      event: ["none", "eject-request", "new-media", "removed"].indexOf(this.#event),
-      dmaWord: this.#dmaMode?.word ?? 0,
-      dmaMode: this.#dmaMode?.mode ?? 0,
+      ...this.#mode.save(),
       phase: PHASES.indexOf(this.#phase),
       dma: this.#dma,
       lba: this.#lba,
@@ -475,15 +372,11 @@ export class AtapiDrive extends IdeDrive {
   }
 
   protected loadCommand(saved: SavedState): void {
-    this.#trayOpen = saved.flag("trayOpen");
-    this.#locked = saved.flag("locked");
+    this.#tray.load(saved);
     const sense = saved.nested("sense") as { key?: unknown; asc?: unknown; ascq?: unknown };
     const byte = (value: unknown): number => (typeof value === "number" ? value & 0xff : 0);
     this.#sense = { key: byte(sense.key) & 15, asc: byte(sense.asc), ascq: byte(sense.ascq) };
-    this.#attention = saved.flag("attention") ? MEDIUM_CHANGED : undefined;
-    this.#event = (["none", "eject-request", "new-media", "removed"] as const)[saved.integer("event", 3)] ?? "none";
-    const word = saved.integer("dmaWord", 88);
-    this.#dmaMode = word === 63 || word === 88 ? { word, mode: saved.integer("dmaMode", 5) } : undefined;
+    this.#mode.load(saved);
     this.#phase = PHASES[saved.integer("phase", PHASES.length - 1)] ?? "none";
     this.#dma = saved.flag("dma");
     this.#left = saved.integer("left");
@@ -492,7 +385,7 @@ export class AtapiDrive extends IdeDrive {
     this.#offered = saved.integer("offered", this.#length);
     this.#hostLimit = saved.integer("hostLimit", 0xffff);
     // Another disc may be in now.
-    if (this.#lba + this.#left > (this.#sectors ?? 0)) this.#left = 0;
+    if (this.#lba + this.#left > (this.#tray.sectors ?? 0)) this.#left = 0;
   }
 
   protected resubmit(): void {

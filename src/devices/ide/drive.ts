@@ -53,7 +53,7 @@ export abstract class IdeDrive {
   lbaHigh = 0;
   device = 0;
   status = STATUS_READY;
-  protected previous = { features: 0, count: 0, lbaLow: 0, lbaMid: 0, lbaHigh: 0 };
+  previous = { features: 0, count: 0, lbaLow: 0, lbaMid: 0, lbaHigh: 0 };
   /** The drive asserts INTRQ, as far as it is selected. */
   interrupt = false;
   /** Number of the command under way; kept for a request that has to be made again. */

@@ -37,7 +37,8 @@ async function openSource(path: string): Promise<SnapshotSource> {
     if (!stat.isFile()) throw new VmError("io", `${path}: it is not a file.`, { path });
     return {
       sizeBytes: stat.size,
-      read: (offset, lengthBytes) => readAll(file, path, offset, lengthBytes),
+      read: (offset, lengthBytes, room) =>
+        readAll(file, path, offset, room?.subarray(0, lengthBytes) ?? new Uint8Array(lengthBytes)),
       close: () => file.close(),
     };
   } catch (error) {
@@ -46,12 +47,11 @@ async function openSource(path: string): Promise<SnapshotSource> {
   }
 }
 
-async function readAll(file: FileHandle, path: string, offset: number, lengthBytes: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(lengthBytes);
-  for (let at = 0; at < lengthBytes; ) {
+async function readAll(file: FileHandle, path: string, offset: number, bytes: Uint8Array): Promise<Uint8Array> {
+  for (let at = 0; at < bytes.length; ) {
     let bytesRead: number;
     try {
-      ({ bytesRead } = await file.read(bytes, at, lengthBytes - at, offset + at));
+      ({ bytesRead } = await file.read(bytes, at, bytes.length - at, offset + at));
     } catch (cause) {
       throw new VmError("io", `${path} cannot be read (${codeOf(cause)}).`, { path }, { cause });
     }

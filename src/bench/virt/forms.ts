@@ -1,0 +1,58 @@
+// The three ways to virtualize the benchmark guest: what the machine is made of, and what the guest is told to use. Each has
+// both device sets on board; the guest drives one.
+import { MemoryBackend } from "../../backends/memory.ts";
+import type { ClockKind, VmConfig } from "../../vmm/config.ts";
+import { benchDisk } from "./disk.ts";
+import { EchoNetwork } from "./echo-network.ts";
+import type { VirtForm } from "./measurement.ts";
+
+export const FORM_TITLES: Readonly<Record<VirtForm, string>> = {
+  full: "full",
+  assisted: "assisted",
+  para: "para",
+};
+
+/** For reports: what a form is. */
+export const FORM_DESCRIPTIONS: Readonly<Record<VirtForm, string>> = {
+  full: "port-mapped devices (8259, 8254, 16550, IDE), shadow paging, trapping controls, no paravirtual interface",
+  assisted: "the same devices and the same guest, with direct paging and nothing trapped that the hardware can do",
+  para: "virtio, APIC with PV EOI, kvm-clock, page tables and console by hypercalls",
+};
+
+const MEMORY_BYTES = 32 << 20;
+
+export interface FormOptions {
+  readonly form: VirtForm;
+  /** roms/kernel/kernel.bin. */
+  readonly rom: Uint8Array;
+  /** Operations by name or beginning of a name; all by default. */
+  readonly only?: readonly string[] | undefined;
+  /** Percent of each operation's usual count. */
+  readonly percent: number;
+  /** Default real. With the virtual clock a run repeats, and its times mean nothing. */
+  readonly clock?: ClockKind;
+}
+
+export function formConfig({ form, rom, only, percent, clock }: FormOptions): VmConfig {
+  const commands = (only ?? ["all"]).map((name) => `bench ${name}`);
+  const append = `virt=${form === "para" ? "para" : "full"} percent=${percent} -- ${commands.join("; ")}; exit 0`;
+  return {
+    name: `bench-${form}`,
+    memoryBytes: MEMORY_BYTES,
+    testDevice: true,
+    serialPorts: 2,
+    drives: [
+      { id: "ide", bus: "ide", backend: benchDisk() },
+      { id: "virtio", bus: "virtio", backend: benchDisk() },
+    ],
+    nics: [{ id: "virtio", model: "virtio", backend: new EchoNetwork() }],
+    consoles: [{ backend: new MemoryBackend(1 << 16) }],
+    boot: { kind: "multiboot", kernel: rom, append },
+    ...(clock === undefined ? {} : { clock }),
+    ...virtualization(form),
+  };
+}
+
+function virtualization(form: VirtForm): Partial<VmConfig> {
+  return form === "para" ? {} : { paravirt: [] };
+}
