@@ -3,6 +3,7 @@
 export type { RandomAccessFile } from "./backends/block/random-access.ts";
 export { memoryCd, memoryDisk, RawDisk } from "./backends/block/raw.ts";
 export { MemoryBackend } from "./backends/memory.ts";
+export { type NetworkPort, type SwitchLink, VirtualNetwork } from "./backends/network/virtual-network.ts";
 export type { ByteConsole } from "./backends/stream.ts";
 export {
   benchVirt,
@@ -74,7 +75,13 @@ export type {
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { FileTree } from "./vmm/file-tree.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
-export type { NetworkBackend } from "./vmm/network.ts";
+export type {
+  LinkSettings,
+  NetworkBackend,
+  NetworkSource,
+  PortForward,
+  UserNetworkSettings,
+} from "./vmm/network.ts";
 export { screenshot } from "./vmm/screenshot.ts";
 export type {
   DebugStop,

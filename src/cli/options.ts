@@ -4,6 +4,7 @@ import type { ClockKind, ClockSyncMode, DisplayKind, VmConfig } from "../vmm/con
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { checkDisplayOptions, type DisplayOptions, type RawDisplayOptions } from "./display-options.ts";
 import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
+import { parseNics, type RawNicOptions } from "./nics.ts";
 import { parseDevices } from "./qemu.ts";
 import type { StatsFormat } from "./report.ts";
 import { parseTrace, type TraceRequest } from "./trace.ts";
@@ -19,7 +20,7 @@ import {
 } from "./values.ts";
 
 /** What the parser hands over: every value as typed. */
-export interface RawRunOptions extends RawDriveOptions, RawDisplayOptions {
+export interface RawRunOptions extends RawDriveOptions, RawNicOptions, RawDisplayOptions {
   kernel?: string;
   initrd?: string;
   append?: string;
@@ -46,7 +47,6 @@ export interface RawRunOptions extends RawDriveOptions, RawDisplayOptions {
   debugcon?: string;
   postPort?: string;
   debugExit?: string;
-  device?: string[];
   reboot?: boolean;
   apic?: boolean;
   acpi?: boolean;
@@ -175,6 +175,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
 
   const drives = parseDrives(raw);
   if (drives.length > 0) set("drives", drives);
+  const nics = parseNics(raw);
+  if (nics.length > 0) set("nics", nics);
   set("bootOrder", given(raw.boot, parseBootOrder));
 
   set("display", display.adapter);

@@ -1,5 +1,6 @@
 // QEMU's spellings of our options, for fingers that know them: -kernel, -m, -nographic... are rewritten to the long
 // options before parsing, so that everything behind has one spelling to know.
+import { NIC_DEVICES } from "./nics.ts";
 import { didYouMean, parsePort, UsageError } from "./values.ts";
 
 /** QEMU option -> ours, with a value. */
@@ -25,6 +26,8 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
   "-boot": "--boot",
   "-vga": "--vga",
   "-display": "--display",
+  "-nic": "--nic",
+  "-netdev": "--netdev",
 };
 
 /** QEMU switch -> ours ("" = accepted, as it asks for what is so anyway). */
@@ -42,7 +45,6 @@ const SWITCHES: Readonly<Record<string, string>> = {
 const FIXED: Readonly<Record<string, readonly string[]>> = {
   "-monitor": ["none"],
   "-net": ["none"],
-  "-nic": ["none"],
   "-smp": ["1"],
   "-machine": ["pc", "microvm"],
   "-M": ["pc", "microvm"],
@@ -84,6 +86,9 @@ const VALUE_OF_OURS: ReadonlySet<string> = new Set([
   "--wait-screen",
   "--type",
   "--keys",
+  "--nic",
+  "--netdev",
+  "--pcap",
   "--module",
   "--load",
   "--entry",
@@ -131,7 +136,7 @@ export interface DeviceOptions {
   testDevice?: boolean;
 }
 
-const DEVICES = ["isa-debug-exit", "pc-testdev"] as const;
+const DEVICES = ["isa-debug-exit", "pc-testdev", ...NIC_DEVICES];
 
 /** QEMU's `-device NAME,key=value`: the devices that one adds to a PC for test guests. */
 export function parseDevices(specs: readonly string[]): DeviceOptions {
@@ -148,7 +153,7 @@ export function parseDevices(specs: readonly string[]): DeviceOptions {
       options.debugExitPort = parsePort(port, `--device ${spec}: iobase`);
     } else if (name === "pc-testdev") {
       options.testDevice = true;
-    } else {
+    } else if (!NIC_DEVICES.includes(name)) {
       throw new UsageError(
         `--device: no device "${name}"${didYouMean(name, DEVICES)}; there are ${DEVICES.join(", ")}`,
       );

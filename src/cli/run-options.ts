@@ -27,6 +27,14 @@ export function addRunOptions(command: Command): Command {
     .option("--fda <file>", "floppy image; also --fdb")
     .addOption(new Option("--fdb <file>").hideHelp())
     .option("--boot <order>", "firmware's order: letters of a (floppy), c (disk), d (CD), n (network)")
+    .optionsGroup("Network (docs/NETWORK.md):")
+    .option(
+      "--nic <spec>",
+      "user,hostfwd=tcp::2222-:22,... or switch=NAME,..., with model=, mac= (repeatable)",
+      collect,
+    )
+    .option("--netdev <spec>", "the same in two parts: user,id=n1 here and --device virtio-net-pci,netdev=n1", collect)
+    .option("--pcap <file>", "write what passes the card there, for tcpdump")
     .optionsGroup("The machine:")
     .option("-m, --memory <size>", "RAM from 1M to 3G; a number alone is MiB (default: 128M)")
     .option("--cpu <model>", "max, core2 or pentium3, with ,+feature and ,-feature (default: max)")
@@ -46,7 +54,7 @@ export function addRunOptions(command: Command): Command {
     .option("--test-device", "add QEMU's pc-testdev")
     .option("--debug-exit <port>", "port of isa-debug-exit, or off (default: 0xf4)")
     .option("--post-port <port>", "port that POST codes go to (default: 0x80)")
-    .option("--device <spec>", "QEMU's isa-debug-exit,iobase=PORT or pc-testdev", collect)
+    .option("--device <spec>", "isa-debug-exit,iobase=PORT, pc-testdev, or a card: virtio-net-pci,netdev=ID", collect)
     .optionsGroup("Consoles: WHERE is terminal, stderr, none, file:PATH, append:PATH or pipe:PATH")
     .option("--serial <where>", "COM1; again for COM2 to COM4 (default: terminal)", collect)
     .option("--parallel <where>", "printer port (default: none)")

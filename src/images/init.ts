@@ -12,6 +12,7 @@ export const INIT_EXIT_PREFIX = "paravane: exit ";
  *  paravane.run="COMMAND"   runs it with sh, prints "paravane: exit STATUS" and powers off
  *  paravane.script=PATH     the same for a script in the image
  *  paravane.modules=A,B     loads these kernel modules first (they must be in the image)
+ *  paravane.net=HOW         network cards: dhcp (default), off, or an address such as 10.0.0.1/24 for the first of them
  *  paravane.root=DEVICE     mounts DEVICE (ext4, or paravane.rootfstype) and runs its /sbin/init, or the command in it
  *  paravane.end=ACTION      what happens at the end: poweroff (default), reboot, halt or shell
  *  paravane.port=NUMBER     writes the exit status as one byte to this I/O port at the end (0xf4: isa-debug-exit)
@@ -68,6 +69,32 @@ for file in /etc/paravane/modules; do
 done
 for module in $(parameter paravane.modules | tr , ' '); do modprobe "$module"; done
 
+# Drivers of the network cards that there are, and an address for each.
+found=
+for device in /sys/bus/pci/devices/*; do
+  [ -f "$device/class" ] || continue
+  read -r class <"$device/class"
+  read -r vendor <"$device/vendor"
+  read -r id <"$device/device"
+  case "$class $vendor:$id" in
+    "0x020000 0x1af4:0x1000" | "0x020000 0x1af4:0x1041") modprobe -q virtio_pci && modprobe -q virtio_net && found=yes ;;
+    "0x020000 0x10ec:0x8139") modprobe -q 8139cp && modprobe -q 8139too && found=yes ;;
+  esac
+done
+network="$(parameter paravane.net)"
+if [ -n "$found" ] && [ "$network" != off ]; then
+  modprobe -q af_packet
+  for card in /sys/class/net/*; do
+    card="\${card##*/}"
+    [ "$card" = lo ] && continue
+    ip link set "$card" up
+    case "$network" in
+      "" | dhcp) udhcpc -i "$card" -b -t 3 -T 2 -s /etc/udhcpc.script >/dev/null 2>&1 ;;
+      *) ip addr add "$network" dev "$card"; break ;;
+    esac
+  done
+fi
+
 root="$(parameter paravane.root)"
 if [ -n "$root" ]; then
   fstype="$(parameter paravane.rootfstype)"
@@ -92,6 +119,29 @@ setsid cttyhack sh -l
 end="$(parameter paravane.end)"
 if [ "$end" = shell ]; then end=poweroff; fi
 finish 0 "$end"
+`;
+
+/** What udhcpc calls with what it was given. */
+export const DHCP_SCRIPT = `#!/bin/sh
+case "$1" in
+  deconfig)
+    ip addr flush dev "$interface"
+    ip link set "$interface" up
+    ;;
+  bound | renew)
+    ip addr flush dev "$interface"
+    ip addr add "$ip/$mask" broadcast "\${broadcast:-+}" dev "$interface"
+    for gateway in $router; do
+      ip route add default via "$gateway" dev "$interface"
+      break
+    done
+    {
+      [ -n "$domain" ] && echo "search $domain"
+      for server in $dns; do echo "nameserver $server"; done
+    } >/etc/resolv.conf
+    [ -n "$hostname" ] && hostname "$hostname"
+    ;;
+esac
 `;
 
 /** What the login shell reads. */

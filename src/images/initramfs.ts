@@ -1,7 +1,7 @@
 // Puts together the root file system of our Linux images: busybox with a link for each of its commands, our init,
 // and whatever files, packages and modules the caller adds.
 import { type CpioEntry, withParents, writeCpio } from "./cpio.ts";
-import { INIT_SCRIPT, PROFILE } from "./init.ts";
+import { DHCP_SCRIPT, INIT_SCRIPT, PROFILE } from "./init.ts";
 
 const encoder = new TextEncoder();
 
@@ -33,6 +33,7 @@ export function buildInitramfs(options: InitramfsOptions): Uint8Array {
     { kind: "character-device", path: "dev/console", major: 5, minor: 1 },
     { kind: "character-device", path: "dev/null", major: 1, minor: 3, permissions: 0o666 },
     text("init", INIT_SCRIPT, 0o755),
+    text("etc/udhcpc.script", DHCP_SCRIPT, 0o755),
     text("etc/profile", PROFILE),
     text("etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n"),
     text("etc/group", "root:x:0:\nnogroup:x:65534:\n"),

@@ -1,4 +1,5 @@
 // What the hypervisor needs from the JavaScript runtime it runs in. The only place where runtimes differ.
+import type { NetworkHost } from "../backends/network/network-host.ts";
 import type { SnapshotStore } from "../snapshot/store.ts";
 import type { BlockBackend } from "../vmm/block.ts";
 import type { DiskSource } from "../vmm/device-config.ts";
@@ -47,6 +48,8 @@ export interface Platform {
   readonly memoryBytes: number;
   /** Starts a worker for a pCPU; undefined where there are none, or no memory that they could share. */
   readonly startPcpuWorker?: (setup: unknown) => WorkerThread;
+  /** Sockets and files for networks; undefined where there are none. */
+  readonly networkHost?: () => Promise<NetworkHost>;
   /** Opens a disk image of the host. Throws VmError: "not-found", "bad-image", "bad-config" or "host". */
   openDisk(source: DiskRequest): Promise<BlockBackend>;
   /** The compiled core that belongs to this version, for the kind of memory that it will import. Throws VmError("host"). */

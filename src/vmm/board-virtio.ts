@@ -12,9 +12,10 @@ import { VirtioPci } from "../devices/virtio/pci.ts";
 import { type EntropySource, VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioVsock } from "../devices/virtio/vsock.ts";
 import type { CheckedConfig } from "./check-config.ts";
-import { macBytes } from "./check-devices.ts";
+import { macBytes } from "./check-network.ts";
 import type { Device, DeviceClock, DmaMemory, MsiSink } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
+import type { OpenNic } from "./nics.ts";
 
 /** Slots of bus 0. 1 is the south bridge; 2 to 4 are for graphics and cards of the full set. */
 export const VIRTIO_SLOTS = {
@@ -49,6 +50,7 @@ export interface VirtioParts {
   readonly msi: MsiSink;
   readonly entropy: (into: Uint8Array) => void;
   readonly drives: readonly OpenDrive[];
+  readonly nics: readonly OpenNic[];
 }
 
 /** The devices themselves, for who controls them from the host. */
@@ -107,7 +109,8 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     drives.set(id, plug(VIRTIO_SLOTS.drives + unit, CLASSES.storage, blk));
   }
   const nics = new Map<string, VirtioNet>();
-  for (const [i, nic] of config.nics.entries()) {
+  for (const [i, nic] of parts.nics.entries()) {
+    if (nic.model !== "virtio") continue;
     const net = new VirtioNet(`virtio-net${i}`, memory, { ...nic, mac: macBytes(nic.mac), clock });
     nics.set(nic.id, plug(VIRTIO_SLOTS.nics + i, CLASSES.network, net));
   }

@@ -27,6 +27,7 @@ import type { Device, DeviceClock, DmaMemory, IoRange, MsiSink } from "./device.
 import type { OpenDrive } from "./drives.ts";
 import { VmError } from "./error.ts";
 import type { IrqWiring } from "./irq.ts";
+import type { OpenNic } from "./nics.ts";
 import type { ResetCause } from "./status.ts";
 
 /** COM1..COM4 as every PC has them. */
@@ -72,6 +73,7 @@ export interface BoardParts {
   readonly msi: MsiSink;
   readonly entropy: (into: Uint8Array) => void;
   readonly drives: readonly OpenDrive[];
+  readonly nics: readonly OpenNic[];
   readonly generationId: Uint8Array;
   /** For config.display "vga". */
   readonly video?: VideoMemory | undefined;

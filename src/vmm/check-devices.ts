@@ -1,5 +1,6 @@
 // Checks the part of a configuration that says which devices there are. Throws VmError("bad-config") that names the field.
-import type { RateLimitOptions, TokenBucketOptions } from "../devices/token-bucket.ts";
+import { checkLimits, identifier, list, methods, object, TOKENS_MAX } from "./check-lists.ts";
+import { type CheckedNic, checkNics } from "./check-network.ts";
 import { flag, integer, oneOf, refuse, text } from "./check-values.ts";
 import type { BootDevice, VmConfig } from "./config.ts";
 import type {
@@ -7,7 +8,6 @@ import type {
   ConsoleConfig,
   DriveConfig,
   InputKind,
-  NicConfig,
   ShareConfig,
   VsockConfig,
 } from "./device-config.ts";
@@ -19,15 +19,11 @@ const BUSES = ["ide", "floppy", "virtio"] as const;
 /** In the order of the default. */
 const BOOT_DEVICES: readonly BootDevice[] = ["disk", "floppy", "cdrom", "network"];
 const BOOT_INDEX_MAX = 1_000_000;
-export const VIRTIO_NICS_MAX = 8;
 export const SHARES_MAX = 4;
 export const CONSOLES_MAX = 16;
 const INPUT_KINDS: readonly InputKind[] = ["keyboard", "mouse", "tablet"];
 const TAG_MAX = 31;
-const MTU_MIN = 68;
 const CID_MIN = 3;
-const ID_MAX = 20;
-const TOKENS_MAX = Number.MAX_SAFE_INTEGER;
 
 export interface CheckedDevices {
   readonly drives: readonly DriveConfig[];
@@ -39,10 +35,6 @@ export interface CheckedDevices {
   readonly shares: readonly ShareConfig[];
   readonly vsock: Required<VsockConfig> | undefined;
   readonly inputs: readonly InputKind[];
-}
-
-export interface CheckedNic extends NicConfig {
-  readonly mac: string;
 }
 
 export function checkDevices(config: VmConfig): CheckedDevices {
@@ -57,33 +49,6 @@ export function checkDevices(config: VmConfig): CheckedDevices {
     vsock: checkVsock(config.vsock),
     inputs: checkInputs(config.inputs ?? []),
   };
-}
-
-function list<T>(field: string, value: readonly T[], most: number): readonly T[] {
-  if (!Array.isArray(value)) refuse(field, value, "an array");
-  if (value.length > most) refuse(field, value, `at most ${most}`, `has ${value.length} items`);
-  return value;
-}
-
-function object(field: string, value: unknown, what: string): void {
-  if (typeof value !== "object" || value === null) refuse(field, value, what);
-}
-
-/** An identifier that no other item of the list has. */
-function identifier(field: string, value: unknown, seen: Set<string>): void {
-  const id = text(field, value);
-  if (!/^[\x21-\x7e]+$/.test(id) || id.length > ID_MAX) refuse(field, id, `1 to ${ID_MAX} characters of ASCII`);
-  if (seen.has(id)) refuse(field, id, "a name that no other one has");
-  seen.add(id);
-}
-
-function methods(field: string, value: unknown, names: readonly string[]): void {
-  object(field, value, `an object with ${names.join(", ")}`);
-  for (const name of names) {
-    if (typeof (value as Record<string, unknown>)[name] !== "function") {
-      refuse(field, undefined, names.join(", "), `has no method ${name}`);
-    }
-  }
 }
 
 function checkDrives(drives: readonly DriveConfig[]): readonly DriveConfig[] {
@@ -161,19 +126,6 @@ function checkBootOrder(order: readonly BootDevice[]): readonly BootDevice[] {
   return order;
 }
 
-function checkLimits(field: string, limits: RateLimitOptions | undefined): void {
-  if (limits === undefined) return;
-  object(field, limits, "an object { bandwidth, operations }");
-  for (const kind of ["bandwidth", "operations"] as const) {
-    const bucket: TokenBucketOptions | undefined = limits[kind];
-    if (bucket === undefined) continue;
-    object(`${field}.${kind}`, bucket, "an object { size, refillMs }");
-    integer(`${field}.${kind}.size`, bucket.size, 1, TOKENS_MAX);
-    integer(`${field}.${kind}.oneTimeBurst`, bucket.oneTimeBurst ?? 0, 0, TOKENS_MAX);
-    integer(`${field}.${kind}.refillMs`, bucket.refillMs, 1, 86_400_000);
-  }
-}
-
 function checkBalloon(balloon: boolean | BalloonConfig): BalloonConfig | undefined {
   if (balloon === false) return undefined;
   if (balloon === true) return {};
@@ -182,40 +134,6 @@ function checkBalloon(balloon: boolean | BalloonConfig): BalloonConfig | undefin
   integer("balloon.statisticsIntervalMs", balloon.statisticsIntervalMs ?? 0, 0, 86_400_000);
   integer("balloon.targetBytes", balloon.targetBytes ?? 0, 0, TOKENS_MAX);
   return balloon;
-}
-
-function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
-  const seen = new Set<string>();
-  const addresses = new Set<string>();
-  return list("nics", nics, VIRTIO_NICS_MAX).map((nic, i) => {
-    const field = `nics[${i}]`;
-    object(field, nic, "an object { id, backend, model }");
-    identifier(`${field}.id`, nic.id, seen);
-    methods(`${field}.backend`, nic.backend, ["send", "onReceive"]);
-    oneOf(`${field}.model`, nic.model, ["virtio"]);
-    const mac = checkMac(`${field}.mac`, nic.mac ?? `02:70:76:00:00:0${i + 1}`);
-    if (addresses.has(mac)) refuse(`${field}.mac`, nic.mac, "an address that no other card has");
-    addresses.add(mac);
-    if (nic.mtu !== undefined) integer(`${field}.mtu`, nic.mtu, MTU_MIN, 0xffff);
-    flag(`${field}.trustedChecksums`, nic.trustedChecksums ?? false);
-    checkLimits(`${field}.receiveLimits`, nic.receiveLimits);
-    checkLimits(`${field}.transmitLimits`, nic.transmitLimits);
-    return { ...nic, mac };
-  });
-}
-
-/** The six bytes of a checked address. */
-export function macBytes(mac: string): Uint8Array {
-  return Uint8Array.from(mac.split(":"), (byte) => Number.parseInt(byte, 16));
-}
-
-function checkMac(field: string, value: unknown): string {
-  const mac = text(field, value).toLowerCase();
-  const bytes = macBytes(mac);
-  if (!/^[0-9a-f]{2}(:[0-9a-f]{2}){5}$/.test(mac) || (bytes[0] ?? 0) & 1 || bytes.every((byte) => byte === 0)) {
-    refuse(field, mac, 'six bytes such as "02:70:76:00:00:01", not a group address');
-  }
-  return mac;
 }
 
 function checkConsoles(consoles: readonly ConsoleConfig[]): readonly ConsoleConfig[] {

@@ -4,7 +4,7 @@ import type { InputKind } from "../devices/virtio/input.ts";
 import type { BlockBackend } from "./block.ts";
 import type { ByteBackend } from "./device.ts";
 import type { FileTree } from "./file-tree.ts";
-import type { NetworkBackend } from "./network.ts";
+import type { NetworkBackend, NetworkSource } from "./network.ts";
 import type { VsockBackend } from "./vsock.ts";
 
 /** A disk image by name; the machine opens it, and closes it at its end. Not in pages. */
@@ -48,8 +48,9 @@ export interface BalloonConfig {
 export interface NicConfig {
   /** Unique among the cards. */
   readonly id: string;
-  readonly backend: NetworkBackend;
-  readonly model: "virtio";
+  /** The network, or what to connect the card to. */
+  readonly backend: NetworkBackend | NetworkSource;
+  readonly model: "virtio" | "rtl8139";
   /** "02:70:76:00:00:01" and so on by default: each card of a machine another, each machine the same. */
   readonly mac?: string;
   /** Largest packet in bytes, 68 to 65535; the guest's own default otherwise. */
@@ -58,6 +59,8 @@ export interface NicConfig {
   readonly trustedChecksums?: boolean;
   readonly receiveLimits?: RateLimitOptions;
   readonly transmitLimits?: RateLimitOptions;
+  /** File that gets everything that passes the card, for tcpdump (pcap). Default none. */
+  readonly capture?: string;
 }
 
 /** A port of the virtio console. */

@@ -26,6 +26,7 @@ import { IrqWiring } from "./irq.ts";
 import { IrqLog } from "./irq-log.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
+import { type ConnectNic, OpenNics } from "./nics.ts";
 import { machineSlots, SlotTable } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
 
@@ -84,6 +85,7 @@ export class Machine implements ExitContext {
     private readonly platform: Platform,
     private readonly events: MachineEvents,
     private readonly open: OpenDrives,
+    private readonly networks: OpenNics,
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
@@ -118,6 +120,7 @@ export class Machine implements ExitContext {
           },
         },
         entropy: platform.entropy,
+        nics: networks.nics,
         drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
         generationId: generationId(config, platform),
         video: videoMemory(memory, map, slots, core),
@@ -144,6 +147,7 @@ export class Machine implements ExitContext {
     platform: Platform,
     events: MachineEvents,
     kind: MemoryKind = "plain",
+    connect?: ConnectNic,
   ): Promise<Machine> {
     const map = mapOf(config);
     const memory = allocateMemory(map, kind);
@@ -155,10 +159,11 @@ export class Machine implements ExitContext {
       tscKhz: TSC_KHZ,
       apic: config.apic,
     });
-    return await Machine.#withDrives(
+    return await Machine.#opened(
       config,
       platform,
-      (open) => new Machine(config, memory, map, core, platform, events, open, false),
+      connect,
+      (open, networks) => new Machine(config, memory, map, core, platform, events, open, networks, false),
     );
   }
 
@@ -172,28 +177,35 @@ export class Machine implements ExitContext {
     platform: Platform,
     events: MachineEvents,
     memory: WebAssembly.Memory,
+    connect?: ConnectNic,
   ): Promise<Machine> {
     const map = mapOf(config);
     checkHeader(memory, map);
     const shared = memory.buffer instanceof SharedArrayBuffer;
     const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
     const core = await instantiateCore(module, memory, platform.monotonicNs);
-    return await Machine.#withDrives(
+    return await Machine.#opened(
       config,
       platform,
-      (open) => new Machine(config, memory, map, core, platform, events, open, true),
+      connect,
+      (open, networks) => new Machine(config, memory, map, core, platform, events, open, networks, true),
     );
   }
 
-  static async #withDrives(
+  /** With its drives and networks open. */
+  static async #opened(
     config: CheckedConfig,
     platform: Platform,
-    make: (open: OpenDrives) => Machine,
+    connect: ConnectNic | undefined,
+    make: (open: OpenDrives, networks: OpenNics) => Machine,
   ): Promise<Machine> {
     const open = await OpenDrives.open(config.drives, platform);
+    let networks: OpenNics | undefined;
     try {
-      return make(open);
+      networks = await OpenNics.open(config.nics, platform, connect);
+      return make(open, networks);
     } catch (error) {
+      networks?.close();
       await open.close();
       throw error;
     }
@@ -338,6 +350,7 @@ export class Machine implements ExitContext {
   /** Rejects with VmError("io") when a disk could not be closed and may lack data. */
   async dispose(): Promise<void> {
     for (const device of this.board.devices) device.dispose?.();
+    this.networks.close();
     await this.open.close();
   }
 }

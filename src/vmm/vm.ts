@@ -22,6 +22,7 @@ import { Keyboard } from "./keyboard.ts";
 import { LifeCycle } from "./life-cycle.ts";
 import { Machine, type MachineEvents } from "./machine.ts";
 import { loadMachine } from "./machine-state.ts";
+import type { ConnectNic } from "./nics.ts";
 import { makeOutputs, type Outputs } from "./outputs.ts";
 import { powerOn } from "./power-on.ts";
 import { ScreenWatch } from "./screen-watch.ts";
@@ -33,6 +34,8 @@ import type { DebugStop, ExitStatus, TraceKind, VmEvents, VmState, VmStatistics 
 export interface VmPlacement {
   readonly executor?: Executor;
   readonly memory?: MemoryKind;
+  /** Connects its cards; by default the machine does so itself. */
+  readonly connectNic?: ConnectNic;
 }
 
 export class Vm implements AsyncDisposable {
@@ -89,7 +92,7 @@ export class Vm implements AsyncDisposable {
     const checked = checkConfig(config);
     checked.signal?.throwIfAborted();
     const vm = await Vm.#build(checked, placement, (platform, events) =>
-      Machine.create(checked, platform, events, placement.memory),
+      Machine.create(checked, platform, events, placement.memory, placement.connectNic),
     );
     try {
       await powerOn(vm.#machine, (board) => prepareBoot(checked.boot, board));
@@ -108,7 +111,7 @@ export class Vm implements AsyncDisposable {
   static async attach(config: VmConfig, detached: DetachedVm, placement: VmPlacement): Promise<Vm> {
     const checked = checkConfig(config);
     const vm = await Vm.#build(checked, placement, (platform, events) =>
-      Machine.adopt(checked, platform, events, detached.memory),
+      Machine.adopt(checked, platform, events, detached.memory, placement.connectNic),
     );
     loadMachine(vm.#machine, detached.machine, "adopted");
     vm.#life.adopt(detached);
@@ -124,7 +127,7 @@ export class Vm implements AsyncDisposable {
     const opened = await openSnapshot(from, options, await loadPlatform());
     try {
       const vm = await Vm.#build(opened.config, placement, (platform, events) =>
-        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory)),
+        opened.fill(() => Machine.create(opened.config, platform, events, placement.memory, placement.connectNic)),
       );
       if (options.track) vm.#snapshots.trackFrom(opened.id);
       return vm;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { defaultCacheRoot, ImageCache, type ImageManifest } from "../../src/images/node/cache.ts";
 import { listImages, openImage, pullImage, readImageFile, removeImage } from "../../src/images/node/index.ts";
+import { imageSets } from "../../src/images/node/sets.ts";
 import { VmError } from "../../src/vmm/error.ts";
 
 let root: string;
@@ -14,13 +15,16 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-const store = async (name: string, files: Record<string, string>): Promise<ImageManifest> => {
+const recipeOf = (name: string): number | undefined => imageSets.find((set) => set.name === name)?.recipe;
+
+const store = async (name: string, files: Record<string, string>, recipe = recipeOf(name)): Promise<ImageManifest> => {
   const records: Record<string, { digest: string; sizeBytes: number }> = {};
   for (const [file, text] of Object.entries(files)) records[file] = await cache.put(new TextEncoder().encode(text));
   const manifest: ImageManifest = {
     format: 1,
     name,
     title: "t",
+    ...(recipe === undefined ? {} : { recipe }),
     kind: "linux",
     createdMs: 1,
     source: "s",
@@ -49,6 +53,12 @@ describe("the image cache", () => {
       ["linux", 12],
       ["linux-pae", 11],
     ]);
+  });
+
+  it("does not take an image that an older version made of something else", async () => {
+    await store("linux", { kernel: "KERNEL" }, 1);
+    await expect(openImage("linux", cache)).rejects.toThrow(/older one.*images pull linux/);
+    await expect(openImage("linux", cache)).rejects.toMatchObject({ code: "not-found" });
   });
 
   it("notices a changed byte and a missing file at every load, and says how to repair it", async () => {

@@ -38,6 +38,7 @@ function board() {
     msi: { deliver: nothing },
     entropy: nothing,
     drives: [],
+    nics: [],
     generationId: new Uint8Array(16),
   };
   return { ...parts, levels, board: buildBoard(config, parts, events) };

@@ -1,12 +1,12 @@
 // Network card (virtio 1.2, section 5.1): one pair of queues and a control queue, over a NetworkBackend.
 import type { DeviceClock, DeviceState, DeviceTimer, DmaMemory } from "../../vmm/device.ts";
 import type { NetworkBackend } from "../../vmm/network.ts";
+import { finishChecksum, segmentTcp } from "../net-offload.ts";
 import { SavedState } from "../saved-state.ts";
 import { RateLimiter, type RateLimitOptions } from "../token-bucket.ts";
 import type { DescriptorChain } from "./chain.ts";
 import { VirtioDevice } from "./device.ts";
 import { NetFilter } from "./net-filter.ts";
-import { finishChecksum, segmentTcp } from "./net-offload.ts";
 
 const TYPE_NETWORK = 1;
 const RECEIVE = 0;
@@ -123,6 +123,7 @@ export class VirtioNet extends VirtioDevice {
     this.config.setUint16(CONFIG_STATUS, STATUS_LINK_UP, true);
     this.config.setUint16(CONFIG_PAIRS, 1, true);
     this.config.setUint16(CONFIG_MTU, options.mtu ?? 0, true);
+    this.#backend.useClock?.(options.clock, name);
     this.#subscriptions = [this.#backend.onReceive((frame) => this.#receive(frame))];
     const link = this.#backend.onLink?.((up) => this.setLink(up));
     if (link !== undefined) this.#subscriptions.push(link);

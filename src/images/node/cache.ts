@@ -17,6 +17,8 @@ export interface ImageManifest {
   readonly format: 1;
   readonly name: string;
   readonly title: string;
+  /** Which of the ways in which the image was made over time; 1 where it does not say. */
+  readonly recipe?: number;
   readonly kind: "linux" | "firmware";
   readonly createdMs: number;
   /** Packages and versions, for people. */

@@ -9,6 +9,8 @@ export { defaultCacheRoot, ImageCache } from "./cache.ts";
 export type { Progress } from "./packages.ts";
 export type { GuestImageOptions } from "./sets.ts";
 
+const FIRST_RECIPE = 1;
+
 export interface PullOptions extends SourceOptions {
   /** Make it again although it is there. */
   readonly force?: boolean | undefined;
@@ -84,10 +86,12 @@ async function pull(
     const files: Record<string, FileRecord> = {};
     for (const [file, bytes] of Object.entries(built.files)) files[file] = await cache.put(bytes);
     const { kind, source, append, memoryBytes } = built;
+    const recipe = imageSets.find((set) => set.name === name)?.recipe;
     const manifest: ImageManifest = {
       format: 1,
       name,
       title,
+      ...(recipe === undefined ? {} : { recipe }),
       kind,
       createdMs: Date.now(),
       source,
@@ -106,7 +110,7 @@ async function pull(
 async function intactManifest(cache: ImageCache, name: string): Promise<ImageManifest | undefined> {
   try {
     const manifest = await cache.readManifest(name);
-    if (!manifest) return undefined;
+    if (!manifest || isOutdated(manifest)) return undefined;
     for (const [file, record] of Object.entries(manifest.files)) await cache.get(name, file, record);
     return manifest;
   } catch (error) {
@@ -148,13 +152,23 @@ export async function readImageFile(name: string, file: string, cache = new Imag
   return await cache.get(name, file, record);
 }
 
+/** Of a known image, made in another way than now. */
+function isOutdated({ name, recipe = FIRST_RECIPE }: ImageManifest): boolean {
+  const set = imageSets.find((candidate) => candidate.name === name);
+  return set !== undefined && (set.recipe ?? FIRST_RECIPE) !== recipe;
+}
+
 async function requireManifest(name: string, cache: ImageCache): Promise<ImageManifest> {
   const manifest = await cache.readManifest(name);
-  if (manifest) return manifest;
+  if (manifest && !isOutdated(manifest)) return manifest;
   if (!knownImages.some((image) => image.name === name)) throw unknownImage(name);
-  throw new VmError("not-found", `The image ${name} is not in the cache; run "paravane images pull ${name}".`, {
-    name,
-  });
+  throw new VmError(
+    "not-found",
+    `The image ${name} is ${manifest ? "an older one than this version makes" : "not in the cache"}; run "paravane images pull ${name}".`,
+    {
+      name,
+    },
+  );
 }
 
 function unknownImage(name: string): VmError {

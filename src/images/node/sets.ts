@@ -22,22 +22,30 @@ export interface BuiltImage {
 export interface ImageSet {
   readonly name: string;
   readonly title: string;
+  /** Counted up when it is made of something else: older ones are made again. Default 1. */
+  readonly recipe?: number;
   /** `directory` is for work in progress. */
   build(directory: string, options: SourceOptions): Promise<BuiltImage>;
 }
 
 const MIB = 1 << 20;
+/** Drivers of our network cards, and what a DHCP client needs; init loads those of the cards that there are. */
+const NETWORK_MODULES = ["virtio_pci", "virtio_net", "8139cp", "8139too", "af_packet"];
+/** 2: drivers of network cards. */
+const LINUX_RECIPE = 2;
 const SERIAL_CONSOLE = "console=ttyS0";
 
 export const imageSets: readonly ImageSet[] = [
   {
     name: "linux",
     title: "Debian's stock i386 kernel with a busybox shell",
+    recipe: LINUX_RECIPE,
     build: (directory, options) => debianLinux("linux-image-686", directory, options),
   },
   {
     name: "linux-pae",
     title: "Debian's stock i386 PAE kernel with a busybox shell",
+    recipe: LINUX_RECIPE,
     build: (directory, options) => debianLinux("linux-image-686-pae", directory, options),
   },
   { name: "linux-tiny", title: "a kernel of 1 MB, built here, with a busybox shell", build: tinyLinux },
@@ -57,10 +65,12 @@ async function debianLinux(metapackage: string, directory: string, options: Sour
     DebianPackage,
   ];
   options.onProgress?.({ phase: "unpacking the kernel" });
-  const kernel = fileOf(await kernelPackage.dataTar(), /^boot\/vmlinuz-/, kernelPackage);
+  const kernelTar = await kernelPackage.dataTar();
+  const kernel = fileOf(kernelTar, /^boot\/vmlinuz-/, kernelPackage);
+  const { entries } = moduleEntries(debEntries(kernelTar), NETWORK_MODULES);
   return {
     kind: "linux",
-    files: { kernel, initrd: await shellInitrd(busyboxPackage) },
+    files: { kernel, initrd: await shellInitrd(busyboxPackage, entries) },
     source: describe([kernelPackage, busyboxPackage]),
     append: SERIAL_CONSOLE,
     memoryBytes: 256 * MIB,
@@ -115,9 +125,10 @@ async function seabios(directory: string, options: SourceOptions): Promise<Built
   };
 }
 
-async function shellInitrd(busyboxPackage: DebianPackage): Promise<Uint8Array> {
+async function shellInitrd(busyboxPackage: DebianPackage, entries: readonly CpioEntry[] = []): Promise<Uint8Array> {
+  const busybox = fileOf(await busyboxPackage.dataTar(), /^(usr\/)?bin\/busybox$/, busyboxPackage);
   // Not compressed: the guest would spend longer on unpacking it than the host on reading a megabyte more.
-  return buildInitramfs({ busybox: fileOf(await busyboxPackage.dataTar(), /^(usr\/)?bin\/busybox$/, busyboxPackage) });
+  return buildInitramfs({ busybox, entries });
 }
 
 export interface GuestImageOptions extends SourceOptions {

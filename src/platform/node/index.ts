@@ -31,6 +31,7 @@ export function nodePlatform(): Platform {
     startPcpuWorker: startNodeWorker,
     entropy: fillEntropy,
     sha256,
+    networkHost: async () => (await import("./network-host.ts")).nodeNetworkHost,
     openDisk: async (source) => await (await import("./disk.ts")).openDisk(source.path, source),
     deflate,
     inflate,

@@ -1,6 +1,7 @@
 // A host on the other end of the cable that answers ARP and ICMP echo, whole or in fragments, and checks every checksum.
-import { onesComplementSum } from "../../../src/devices/virtio/net-offload.ts";
+
 import type { NetworkBackend } from "../../../src/vmm/network.ts";
+import { onesComplementSum } from "../../../src/vmm/network-bytes.ts";
 
 const MAC = [0x02, 0, 0, 0, 0, 0x01];
 const ADDRESS = [10, 0, 0, 1];

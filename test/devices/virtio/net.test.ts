@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { finishChecksum, segmentTcp } from "../../../src/devices/net-offload.ts";
 import { VirtioNet, type VirtioNetOptions } from "../../../src/devices/virtio/net.ts";
-import { finishChecksum, onesComplementSum, segmentTcp } from "../../../src/devices/virtio/net-offload.ts";
 import type { NetworkBackend } from "../../../src/vmm/network.ts";
+import { onesComplementSum } from "../../../src/vmm/network-bytes.ts";
 import { bytesOf, place, TestDriver } from "./driver.ts";
 
 const OWN = Uint8Array.of(2, 0, 0, 0, 0, 1);

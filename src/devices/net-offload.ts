@@ -1,4 +1,5 @@
 // What a network card does for the driver: checksums that it left open, and TCP segments that it left in one piece.
+import { get16, get32, onesComplementSum, put16, put32 } from "../vmm/network-bytes.ts";
 
 const ETHERNET_HEADER = 14;
 const VLAN_TAG = 4;
@@ -12,16 +13,6 @@ const TCP_FIN_PSH = 0x09;
 const TCP_CWR = 0x80;
 /** What is left of a 64 KiB packet in segments of the smallest size that makes sense is a bounded number of frames. */
 const SEGMENT_MIN = 64;
-
-/** Ones' complement sum of 16-bit words, big-endian, not yet inverted. An odd last byte counts as a high byte. */
-export function onesComplementSum(bytes: Uint8Array, from: number, to: number, start = 0): number {
-  let sum = start;
-  let at = from;
-  for (; at + 1 < to; at += 2) sum += ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-  if (at < to) sum += (bytes[at] ?? 0) << 8;
-  while (sum > 0xffff) sum = (sum & 0xffff) + Math.floor(sum / 0x10000);
-  return sum;
-}
 
 /**
  * Puts in the checksum of everything from `start`, at `start + offset`, where the driver left the sum of the pseudo
@@ -78,19 +69,4 @@ export function segmentTcp(frame: Uint8Array, segmentBytes: number): Uint8Array[
     segments.push(segment);
   }
   return segments;
-}
-
-function get16(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
-}
-function get32(bytes: Uint8Array, at: number): number {
-  return ((get16(bytes, at) << 16) | get16(bytes, at + 2)) >>> 0;
-}
-function put16(bytes: Uint8Array, at: number, value: number): void {
-  bytes[at] = value >> 8;
-  bytes[at + 1] = value;
-}
-function put32(bytes: Uint8Array, at: number, value: number): void {
-  put16(bytes, at, value >>> 16);
-  put16(bytes, at + 2, value);
 }
