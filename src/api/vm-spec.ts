@@ -34,6 +34,7 @@ export const VM_SPEC_FIELDS = {
   clock: { kind: "choice", title: "what the guest's clock follows", of: ["real", "virtual"] },
   serialPorts: { kind: "number", title: "16550s", min: 0, max: 4, integer: true },
   acpi: { kind: "boolean", title: "ACPI tables, PM timer and power button", default: true },
+  hpet: { kind: "boolean", title: "high precision event timers", default: false },
   apic: { kind: "boolean", title: "local APIC and I/O APIC", default: true },
   display: {
     kind: "choice",

@@ -50,6 +50,7 @@ export interface RawRunOptions extends RawDriveOptions, RawNicOptions, RawDispla
   reboot?: boolean;
   apic?: boolean;
   acpi?: boolean;
+  hpet?: boolean;
   testDevice?: boolean;
   guestDecompress?: boolean;
   rebootOnTripleFault?: boolean;
@@ -168,6 +169,7 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (raw.rebootOnTripleFault) set("onTripleFault", "reboot");
   if (raw.apic === false) set("apic", false);
   if (raw.acpi === false) set("acpi", false);
+  if (raw.hpet) set("hpet", true);
   if (raw.clockSync !== undefined && raw.clock === "virtual")
     throw new UsageError("--clock-sync has a meaning only with --clock real");
   if (raw.nsPerInstruction !== undefined && raw.clock !== "virtual")

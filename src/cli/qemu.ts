@@ -37,6 +37,7 @@ const SWITCHES: Readonly<Record<string, string>> = {
   "-nodefaults": "",
   "-no-user-config": "",
   "-no-acpi": "--no-acpi",
+  "-no-hpet": "",
   "-s": "--gdb=1234",
   "-S": "",
 };
@@ -110,7 +111,10 @@ export function translateQemuSpellings(argv: readonly string[]): string[] {
     } else if (switched !== undefined) {
       if (switched !== "") out.push(switched);
     } else if (Object.hasOwn(FIXED, arg)) {
-      const value = argv[++i];
+      const given = argv[++i];
+      const hpet = arg === "-machine" || arg === "-M" ? /,hpet=(on|off)$/.exec(given ?? "") : null;
+      if (hpet?.[1] === "on") out.push("--hpet");
+      const value = hpet === null ? given : given?.slice(0, hpet.index);
       if (value === undefined) throw new UsageError(`${arg} needs a value; accepted here: ${FIXED[arg]?.join(", ")}`);
       if (!FIXED[arg]?.includes(value))
         throw new UsageError(`${arg} ${value}: this machine has only "${arg} ${FIXED[arg]?.join(", ")}"`);

@@ -51,6 +51,7 @@ export function addRunOptions(command: Command): Command {
     .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")
     .option("--no-apic", "leave out the local APIC and the I/O APIC")
     .option("--no-acpi", "leave out ACPI")
+    .option("--hpet", "add high precision event timers")
     .option("--test-device", "add QEMU's pc-testdev")
     .option("--debug-exit <port>", "port of isa-debug-exit, or off (default: 0xf4)")
     .option("--post-port <port>", "port that POST codes go to (default: 0x80)")

@@ -6,6 +6,7 @@ import { CmosRtc } from "../devices/cmos-rtc.ts";
 import { DEBUGCON_PORT, DebugConsole, FIRMWARE_LOG_PORT } from "../devices/debugcon.ts";
 import { FerrLatch } from "../devices/ferr.ts";
 import { FwCfg } from "../devices/fw-cfg.ts";
+import { Hpet } from "../devices/hpet.ts";
 import { I8042 } from "../devices/i8042.ts";
 import { IsaDebugExit } from "../devices/isa-debug-exit.ts";
 import { ParallelPort } from "../devices/parallel.ts";
@@ -23,7 +24,7 @@ import { addVga } from "./board-vga.ts";
 import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
-import type { Device, DeviceClock, DmaMemory, IoRange, MsiSink } from "./device.ts";
+import type { Device, DeviceClock, DmaMemory, IoRange, IrqLine, MsiSink } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 import { VmError } from "./error.ts";
 import type { IrqWiring } from "./irq.ts";
@@ -59,6 +60,8 @@ export interface BoardEvents {
   debugExit(code: number): void;
   a20(enabled: boolean): void;
   ignne(): void;
+  /** Another timer drives IRQ 0 in place of the 8254, or no longer. */
+  replacePit(replaced: boolean): void;
   /** The guest waits for about a microsecond. */
   ioDelay(): void;
 }
@@ -101,8 +104,9 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
   const { ports, mmio, irqs, clock, memory } = parts;
   const a20 = new A20Gate(events.a20);
   const resetControl = new ResetControl(() => events.reset("port-cf9"));
+  const rtcLine = new GatedLine(irqs.line(RTC_IRQ));
   const rtc = new CmosRtc({
-    irq: irqs.line(RTC_IRQ),
+    irq: rtcLine,
     clock,
     ramBytes: config.memoryBytes,
     cpuCount: 1,
@@ -170,6 +174,17 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
       devices.push(generation);
     }
   }
+  if (config.hpet) {
+    devices.push(
+      new Hpet({
+        clock,
+        msi: parts.msi,
+        line: (gsi) => irqs.line(gsi),
+        replacePit: events.replacePit,
+        replaceRtc: (on) => rtcLine.open(!on),
+      }),
+    );
+  }
   const vga = parts.video && addVga(parts.video, pci, clock);
   if (vga !== undefined) devices.push(vga);
   const storage = addStorage({ ...parts, pci });
@@ -194,6 +209,23 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
   return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20, storage, virtio, vga };
+}
+
+/** A line that another device may take the place of. */
+class GatedLine implements IrqLine {
+  #level = false;
+  #open = true;
+
+  constructor(private readonly line: IrqLine) {}
+
+  set(level: boolean): void {
+    this.#level = level;
+    this.line.set(level && this.#open);
+  }
+  open(open: boolean): void {
+    this.#open = open;
+    this.set(this.#level);
+  }
 }
 
 /** Maps a device at the port that the configuration chose for it. */

@@ -21,6 +21,7 @@ function board() {
     a20: nothing,
     ignne: nothing,
     ioDelay: nothing,
+    replacePit: nothing,
   };
   const boot = { kind: "flat", image: Uint8Array.of(0xf4), address: 0 } as const;
   const config = checkConfig({ boot, serialPorts: 4, testDevice: true });
