@@ -70,10 +70,12 @@ export type {
   InputKind,
   NicConfig,
   ShareConfig,
+  VmLimits,
   VsockConfig,
 } from "./vmm/device-config.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { FileTree } from "./vmm/file-tree.ts";
+export type { DetachOptions } from "./vmm/hotplug.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
 export type {
   LinkSettings,

@@ -2,6 +2,7 @@
 import { Command, CommanderError, Help } from "commander";
 import { VmError } from "../vmm/error.ts";
 import { errorText } from "./chardev.ts";
+import { addDeviceVerbs } from "./device-verbs.ts";
 import { addDiskVerbs } from "./disk-verbs.ts";
 import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
@@ -156,6 +157,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
 
   addVmVerbs(verb, io, setCode);
   addScreenVerbs(verb, io, setCode);
+  addDeviceVerbs(verb, setCode);
   addSchedVerbs(verb, io, setCode);
 
   const snapshot = verb("snapshot", "take one of a VM on a running host; files: inspect, verify, flatten");

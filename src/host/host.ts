@@ -69,7 +69,7 @@ export interface HostEvents {
 }
 
 /** Devices with an object of this thread behind them cannot go to another one. */
-function requirePortable(config: PortableConfig): void {
+function requirePortable(config: Partial<PortableConfig>): void {
   const refuse = (field: string, accepted: string): never => {
     throw new VmError("bad-config", `${field} belongs to this thread; a VM on a worker takes ${accepted}.`, { field });
   };
@@ -126,6 +126,9 @@ export class Host implements AsyncDisposable {
       capacityBytes: () => capacityOf(capacity, MEMORY),
       vms: () => this.vms.map(({ number, memoryBytes, memoryClaim }) => ({ number, memoryBytes, claim: memoryClaim })),
       balloons: async () => (await Promise.all(this.#links.map((link) => link.call("balloons")))).flat(),
+      seen: (reports) => {
+        for (const report of reports) this.#byNumber.get(report.vm)?.balloonSeen(report);
+      },
       setBalloonTarget: async (number, bytes) => await this.#byNumber.get(number)?.setBalloonTarget(bytes),
     });
   }
@@ -325,6 +328,11 @@ export class Host implements AsyncDisposable {
     const vm = new HostedVm(parts, link, {
       admit: (changed) => this.#admit(changed),
       destroyed: (gone) => this.#forget(gone),
+      claimsChanged: () => this.#governor.soon(),
+      requirePortable: ({ drive, nic }) => {
+        const cards = { ...(drive && { drives: [drive] }), ...(nic && { nics: [nic] }) };
+        if (!this.inProcess) requirePortable(cards);
+      },
     });
     // The name is taken, and what it reserves, while the machine is made.
     this.#vms.set(name, vm);

@@ -6,7 +6,9 @@ import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { snapshotFolder } from "../snapshot/store.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
+import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
+import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { VmEvents, VmStatistics } from "../vmm/status.ts";
 import { Vm } from "../vmm/vm.ts";
 import { ConsoleBatch } from "./console-batch.ts";
@@ -28,6 +30,7 @@ import {
 } from "./protocol.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 import { createPolicy } from "./sched/registry.ts";
+import type { Cards, NewCard } from "./stopped-cards.ts";
 
 interface Resident {
   readonly vm: Vm;
@@ -172,12 +175,38 @@ export class PcpuAgent implements PcpuCalls {
   stateHash(vm: VmNumber): Promise<string> {
     return this.#vm(vm).stateHash();
   }
+  async attachCard(number: VmNumber, { drive, nic }: NewCard): Promise<Cards> {
+    const vm = this.#vm(number);
+    if (drive !== undefined) await vm.attachDrive(drive);
+    else await vm.attachNic(nic);
+    return cardsOf(vm);
+  }
+  async detachCard(number: VmNumber, id: string, options: DetachOptions): Promise<Cards> {
+    const vm = this.#vm(number);
+    await vm.detachDevice(id, options);
+    return cardsOf(vm);
+  }
+  async changeMedium(number: VmNumber, drive: string, medium: DiskSource | undefined, force: boolean): Promise<Cards> {
+    const vm = this.#vm(number);
+    await vm.changeMedium(drive, medium, { force });
+    return cardsOf(vm);
+  }
+  setLimits(vm: VmNumber, limits: VmLimits): void {
+    this.#vm(vm).setLimits(limits);
+  }
   balloons(): readonly BalloonReport[] {
     return [...this.#vms].flatMap(([number, { vm }]) => {
       const { balloon } = vm.virtio;
       return balloon === undefined
         ? []
-        : [{ vm: number, balloonBytes: balloon.balloonBytes, usedBytes: balloon.usedBytes }];
+        : [
+            {
+              vm: number,
+              targetBytes: balloon.targetBytes,
+              balloonBytes: balloon.balloonBytes,
+              usedBytes: balloon.usedBytes,
+            },
+          ];
     });
   }
   setBalloonTarget(vm: VmNumber, bytes: number): void {
@@ -219,9 +248,16 @@ export class PcpuAgent implements PcpuCalls {
     for (const { readable } of [vm.debugcon, vm.parallel]) void readable.cancel();
     ordered("state");
     ordered("reset");
+    ordered("removed");
     ordered("exit");
     this.#vms.set(number, { vm, consoles });
     // What follows a virtual clock must not depend on what else the host has to do.
     if (vm.clock === "real") this.#pcpu.reportSteal(number, vm.vcpu());
   }
+}
+
+/** Without the images that portableConfig also has: this goes between threads. */
+function cardsOf(vm: Vm): Cards {
+  const { drives = [], nics = [] } = vm.portableConfig;
+  return { drives, nics };
 }

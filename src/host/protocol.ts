@@ -5,11 +5,14 @@ import type { RestoreOptions } from "../snapshot/restore.ts";
 import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import type { DetachedVm } from "../vmm/detached-vm.ts";
+import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
+import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
 import type { BalloonReport } from "./memory-governor.ts";
 import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";
 import type { SchedParameters } from "./sched/policy.ts";
+import type { Cards, NewCard } from "./stopped-cards.ts";
 
 /** The number by which a host and its pCPUs know a VM (and its one vCPU). Never used twice. */
 export type VmNumber = number;
@@ -68,6 +71,11 @@ export interface PcpuCalls {
   frame(vm: VmNumber): Frame;
   statistics(vm: VmNumber): VmStatistics;
   stateHash(vm: VmNumber): Promise<string>;
+  /** Drives and network cards as they are afterwards. */
+  attachCard(vm: VmNumber, card: NewCard): Promise<Cards>;
+  detachCard(vm: VmNumber, id: string, options: DetachOptions): Promise<Cards>;
+  changeMedium(vm: VmNumber, drive: string, medium: DiskSource | undefined, force: boolean): Promise<Cards>;
+  setLimits(vm: VmNumber, limits: VmLimits): void;
   /** Of the VMs here that have a balloon. */
   balloons(): readonly BalloonReport[];
   /** How large its balloon is to be; nothing where it has none. */
@@ -79,7 +87,7 @@ export interface PcpuCalls {
 export type PcpuMethod = keyof PcpuCalls;
 
 /** Events of a VM that a pCPU reports by itself. */
-export type ReportedEvent = "state" | "exit" | "reset" | "serial" | "debugcon" | "parallel";
+export type ReportedEvent = "state" | "exit" | "reset" | "removed" | "serial" | "debugcon" | "parallel";
 
 export interface CallMessage {
   readonly kind: "call";

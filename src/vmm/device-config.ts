@@ -32,8 +32,19 @@ export interface DriveConfig {
   readonly readOnly?: boolean;
   /** Firmware tries lower ones first, and those without one last. */
   readonly bootIndex?: number;
-  /** On bus virtio only. */
+  /** In place of `limits.disks` of the VM. Not for floppies. */
   readonly limits?: RateLimitOptions;
+}
+
+/** Rate limits by what they limit: each device has its own, they do not share one. */
+export interface VmLimits {
+  /** What each serial port and each port of the virtio console prints. */
+  readonly console?: RateLimitOptions;
+  readonly disks?: RateLimitOptions;
+  /** Each network card, in each direction. */
+  readonly network?: RateLimitOptions;
+  /** Of one drive or network card, by its id, in place of its kind's. */
+  readonly devices?: Readonly<Record<string, RateLimitOptions>>;
 }
 
 export interface BalloonConfig {
@@ -51,6 +62,8 @@ export interface NicConfig {
   /** The network, or what to connect the card to. */
   readonly backend: NetworkBackend | NetworkSource;
   readonly model: "virtio" | "rtl8139";
+  /** Place, 0 to 7. Default: the first free. */
+  readonly unit?: number;
   /** "02:70:76:00:00:01" and so on by default: each card of a machine another, each machine the same. */
   readonly mac?: string;
   /** Largest packet in bytes, 68 to 65535; the guest's own default otherwise. */
