@@ -20,6 +20,7 @@ import {
   type PortableRestoreOptions,
   type PortableSnapshotOptions,
   type ReportedEvent,
+  type SnapshotBytes,
   type SnapshotFile,
   unpackEvent,
   type VmNumber,
@@ -77,6 +78,8 @@ export class HostedVm {
   #busy: Promise<unknown> = Promise.resolve();
   #verbs = 0;
   #gone = false;
+  /** Its present machine reports its screen. */
+  #screenWatched = false;
 
   constructor(
     made: HostedVmParts,
@@ -149,6 +152,7 @@ export class HostedVm {
         await this.#seat.call("destroy");
         await this.#seat.call("create", this.#config, this.scheduling);
         this.#setState("created");
+        this.#renewScreen();
       }
       await this.#seat.call("start");
     });
@@ -185,8 +189,13 @@ export class HostedVm {
     return this.#verb("snapshot", () => this.#seat.call("snapshot", to, options));
   }
 
+  /** The same as the bytes of a file, to send or to keep elsewhere. */
+  snapshotBytes(options: Pick<PortableSnapshotOptions, "compress"> = {}): Promise<Uint8Array> {
+    return this.#verb("snapshot", () => this.#seat.call("snapshotBytes", options));
+  }
+
   /** Becomes what the snapshot is; `start` then goes on from there. Throws VmError("bad-snapshot" | "not-found"). */
-  restore(from: SnapshotFile, options: Omit<PortableRestoreOptions, "name"> = {}): Promise<void> {
+  restore(from: SnapshotFile | SnapshotBytes, options: Omit<PortableRestoreOptions, "name"> = {}): Promise<void> {
     return this.#verb("restore", async () => {
       await this.#seat.call("destroy");
       try {
@@ -203,6 +212,7 @@ export class HostedVm {
         throw error;
       } finally {
         this.#setState("created");
+        this.#renewScreen();
       }
     });
   }
@@ -293,8 +303,17 @@ export class HostedVm {
 
   // ---- what it says
 
+  /** "screen" costs the guest what drawing costs, as long as somebody listens. */
   on<K extends keyof VmEvents>(event: K, listener: (event: VmEvents[K]) => void): Disposable {
-    return this.#events.on(event, listener);
+    const subscription = this.#events.on(event, listener);
+    if (event !== "screen") return subscription;
+    this.#watchScreen();
+    return {
+      [Symbol.dispose]: () => {
+        subscription[Symbol.dispose]();
+        this.#watchScreen();
+      },
+    };
   }
 
   /** Resolves when the run that goes on, or comes next, has ended. */
@@ -327,12 +346,20 @@ export class HostedVm {
     return this.#seat.call("sendKeys", combinations);
   }
 
-  /** Moves its PS/2 mouse: counts (y up), wheel clicks (down is positive), buttons (1 left, 2 right, 4 middle). */
+  /** A key of it by its KeyboardEvent.code. Rejects with VmError("not-found") for a name that no PC keyboard has. */
+  press(code: string): Promise<void> {
+    return this.#seat.call("key", code, true);
+  }
+  release(code: string): Promise<void> {
+    return this.#seat.call("key", code, false);
+  }
+
+  /** Mouse movement in counts (y up), wheel clicks (down is positive), buttons (1 left, 2 right, 4 middle). */
   moveMouse(dx: number, dy: number, wheel = 0, buttons = 0): Promise<void> {
     return this.#seat.call("moveMouse", dx, dy, wheel, buttons);
   }
 
-  /** What its screen shows now. Throws VmError("not-found") where it has none. */
+  /** What the screen shows now. Rejects with VmError("not-found") for a machine without a display. */
   async screen(): Promise<Screen> {
     return screenOf(await this.#seat.call("frame"));
   }
@@ -388,7 +415,11 @@ export class HostedVm {
   move(to: PcpuLink): Promise<boolean> {
     return this.#exclusive(async () => {
       if (this.#gone) return false;
-      return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.scheduling);
+      try {
+        return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.scheduling);
+      } finally {
+        this.#renewScreen();
+      }
     });
   }
 
@@ -430,6 +461,20 @@ export class HostedVm {
     if (!ALIVE.includes(this.#state)) return;
     // Whoever types does not wait; a pCPU that is gone reports by itself.
     this.#seat.call("input", port, bytes.slice()).catch(() => {});
+  }
+
+  /** Another machine took the place of the one that was told. */
+  #renewScreen(): void {
+    this.#screenWatched = false;
+    this.#watchScreen();
+  }
+
+  /** Its machine is told whether anybody looks. */
+  #watchScreen(): void {
+    const watched = this.#events.has("screen");
+    if (watched === this.#screenWatched || !ALIVE.includes(this.#state)) return;
+    this.#screenWatched = watched;
+    this.#seat.call("watchScreen", watched).catch(() => {});
   }
 
   #setState(state: VmState): void {

@@ -92,6 +92,7 @@ function checkBackend(field: string, { backend, readOnly }: DriveConfig, removab
     return;
   }
   text(`${field}.path`, backend.path);
+  if (backend.blob !== undefined && !(backend.blob instanceof Blob)) refuse(`${field}.blob`, backend.blob, "a Blob");
   if (backend.format !== undefined) oneOf(`${field}.format`, backend.format, ["raw", "qcow2", "dir"]);
   if (backend.snapshot !== undefined) flag(`${field}.snapshot`, backend.snapshot);
   if (backend.overlay === undefined) return;

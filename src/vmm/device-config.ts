@@ -7,9 +7,12 @@ import type { FileTree } from "./file-tree.ts";
 import type { NetworkBackend, NetworkSource } from "./network.ts";
 import type { VsockBackend } from "./vsock.ts";
 
-/** A disk image by name; the machine opens it, and closes it at its end. Not in pages. */
+/** A disk image by name; the machine opens it, and closes it at its end. */
 export interface DiskSource {
+  /** A file of the host; in a page, an address that the image is fetched from piece by piece. */
   readonly path: string;
+  /** The image itself, and `path` is but its name. What the guest writes goes to memory, and is dropped at the end. */
+  readonly blob?: Blob;
   /** What the image is; "dir" makes a FAT volume of a directory. Default: what name and content agree on. */
   readonly format?: "raw" | "qcow2" | "dir";
   /** Writes are dropped at the end. Default false. */

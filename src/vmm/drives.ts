@@ -36,6 +36,11 @@ export class OpenDrives {
   ): Promise<BlockBackend | undefined> {
     if (backend === undefined || !isSource(backend)) return backend;
     const drive = { media, floppy: bus === "floppy", ...(readOnly === undefined ? {} : { readOnly }) };
+    const { blob, path } = backend;
+    if (blob !== undefined) {
+      const { openBlobDisk } = await import("../backends/block/open-read-only.ts");
+      return await openBlobDisk(blob, path, { ...drive, ...backend });
+    }
     return await this.platform.openDisk({ ...drive, ...backend });
   }
 

@@ -1,7 +1,6 @@
 // The VM as users hold it: verbs, consoles, events, and a look inside. What the verbs do is life-cycle.ts.
 import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
-import type { Frame } from "../display/frame.ts";
 import { type Screen, screenOf } from "../display/screen.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
@@ -282,15 +281,10 @@ export class Vm implements AsyncDisposable {
 
   /** What the screen shows now, or showed at the end. Throws VmError("not-found") for a machine without a display. */
   screen(): Screen {
-    return screenOf(this.frame());
-  }
-
-  /** The screen as it crosses threads. @internal */
-  frame(): Frame {
     const { vga } = this.#machine.board;
     if (vga === undefined)
       throw new VmError("not-found", `This machine has no screen; make it with display: "vga".`, { field: "display" });
-    return vga.frame();
+    return screenOf(vga.frame());
   }
 
   /** Types text on its keyboard, as fast as the guest takes it; see `keyboard.type`. Returns how many characters it has. */
