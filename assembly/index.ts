@@ -9,6 +9,7 @@ import { resetPins } from "./mmu/para";
 import { resetPool } from "./mmu/shadow-pool";
 import { initTlbs } from "./mmu/tlb";
 import { nowNs } from "./time/clock";
+import { pitReplace } from "./time/pit";
 import { deliverMsi as sendMsi } from "./irq/lines";
 import { raiseNmi as sendNmi } from "./irq/pending";
 import { PVCLOCK_GUEST_STOPPED } from "../spec/paravirt";
@@ -44,6 +45,11 @@ export function initVm(): void {
 /** Level of an interrupt line: GSI 0..15 drive the 8259s and the I/O APIC, 16..23 the I/O APIC alone. */
 export function setIrqLine(gsi: u32, level: u32): void {
   setLine(gsi, level != 0);
+}
+
+/** 1 = the 8254 no longer drives IRQ 0: the host does, by setIrqLine. */
+export function setPitReplaced(vcpu: i32, replaced: u32): void {
+  pitReplace(replaced != 0, nowNs(vcpu));
 }
 
 /** A message-signalled interrupt as a memory write of `data` to `address` (0xFEE.....). */

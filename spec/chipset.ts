@@ -55,6 +55,8 @@ export const PITL_STATUS = 2;
 
 /** Last value written to port 61h, bits 3..0. */
 export const PORT_61 = 0x140; // u32
+/** 1 = OUT0 does not reach IRQ 0: another timer of the board has it. */
+export const PIT_REPLACED = 0x144; // u32
 /** When the next edge of OUT0 is due, guest ns; i64 MAX = none. */
 export const PIT_DEADLINE = 0x148; // i64
 

@@ -13,6 +13,7 @@ import {
   PIC_SLAVE,
   PIT_COUNTER,
   PIT_DEADLINE,
+  PIT_REPLACED,
   PIT_STRIDE,
   PORT_61,
 } from "./chipset.ts";
@@ -109,6 +110,7 @@ export const CHIPSET_STATE: readonly StateRange[] = [
   { name: "pic-slave", offset: PIC_SLAVE, sizeBytes: PIT_COUNTER - PIC_SLAVE },
   { name: "pit", offset: PIT_COUNTER, sizeBytes: 3 * PIT_STRIDE },
   { name: "port-61", offset: PORT_61, sizeBytes: 4 },
+  { name: "pit-replaced", offset: PIT_REPLACED, sizeBytes: 4 },
   { name: "pit-deadline", offset: PIT_DEADLINE, sizeBytes: 8 },
   { name: "ioapic", offset: IOAPIC_REGSEL, sizeBytes: IOAPIC_REDIR + IOAPIC_PINS * 8 - IOAPIC_REGSEL },
   { name: "apic-last-lowest", offset: APIC_LAST_LOWEST, sizeBytes: 4 },

@@ -19,6 +19,7 @@ import {
   PIT_LATCHED,
   PIT_OUT,
   PIT_READ_HALF,
+  PIT_REPLACED,
   PIT_STATUS,
   PIT_STRIDE,
   PIT_TICK,
@@ -68,10 +69,18 @@ function sync(counter: i32, ns: i64): void {
 }
 
 function driveIrq0(was: bool, rises: u32): void {
+  if (load<u32>(CHIPSET_BASE, PIT_REPLACED) != 0) return;
   const out = load<u8>(COUNTER0, PIT_OUT) != 0;
   if (was && out && rises != 0) isaIrq(0, false);
   if (!was && !out && rises != 0) isaIrq(0, true);
   if (was != out || rises != 0) isaIrq(0, out);
+}
+
+/** IRQ 0 leaves counter 0, or comes back to it: legacy replacement of an HPET. */
+export function pitReplace(replaced: bool, ns: i64): void {
+  sync(COUNTER0, ns);
+  store<u32>(CHIPSET_BASE, replaced ? 1 : 0, PIT_REPLACED);
+  isaIrq(0, !replaced && load<u8>(COUNTER0, PIT_OUT) != 0);
 }
 
 /** Recomputes the deadline after counter 0 changed. */
@@ -242,6 +251,7 @@ export function pitReset(ns: i64): void {
     store<u8>(counter, n < 2 ? 1 : 0, PIT_GATE);
   }
   store<u32>(CHIPSET_BASE, 0, PORT_61);
+  store<u32>(CHIPSET_BASE, 0, PIT_REPLACED);
   isaIrq(0, true);
   schedule();
 }

@@ -1,12 +1,7 @@
-// Routes of what a person does at a VM: serial ports and the keyboard.
-import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+// Routes of the serial ports of a VM.
 import { followConsole } from "./console-feed.ts";
-import { BYTES_TYPE, NO_CONTENT, queryFlag, queryInteger, readJson } from "./request.ts";
+import { BYTES_TYPE, NO_CONTENT, queryFlag, queryInteger } from "./request.ts";
 import type { QueryParameter, Route } from "./route.ts";
-
-const TYPE_FIELDS = {
-  text: { kind: "text", title: "typed on the guest's PS/2 keyboard, US layout", maxLength: 4096, required: true },
-} as const satisfies FieldTable;
 
 const PORT_QUERY: QueryParameter = {
   name: "port",
@@ -15,18 +10,6 @@ const PORT_QUERY: QueryParameter = {
 };
 
 export const CONSOLE_ROUTES: readonly Route[] = [
-  {
-    method: "POST",
-    path: "/v1/vms/{name}/keys",
-    id: "keys",
-    summary: "Type on its PS/2 keyboard",
-    body: schemaOf(TYPE_FIELDS),
-    answer: { status: 204, description: "Typed." },
-    handle: async (request, _context, vm) => {
-      await vm.type(checkFields(TYPE_FIELDS, readJson(request)).text);
-      return NO_CONTENT;
-    },
-  },
   {
     method: "GET",
     path: "/v1/vms/{name}/console",

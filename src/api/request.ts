@@ -20,6 +20,7 @@ export interface ApiResponse {
 
 export const JSON_TYPE = "application/json";
 export const BYTES_TYPE = "application/octet-stream";
+export const PNG_TYPE = "image/png";
 export const LINES_TYPE = "application/x-ndjson";
 export const TEXT_TYPE = "text/plain; version=0.0.4";
 

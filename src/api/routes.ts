@@ -6,6 +6,7 @@ import { NETWORK_ROUTES } from "./network-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { jsonResponse } from "./request.ts";
 import type { Route } from "./route.ts";
+import { SCREEN_ROUTES } from "./screen-routes.ts";
 import { SNAPSHOT_ROUTES } from "./snapshot-routes.ts";
 import { VM_ROUTES } from "./vm-routes.ts";
 
@@ -15,6 +16,7 @@ export const ROUTES: readonly Route[] = [
   ...DEVICE_ROUTES,
   ...SNAPSHOT_ROUTES,
   ...NETWORK_ROUTES,
+  ...SCREEN_ROUTES,
   ...CONSOLE_ROUTES,
   ...EVENT_ROUTES,
   {

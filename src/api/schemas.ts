@@ -143,6 +143,21 @@ export const SNAPSHOT_SCHEMA = object({
   pausedMs: number,
 });
 
+export const SCREEN_SCHEMA: Schema = {
+  oneOf: [
+    object({
+      kind: { const: "text" },
+      width: { type: "integer" },
+      height: { type: "integer" },
+      columns: { type: "integer" },
+      rows: { type: "integer" },
+      cursor: { oneOf: [{ type: "null" }, object({ column: { type: "integer" }, row: { type: "integer" } })] },
+      lines: { type: "array", items: text },
+    }),
+    object({ kind: { const: "graphics" }, width: { type: "integer" }, height: { type: "integer" } }),
+  ],
+};
+
 export const EVENT_SCHEMA: Schema = {
   type: "object",
   properties: { sequence: { type: "integer" }, time: { type: "string", format: "date-time" }, event: text, vm: text },

@@ -1,4 +1,5 @@
 // What the API shows of a host and its VMs, as plain JSON.
+import type { Screen } from "../display/screen.ts";
 import type { Host } from "../host/host.ts";
 import type { NicView } from "../host/hosted-nics.ts";
 import type { HostedVm } from "../host/hosted-vm.ts";
@@ -122,4 +123,25 @@ export function hostResources(host: Host): Record<string, ResourceView> {
       },
     ]),
   );
+}
+
+export type ScreenView =
+  | {
+      readonly kind: "text";
+      /** Pixels. */
+      readonly width: number;
+      readonly height: number;
+      readonly columns: number;
+      readonly rows: number;
+      readonly cursor: { readonly column: number; readonly row: number } | null;
+      /** Rows without spaces at their ends. */
+      readonly lines: readonly string[];
+    }
+  | { readonly kind: "graphics"; readonly width: number; readonly height: number };
+
+export function screenView(screen: Screen): ScreenView {
+  const { kind, width, height } = screen;
+  if (kind === "graphics") return { kind, width, height };
+  const { columns, rows, cursor } = screen;
+  return { kind, width, height, columns, rows, cursor: cursor ?? null, lines: screen.lines() };
 }

@@ -43,7 +43,13 @@ export const VM_SPEC_FIELDS = {
   paging: { kind: "choice", title: "how memory is virtualized", of: ["direct", "shadow", "para"] },
   serialPorts: { kind: "number", title: "16550s", min: 0, max: 4, integer: true },
   acpi: { kind: "boolean", title: "ACPI tables, PM timer and power button", default: true },
+  hpet: { kind: "boolean", title: "high precision event timers", default: false },
   apic: { kind: "boolean", title: "local APIC and I/O APIC", default: true },
+  display: {
+    kind: "choice",
+    title: "graphics adapter: a VGA with Bochs VBE where firmware boots, else none, when left out",
+    of: ["none", "vga"],
+  },
   onReset: { kind: "choice", title: "what a guest's reset does", of: ["reboot", "exit"] },
   onTripleFault: { kind: "choice", title: "what a triple fault does", of: ["exit", "reboot"] },
   drives: {

@@ -1,14 +1,14 @@
 // Wires a machine's consoles to the terminal, to files and to pipes, and the keyboard to the machine.
 import { RawTerminal } from "../platform/node/terminal.ts";
 import { type OpenCharDevice, openCharDevice } from "./chardev.ts";
-import { ESCAPE_HELP, type EscapeAction, EscapeFilter } from "./escape.ts";
+import { type EscapeAction, EscapeFilter } from "./escape.ts";
 import type { CliIo, Machine } from "./machine.ts";
 import type { RunOptions } from "./options.ts";
 
 export interface ConsoleHooks {
   /** Every byte of every console, before it goes where it goes. */
   readonly onOutput?: (source: string, bytes: Uint8Array) => void;
-  readonly onAction: (action: Exclude<EscapeAction, "help">) => void;
+  readonly onAction: (action: EscapeAction) => void;
   /** Nobody reads our output any more (EPIPE). */
   readonly onOutputClosed: () => void;
 }
@@ -109,9 +109,7 @@ export class Consoles {
         stdin,
         stdout,
         onInput: (typed) => {
-          const bytes = filter.push(typed, (action) =>
-            action === "help" ? this.say(ESCAPE_HELP) : this.#hooks.onAction(action),
-          );
+          const bytes = filter.push(typed, this.#hooks.onAction);
           if (bytes.length > 0) serial.write(bytes);
         },
       });

@@ -9,6 +9,7 @@ import { resolveGuest } from "./guest.ts";
 import type { CliIo } from "./machine.ts";
 import { checkRunOptions, type RawRunOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
+import { UsageError } from "./values.ts";
 
 export interface RawDebugOptions extends RawRunOptions {
   /** Commands to run first. */
@@ -21,6 +22,9 @@ const PROMPT = "(paravane) ";
 /** Returns the exit code: the guest's if it ended, else 0. */
 export async function debug(guest: string | undefined, raw: RawDebugOptions, io: CliIo): Promise<number> {
   const options = checkRunOptions(guest, raw);
+  const { onTerminal, screenshot, steps } = options.display;
+  if (onTerminal || screenshot !== undefined || steps.length > 0)
+    throw new UsageError("--display text, --screenshot, --wait-screen, --type and --keys are for paravane run");
   const resolved = await resolveGuest(options.request, createProgress(io.stderr));
   const machine = await io.createVm({
     ...resolved.defaults,

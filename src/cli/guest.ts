@@ -21,6 +21,38 @@ const FIRMWARE_IMAGE = "seabios";
 
 /** Reads everything the guest is made of. Throws UsageError or VmError("not-found" | "bad-image"). */
 export async function resolveGuest(request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
+  const resolved = await resolveBoot(request, progress);
+  const vgaBios = await readVgaBios(request, resolved, progress);
+  return vgaBios === undefined ? resolved : { ...resolved, defaults: { ...resolved.defaults, vgaBios } };
+}
+
+/** Firmware runs it, and it has the font for guests that start without firmware. */
+async function readVgaBios(
+  { display, vgaBios }: GuestRequest,
+  { name, boot }: ResolvedGuest,
+  progress: Progress,
+): Promise<Uint8Array | undefined> {
+  if (vgaBios !== undefined) return await readInput(vgaBios, "--vga-bios");
+  if (display === "none" || (display === undefined && !(boot.kind === "firmware" && name === FIRMWARE_IMAGE)))
+    return undefined;
+  const { readImageFile } = await import("../images/node/index.ts");
+  return await pulled(FIRMWARE_IMAGE, progress, () => readImageFile(FIRMWARE_IMAGE, "vgabios"));
+}
+
+/** What `open` reads of an image, which is pulled where it is not here. */
+async function pulled<T>(name: string, progress: Progress, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open();
+  } catch (error) {
+    if (!(error instanceof VmError && error.code === "not-found")) throw error;
+    const { pullImage } = await import("../images/node/index.ts");
+    await pullImage(name, { onProgress: (step) => progress.show(step) });
+    progress.done();
+    return await open();
+  }
+}
+
+async function resolveBoot(request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
   if (request.bios !== undefined) {
     return {
       name: request.bios,
@@ -71,18 +103,8 @@ async function fromRom(rom: RomEntry, request: GuestRequest): Promise<ResolvedGu
 }
 
 async function fromImage(name: string, request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
-  const { openImage, pullImage } = await import("../images/node/index.ts");
-  const open = async () => {
-    try {
-      return await openImage(name);
-    } catch (error) {
-      if (!(error instanceof VmError && error.code === "not-found")) throw error;
-      await pullImage(name, { onProgress: (step) => progress.show(step) });
-      progress.done();
-      return await openImage(name);
-    }
-  };
-  const image = await open();
+  const { openImage } = await import("../images/node/index.ts");
+  const image = await pulled(name, progress, () => openImage(name));
   if (image.kind === "firmware") return { name, boot: { kind: "firmware", image: image.kernel }, defaults: {} };
   const initrd = request.initrd === undefined ? image.initrd : await readInput(request.initrd, "--initrd");
   // What the user appends comes last: later words of a kernel command line win.

@@ -1,4 +1,6 @@
 // What the command line uses of a VM: the narrow part of the public class that tests put a stand-in behind.
+
+import type { Screen } from "../display/screen.ts";
 import type { RestoreOptions, SnapshotName } from "../snapshot/restore.ts";
 import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
 import type { VmConfig } from "../vmm/config.ts";
@@ -16,9 +18,18 @@ export interface Machine {
   pressPowerButton(): void;
   on<K extends keyof VmEvents>(event: K, listener: (event: VmEvents[K]) => void): Disposable;
   serial(port?: number): { write(bytes: Uint8Array | string): void };
+  readonly keyboard: MachineKeyboard;
+  /** Throws VmError("not-found") for a machine without a display. */
+  screen(): Screen;
   statistics(): VmStatistics;
   snapshot(options: SnapshotOptions): Promise<SnapshotInfo>;
   [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface MachineKeyboard {
+  type(text: string): number;
+  send(combination: string): void;
+  readonly waiting: number;
 }
 
 /** The process's surroundings, so that a test can be one. */

@@ -12,6 +12,7 @@ import { addPlanOptions } from "./plan-options.ts";
 import { translateQemuSpellings } from "./qemu.ts";
 import { addRunOptions } from "./run-options.ts";
 import { addSchedVerbs } from "./sched.ts";
+import { addScreenVerbs } from "./screen-verbs.ts";
 import { addRestoreVerbs, addSnapshotTake } from "./snapshot-client.ts";
 import { addSnapshotVerbs } from "./snapshot-verbs.ts";
 import { didYouMean, UsageError } from "./values.ts";
@@ -161,6 +162,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     );
 
   addVmVerbs(verb, io, setCode);
+  addScreenVerbs(verb, io, setCode);
   addDeviceVerbs(verb, setCode);
   addSchedVerbs(verb, io, setCode);
 

@@ -8,8 +8,9 @@ import {
   VIRT_PRESETS,
   type VirtKind,
 } from "../../spec/virtualization.ts";
-import type { ClockKind, ClockSyncMode, VmConfig } from "../vmm/config.ts";
+import type { ClockKind, ClockSyncMode, DisplayKind, VmConfig } from "../vmm/config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
+import { checkDisplayOptions, type DisplayOptions, type RawDisplayOptions } from "./display-options.ts";
 import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
 import { parseNics, type RawNicOptions } from "./nics.ts";
 import { parseDevices } from "./qemu.ts";
@@ -27,7 +28,7 @@ import {
 } from "./values.ts";
 
 /** What the parser hands over: every value as typed. */
-export interface RawRunOptions extends RawDriveOptions, RawNicOptions {
+export interface RawRunOptions extends RawDriveOptions, RawNicOptions, RawDisplayOptions {
   kernel?: string;
   initrd?: string;
   append?: string;
@@ -60,6 +61,7 @@ export interface RawRunOptions extends RawDriveOptions, RawNicOptions {
   reboot?: boolean;
   apic?: boolean;
   acpi?: boolean;
+  hpet?: boolean;
   testDevice?: boolean;
   guestDecompress?: boolean;
   rebootOnTripleFault?: boolean;
@@ -67,7 +69,6 @@ export interface RawRunOptions extends RawDriveOptions, RawNicOptions {
   restoreClock?: string;
   snapshotOnExit?: string;
   gdb?: string | true;
-  nographic?: boolean;
 }
 
 export const BOOT_KINDS = ["linux", "multiboot", "elf", "firmware", "flat"] as const;
@@ -97,6 +98,10 @@ export interface GuestRequest {
   readonly guestDecompress: boolean;
   /** There are drives: where nothing else says what to boot, firmware boots from them. */
   readonly fromDisk?: boolean;
+  /** The graphics adapter; undefined: what the guest has by default. */
+  readonly display?: DisplayKind | undefined;
+  /** File of its VGA BIOS; undefined: Debian's, where one is of use. */
+  readonly vgaBios?: string | undefined;
 }
 
 export interface RunOptions {
@@ -115,18 +120,24 @@ export interface RunOptions {
   readonly parallel: CharDevice;
   readonly debugcon: CharDevice;
   readonly gdbPort: number | undefined;
+  readonly display: DisplayOptions;
 }
 
 /** Throws UsageError for the first value that is not acceptable. */
 export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): RunOptions {
   const devices = parseDevices(raw.device ?? []);
-  const serial = raw.serial?.map((text) => parseCharDevice(text, "--serial")) ?? [{ kind: "terminal" } as const];
+  const display = checkDisplayOptions(raw);
+  // The terminal is the screen's then.
+  const firstSerial = display.onTerminal ? "none" : "terminal";
+  const serial = raw.serial?.map((text) => parseCharDevice(text, "--serial")) ?? [{ kind: firstSerial } as const];
   if (serial.length > SERIAL_PORTS_MAX)
     throw new UsageError(
       `--serial: given ${serial.length} times; a machine has at most ${SERIAL_PORTS_MAX} serial ports`,
     );
   const parallel = parseCharDevice(raw.parallel ?? "none", "--parallel");
   const debugcon = parseCharDevice(raw.debugcon ?? "none", "--debugcon");
+  if (display.onTerminal && [...serial, parallel, debugcon].some(({ kind }) => kind === "terminal"))
+    throw new UsageError("--display text takes the terminal; give its consoles a file, a pipe or none");
   // A restored machine has the ports that it had.
   const machine: Record<string, unknown> =
     raw.restore !== undefined && raw.serial === undefined ? {} : { serialPorts: serial.length };
@@ -180,6 +191,7 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (raw.rebootOnTripleFault) set("onTripleFault", "reboot");
   if (raw.apic === false) set("apic", false);
   if (raw.acpi === false) set("acpi", false);
+  if (raw.hpet) set("hpet", true);
   if (raw.clockSync !== undefined && raw.clock === "virtual")
     throw new UsageError("--clock-sync has a meaning only with --clock real");
   if (raw.nsPerInstruction !== undefined && raw.clock !== "virtual")
@@ -191,6 +203,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (nics.length > 0) set("nics", nics);
   set("bootOrder", given(raw.boot, parseBootOrder));
 
+  set("display", display.adapter);
+
   const trace = raw.trace && parseTrace(raw.trace.join(","));
   if (raw.traceFile !== undefined && !trace)
     throw new UsageError("--trace-file needs --trace, which says what to follow");
@@ -199,7 +213,12 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (trace?.kinds.length) set("trace", trace.kinds);
 
   return {
-    request: { ...checkGuest(guest, raw), fromDisk: drives.length > 0 },
+    request: {
+      ...checkGuest(guest, raw),
+      fromDisk: drives.length > 0,
+      display: display.adapter,
+      vgaBios: display.vgaBios,
+    },
     restore: checkRestore(guest, raw),
     snapshotOnExit: raw.snapshotOnExit,
     machine: machine as Partial<Omit<VmConfig, "boot">>,
@@ -212,6 +231,7 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     parallel,
     debugcon,
     gdbPort: raw.gdb === true ? DEFAULT_GDB_PORT : given(raw.gdb, (text) => parseInteger(text, "--gdb", 0, 0xffff)),
+    display,
   };
 }
 
@@ -229,7 +249,10 @@ function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions
   return { file: raw.restore, clock };
 }
 
-function checkGuest(guest: string | undefined, raw: RawRunOptions): Omit<GuestRequest, "fromDisk"> {
+function checkGuest(
+  guest: string | undefined,
+  raw: RawRunOptions,
+): Omit<GuestRequest, "fromDisk" | "display" | "vgaBios"> {
   const named = [
     guest !== undefined && `the guest "${guest}"`,
     raw.kernel !== undefined && "--kernel",

@@ -24,6 +24,8 @@ const WITH_VALUE: Readonly<Record<string, string>> = {
   "-fda": "--fda",
   "-fdb": "--fdb",
   "-boot": "--boot",
+  "-vga": "--vga",
+  "-display": "--display",
   "-nic": "--nic",
   "-netdev": "--netdev",
 };
@@ -35,15 +37,14 @@ const SWITCHES: Readonly<Record<string, string>> = {
   "-nodefaults": "",
   "-no-user-config": "",
   "-no-acpi": "--no-acpi",
+  "-no-hpet": "",
   "-s": "--gdb=1234",
   "-S": "",
 };
 
 /** QEMU options whose listed values ask for what is so anyway. */
 const FIXED: Readonly<Record<string, readonly string[]>> = {
-  "-display": ["none"],
   "-monitor": ["none"],
-  "-vga": ["none"],
   "-net": ["none"],
   "-smp": ["1"],
   "-machine": ["pc", "microvm"],
@@ -79,6 +80,13 @@ const VALUE_OF_OURS: ReadonlySet<string> = new Set([
   "--fda",
   "--fdb",
   "--boot",
+  "--vga",
+  "--vga-bios",
+  "--display",
+  "--screenshot",
+  "--wait-screen",
+  "--type",
+  "--keys",
   "--nic",
   "--netdev",
   "--pcap",
@@ -103,7 +111,10 @@ export function translateQemuSpellings(argv: readonly string[]): string[] {
     } else if (switched !== undefined) {
       if (switched !== "") out.push(switched);
     } else if (Object.hasOwn(FIXED, arg)) {
-      const value = argv[++i];
+      const given = argv[++i];
+      const hpet = arg === "-machine" || arg === "-M" ? /,hpet=(on|off)$/.exec(given ?? "") : null;
+      if (hpet?.[1] === "on") out.push("--hpet");
+      const value = hpet === null ? given : given?.slice(0, hpet.index);
       if (value === undefined) throw new UsageError(`${arg} needs a value; accepted here: ${FIXED[arg]?.join(", ")}`);
       if (!FIXED[arg]?.includes(value))
         throw new UsageError(`${arg} ${value}: this machine has only "${arg} ${FIXED[arg]?.join(", ")}"`);

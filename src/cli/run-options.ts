@@ -1,5 +1,6 @@
 // The options that `run` and `debug` share, as the parser and --help see them. options.ts checks the values.
 import { type Command, Option } from "commander";
+import { collectInOrder } from "./display-options.ts";
 
 /** Adds the options, grouped as --help prints them. */
 export function addRunOptions(command: Command): Command {
@@ -56,6 +57,7 @@ export function addRunOptions(command: Command): Command {
     .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")
     .option("--no-apic", "leave out the local APIC and the I/O APIC")
     .option("--no-acpi", "leave out ACPI")
+    .option("--hpet", "add high precision event timers")
     .option("--test-device", "add QEMU's pc-testdev")
     .option("--debug-exit <port>", "port of isa-debug-exit, or off (default: 0xf4)")
     .option("--post-port <port>", "port that POST codes go to (default: 0x80)")
@@ -64,7 +66,23 @@ export function addRunOptions(command: Command): Command {
     .option("--serial <where>", "COM1; again for COM2 to COM4 (default: terminal)", collect)
     .option("--parallel <where>", "printer port (default: none)")
     .option("--debugcon <where>", "debug console, port 0xe9 (default: none)")
-    .option("--nographic", "accepted: there is no other way")
+    .optionsGroup("Screen and keyboard (docs/DISPLAY.md):")
+    .option("--vga <adapter>", "std: a VGA with Bochs VBE; none (default: std where firmware boots)")
+    .option("--vga-bios <file>", "its VGA BIOS (default: SeaBIOS's, from Debian)")
+    .option("--display <how>", "text: the screen on this terminal; none (default: none)")
+    .option("--nographic", "no screen on this terminal, which is so unless --display says otherwise")
+    .option("--screenshot <file>", "the screen at the end, as PNG")
+    .option(
+      "--wait-screen <regex>",
+      "wait until a line on the screen matches; as the last step: end with code 0",
+      collectInOrder,
+    )
+    .option(
+      "--type <text>",
+      "then type this, with \\n for Enter (steps in the order given, repeatable)",
+      collectInOrder,
+    )
+    .option("--keys <keys>", 'or press these, such as "ctrl-alt-delete" or "down down ret"', collectInOrder)
     .optionsGroup("How it ends:")
     .option("--timeout <time>", "end after so much host time (30, 1.5m, 500ms) with code 124")
     .option("--until <regex>", "end with code 0 when a console line matches")

@@ -1,10 +1,12 @@
 // `paravane run`: boots a guest, gives it the terminal, and turns its end into an exit code.
 import { writeFileSync } from "node:fs";
 import { constants } from "node:os";
+import { VmError } from "../vmm/error.ts";
 import type { ExitStatus } from "../vmm/status.ts";
 import { errorText, openCharDevice } from "./chardev.ts";
 import { Consoles } from "./console.ts";
 import { droppedWrites } from "./drives.ts";
+import { ESCAPE_HELP, type EscapeAction } from "./escape.ts";
 import {
   describeStatus,
   EXIT_NO_MATCH,
@@ -18,7 +20,9 @@ import type { CliIo, Machine } from "./machine.ts";
 import { checkRunOptions, type RawRunOptions, type RunOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
 import { type RunReport, statsJson, statsText } from "./report.ts";
+import { ScreenScript } from "./screen-script.ts";
 import { snapshotFile } from "./snapshot-verbs.ts";
+import { requireTerminal, TextDisplay } from "./text-display.ts";
 import { formatTraceEvent } from "./trace.ts";
 import { LineWatcher } from "./until.ts";
 
@@ -27,6 +31,7 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 /** Returns the exit code. Throws UsageError or VmError for what is wrong before the guest starts. */
 export async function run(guest: string | undefined, raw: RawRunOptions, io: CliIo): Promise<number> {
   const options = checkRunOptions(guest, raw);
+  if (options.display.onTerminal) requireTerminal(io);
   const machine = await makeMachine(options, io);
   try {
     return await new RunningGuest(machine.name, machine, options, io).untilEnd();
@@ -56,6 +61,8 @@ class RunningGuest {
   /** Set when we end the machine ourselves: it outranks the machine's own status. */
   #verdict: number | undefined;
   #matched = false;
+  #display: TextDisplay | undefined;
+  #script: ScreenScript | undefined;
 
   constructor(
     private readonly name: string,
@@ -67,41 +74,85 @@ class RunningGuest {
   async untilEnd(): Promise<number> {
     const { machine, options, io } = this;
     const closeTrace = this.#openTrace();
+    const onAction = (action: EscapeAction): void => {
+      if (action === "help") say(ESCAPE_HELP);
+      else if (action === "quit") this.#end(this.#mustMatch ? EXIT_NO_MATCH : EXIT_OK);
+      else if (action === "stats") say(statsText(this.#report(EXIT_OK, { kind: "killed" })));
+      else if (action === "power") machine.pressPowerButton();
+      else machine.reset().catch((error: unknown) => say(`paravane: ${errorText(error)}`));
+    };
+    const onOutputClosed = (): void => this.#end(EXIT_SIGNAL_BASE + constants.signals.SIGPIPE);
     const consoles = new Consoles(io, machine, options, {
       onOutput: (source, bytes) => this.#watch(source, bytes),
-      onOutputClosed: () => this.#end(EXIT_SIGNAL_BASE + constants.signals.SIGPIPE),
-      onAction: (action) => {
-        if (action === "quit") this.#end(options.until ? EXIT_NO_MATCH : EXIT_OK);
-        else if (action === "stats") consoles.say(statsText(this.#report(EXIT_OK, { kind: "killed" })));
-        else if (action === "power") machine.pressPowerButton();
-        else machine.reset().catch((error: unknown) => consoles.say(`paravane: ${errorText(error)}`));
-      },
+      onOutputClosed,
+      onAction,
     });
+    const say = (text: string): void => (this.#display ?? consoles).say(text);
     const releaseSignals = this.#catchSignals();
     let status: ExitStatus;
     try {
-      if (io.stderr.isTTY && io.stdin.isTTY) consoles.say(`paravane: ${this.name}; Ctrl-A x quits, Ctrl-A h helps`);
+      if (options.display.onTerminal) this.#display = new TextDisplay(io, machine, { onAction, onOutputClosed });
+      if (io.stderr.isTTY && io.stdin.isTTY) say(`paravane: ${this.name}; Ctrl-A x quits, Ctrl-A h helps`);
       const dropped = droppedWrites(options.machine.drives ?? []);
-      if (dropped !== undefined && io.stderr.isTTY) consoles.say(`paravane: ${dropped}`);
-      const debugging = await this.#startDebugging(consoles);
+      if (dropped !== undefined && io.stderr.isTTY) say(`paravane: ${dropped}`);
+      this.#startScript();
+      const debugging = await this.#startDebugging(say);
       if (!debugging) machine.start();
       status = await machine.exited;
       await debugging?.[Symbol.asyncDispose]();
     } finally {
       releaseSignals();
+      this.#script?.close();
+      this.#display?.close();
       await consoles.close();
       await closeTrace();
     }
-    return this.#conclude(status);
+    const code = this.#conclude(status);
+    await this.#saveScreen();
+    return code;
+  }
+
+  #startScript(): void {
+    const { steps } = this.options.display;
+    if (steps.length === 0) return;
+    this.#script = new ScreenScript(steps, this.machine, {
+      // Who waits for nothing more goes on with the guest.
+      onDone: (last) => {
+        if (last.kind !== "wait" || this.options.until !== undefined) return;
+        this.#matched = true;
+        this.#end(EXIT_OK);
+      },
+      onError: (error) => {
+        this.io.stderr.write(`paravane: ${errorText(error)}\n`);
+        this.#end(exitCodeOfError(error));
+      },
+    });
+  }
+
+  /** The run is a success only if something is seen. */
+  get #mustMatch(): boolean {
+    return this.options.until !== undefined || this.#script?.waitsFor !== undefined;
+  }
+
+  async #saveScreen(): Promise<void> {
+    const { screenshot: path } = this.options.display;
+    if (path === undefined) return;
+    const { screenshot } = await import("../vmm/screenshot.ts");
+    const bytes = await screenshot(this.machine.screen());
+    try {
+      writeFileSync(path, bytes);
+    } catch (cause) {
+      throw new VmError("host", `cannot write the screenshot ${path}: ${errorText(cause)}`, { path }, { cause });
+    }
   }
 
   /** With --gdb or --trace insn the debugger starts the machine, and owns it until it is disposed. */
-  async #startDebugging(consoles: Consoles): Promise<AsyncDisposable | undefined> {
+  async #startDebugging(say: (text: string) => void): Promise<AsyncDisposable | undefined> {
     const { gdbPort, trace } = this.options;
     if (gdbPort !== undefined) {
       const { serveGdb } = await import("../debug/gdb/server.ts");
       const server = await serveGdb(this.machine as never, { port: gdbPort });
-      consoles.say(`paravane: the guest waits for gdb: target remote 127.0.0.1:${server.port}`);
+      say(`paravane: the guest waits for gdb: target remote 127.0.0.1:${server.port}`);
       return server;
     }
     if (trace?.instructions) {
@@ -116,10 +167,15 @@ class RunningGuest {
     // The last line may lack its end.
     for (const watcher of this.#watchers.values()) this.#matched = watcher.finish() || this.#matched;
     let code = this.#matched ? EXIT_OK : (this.#verdict ?? exitCodeOfStatus(status));
-    if (options.until && !this.#matched && code === EXIT_OK) code = EXIT_NO_MATCH;
+    if (this.#mustMatch && !this.#matched && code === EXIT_OK) code = EXIT_NO_MATCH;
 
+    const waited = this.#script?.waitsFor;
     if (code === EXIT_NO_MATCH && this.#verdict === undefined)
-      io.stderr.write(`paravane: the guest ended, and no line matched --until ${options.until}\n`);
+      io.stderr.write(
+        waited === undefined
+          ? `paravane: the guest ended, and no line matched --until ${options.until}\n`
+          : `paravane: the guest ended, and its screen did not show --wait-screen ${waited}\n`,
+      );
     else if (code !== EXIT_OK && this.#verdict === undefined)
       io.stderr.write(`paravane: ${describeStatus(status) ?? "the machine was stopped"}\n`);
     else if (code === EXIT_OK && status.kind === "power-off" && io.stderr.isTTY)

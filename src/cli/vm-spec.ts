@@ -47,6 +47,7 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
         entry: undefined,
         guestDecompress: false,
         fromDisk: (drives ?? []).length > 0,
+        display: machine.display,
       },
       progress,
     );

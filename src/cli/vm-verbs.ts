@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import type { VmStatsView, VmView } from "../api/views.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 import { ApiClient, vmPath } from "./client.ts";
+import { adapterOf } from "./display-options.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
 import { LIMIT_HELP, parseLimits } from "./limit-values.ts";
@@ -30,6 +31,7 @@ interface RawCreateOptions extends HostOption {
   memory?: string;
   cpu?: string;
   clock?: string;
+  vga?: string;
   weight?: string;
   cap?: string;
   priority?: string;
@@ -70,6 +72,7 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("-m, --memory <size>", "guest memory")
     .option("--cpu <model>", "CPU model")
     .option("--clock <kind>", "real or virtual")
+    .option("--vga <adapter>", "std or none (default: std where firmware boots)")
     .option("--weight <n>", "share of its pCPU relative to others (256)")
     .option("--cap <percent>", "most of one pCPU that it may use")
     .option("--priority <n>", "0 (most urgent) to 139")
@@ -208,6 +211,7 @@ async function specOf(guest: string | undefined, options: RawCreateOptions): Pro
     memoryMib: options.memory === undefined ? undefined : parseMemory(options.memory) / 2 ** 20,
     cpu: options.cpu,
     clock: options.clock,
+    display: options.vga === undefined ? undefined : adapterOf(options.vga),
     pcpu: options.pcpu === undefined ? undefined : parseInteger(options.pcpu, "--pcpu", 0, 255),
     scheduling: Object.keys(scheduling).length > 0 ? scheduling : undefined,
     resources: claimsOf(options.resource),

@@ -1,10 +1,11 @@
 // The PS/2 keyboard controller (Intel 8042, IBM PS/2 Technical Reference) with a keyboard and a mouse behind it.
-import type { Device, DeviceState, IoHandler, IoRange, IrqLine } from "../vmm/device.ts";
+import type { Device, DeviceClock, DeviceState, IoHandler, IoRange, IrqLine } from "../vmm/device.ts";
 import type { A20Gate } from "./a20.ts";
 import { Ps2Keyboard } from "./ps2-keyboard.ts";
 import { Ps2Mouse } from "./ps2-mouse.ts";
 import { SavedState } from "./saved-state.ts";
 import { SET1_OF_SET2 } from "./scancodes.ts";
+import { Typist } from "./typist.ts";
 
 // ---- registers
 const DATA_PORT = 0x60;
@@ -45,15 +46,18 @@ export interface I8042Options {
   readonly keyboardIrq: IrqLine;
   readonly mouseIrq: IrqLine;
   readonly a20: A20Gate;
+  readonly clock: DeviceClock;
   readonly requestReset: () => void;
 }
 
 export class I8042 implements Device {
   readonly name = "i8042";
-  readonly stateVersion = 1;
+  readonly stateVersion = 2;
   readonly ports: readonly IoRange[];
   readonly keyboard: Ps2Keyboard;
   readonly mouse: Ps2Mouse;
+  /** Presses keys as fast as the guest takes them. */
+  readonly typist: Typist;
 
   // ---- state
   #mode = MODE_RESET;
@@ -74,8 +78,28 @@ export class I8042 implements Device {
   constructor(private readonly options: I8042Options) {
     this.keyboard = new Ps2Keyboard(() => this.#fill());
     this.mouse = new Ps2Mouse(() => this.#fill());
-    const data: IoHandler = { read: () => this.#readData(), write: (_o, _s, value) => this.#writeData(value) };
-    const status: IoHandler = { read: () => this.#status(), write: (_o, _s, value) => this.#writeCommand(value) };
+    this.typist = new Typist(options.clock, {
+      ready: () => this.#source === NOBODY && !(this.#mode & MODE_KEYBOARD_OFF) && this.keyboard.ready,
+      key: (make, down) => this.keyboard.key(make, down),
+    });
+    const data: IoHandler = {
+      read: () => {
+        const value = this.#readData();
+        this.typist.taken();
+        return value;
+      },
+      write: (_offset, _size, value) => {
+        this.#writeData(value);
+        this.typist.taken();
+      },
+    };
+    const status: IoHandler = {
+      read: () => this.#status(),
+      write: (_offset, _size, value) => {
+        this.#writeCommand(value);
+        this.typist.taken();
+      },
+    };
     this.ports = [
       { name: "i8042.data", first: DATA_PORT, count: 1, handler: data },
       { name: "i8042.status", first: STATUS_PORT, count: 1, handler: status },
@@ -93,6 +117,7 @@ export class I8042 implements Device {
     this.#ram.fill(0);
     this.keyboard.reset();
     this.mouse.reset();
+    this.typist.reset();
     this.#updateIrqs();
   }
 
@@ -300,6 +325,7 @@ export class I8042 implements Device {
       ram: this.#ram.slice(),
       keyboard: this.keyboard.save(),
       mouse: this.mouse.save(),
+      typist: this.typist.save(),
     };
   }
 
@@ -316,6 +342,7 @@ export class I8042 implements Device {
     this.#ram = ram;
     this.keyboard.load(saved.nested("keyboard"));
     this.mouse.load(saved.nested("mouse"));
+    this.typist.load(saved.nested("typist"));
     this.#updateIrqs();
   }
 

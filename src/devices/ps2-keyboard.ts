@@ -2,7 +2,7 @@
 // and answers its commands.
 import type { DeviceState } from "../vmm/device.ts";
 import { SavedState } from "./saved-state.ts";
-import { SET2_OF_SET1 } from "./scancodes.ts";
+import { LONG_KEYS, SET2_OF_SET1 } from "./scancodes.ts";
 
 const ACK = 0xfa;
 const RESEND = 0xfe;
@@ -45,9 +45,19 @@ export class Ps2Keyboard {
     this.#awaiting = 0;
   }
 
-  /** A key goes down or up; `make` is its set 1 code, 0xE0xx for extended keys. */
+  /** The guest has taken everything and listens. */
+  get ready(): boolean {
+    return this.#enabled && this.#queue.length === 0;
+  }
+
+  /** A key goes down or up; `make` is its code as SET1_MAKE has it. */
   key(make: number, down: boolean): void {
     if (!this.#enabled) return;
+    const long = LONG_KEYS[make]?.[this.#set === 1 ? 1 : 2];
+    if (long !== undefined) {
+      this.#send(long[down ? 0 : 1]);
+      return;
+    }
     const extended = make >> 8 === EXTENDED;
     const code = make & 0x7f;
     const bytes: number[] = extended ? [EXTENDED] : [];

@@ -1,4 +1,5 @@
-// A PS/2 mouse with three buttons and, once the guest knocks (sample rates 200, 100, 80), a wheel.
+// A PS/2 mouse with three buttons; once the guest knocks (sample rates 200, 100, 80) a wheel, and with another knock
+// (200, 200, 80) two more buttons, as Microsoft's IntelliMouse and IntelliMouse Explorer have them.
 import type { DeviceState } from "../vmm/device.ts";
 import { SavedState } from "./saved-state.ts";
 
@@ -7,7 +8,13 @@ const RESEND = 0xfe;
 const SELF_TEST_PASSED = 0xaa;
 const ID_PLAIN = 0;
 const ID_WHEEL = 3;
+const ID_FIVE_BUTTONS = 4;
+const KNOCKS: Readonly<Record<string, number>> = { "200,100,80": ID_WHEEL, "200,200,80": ID_FIVE_BUTTONS };
 const BUFFER_BYTES = 256;
+/** Counts that wait for the guest to read what came before; further ones are lost. */
+const WAITING_MAX = 2048;
+/** Counts reported for 0 to 5 under 2:1 scaling; larger ones are doubled (IBM PS/2 Technical Reference, mouse). */
+const SCALED = [0, 1, 1, 3, 6, 9] as const;
 
 export class Ps2Mouse {
   readonly #queue: number[] = [];
@@ -21,6 +28,8 @@ export class Ps2Mouse {
   #knock = [0, 0, 0];
   #awaiting = 0;
   #buttons = 0;
+  /** Those of the last packet. */
+  #toldButtons = 0;
   #dx = 0;
   #dy = 0;
   #dz = 0;
@@ -31,7 +40,9 @@ export class Ps2Mouse {
     return this.#queue.length > 0;
   }
   take(): number | undefined {
-    return this.#queue.shift();
+    const byte = this.#queue.shift();
+    if (this.#queue.length === 0 && this.#moved()) this.#packet(true);
+    return byte;
   }
 
   reset(): void {
@@ -42,13 +53,23 @@ export class Ps2Mouse {
     this.#awaiting = 0;
   }
 
-  /** Movement in counts (y up), wheel clicks, and buttons: 1 left, 2 right, 4 middle. */
+  /** Movement in counts (y up), wheel clicks (down is positive), and buttons: 1 left, 2 right, 4 middle, 8 and 16 more. */
   move(dx: number, dy: number, dz: number, buttons: number): void {
-    this.#dx += Math.trunc(dx);
-    this.#dy += Math.trunc(dy);
-    this.#dz += Math.trunc(dz);
-    this.#buttons = buttons & 7;
-    if (this.#reporting && !this.#remote && this.#queue.length < BUFFER_BYTES) this.#packet();
+    this.#buttons = buttons & 0x1f;
+    if (!this.#reporting && !this.#remote) return;
+    const more = (sum: number, counts: number): number => clamp(sum + Math.trunc(counts), -WAITING_MAX, WAITING_MAX);
+    this.#dx = more(this.#dx, dx);
+    this.#dy = more(this.#dy, dy);
+    this.#dz = more(this.#dz, dz);
+    if (this.#remote || this.#queue.length >= BUFFER_BYTES / 2) return;
+    while (this.#moved() && this.#queue.length < BUFFER_BYTES / 2) this.#packet(true);
+    this.onData();
+  }
+
+  /** Something is still to be told. */
+  #moved(): boolean {
+    const moved = this.#dx !== 0 || this.#dy !== 0 || this.#dz !== 0;
+    return this.#reporting && !this.#remote && (moved || this.#buttons !== this.#toldButtons);
   }
 
   /** A byte from the controller. */
@@ -67,7 +88,7 @@ export class Ps2Mouse {
     if (awaited === 0xf3) {
       this.#rate = byte;
       this.#knock = [this.#knock[1] ?? 0, this.#knock[2] ?? 0, byte];
-      if (this.#knock.join() === "200,100,80") this.#id = ID_WHEEL;
+      this.#id = KNOCKS[this.#knock.join()] ?? this.#id;
       this.#reply([ACK]);
       return;
     }
@@ -91,7 +112,8 @@ export class Ps2Mouse {
         return;
       case 0xeb:
         this.#reply([ACK]);
-        this.#packet();
+        this.#packet(false);
+        this.onData();
         return;
       case 0xec:
         this.#wrap = false;
@@ -154,16 +176,22 @@ export class Ps2Mouse {
     );
   }
 
-  #packet(): void {
-    const dx = clamp(this.#dx, -256, 255);
-    const dy = clamp(this.#dy, -256, 255);
-    const dz = clamp(this.#dz, -8, 7);
+  /** `streamed`: told by itself, and scaled; else asked for. */
+  #packet(streamed: boolean): void {
+    const scale = (counts: number): number => (streamed && this.#scaling21 ? scaled(counts) : counts);
+    const most = this.#scaling21 ? 127 : 255;
+    const dx = clamp(this.#dx, -most, most);
+    const dy = clamp(this.#dy, -most, most);
+    const dz = this.#id === ID_PLAIN ? this.#dz : clamp(this.#dz, -8, 7);
     this.#dx -= dx;
     this.#dy -= dy;
     this.#dz -= dz;
-    const bytes = [0x08 | this.#buttons | (dx < 0 ? 0x10 : 0) | (dy < 0 ? 0x20 : 0), dx & 0xff, dy & 0xff];
+    this.#toldButtons = this.#buttons;
+    const [x, y] = [scale(dx), scale(dy)];
+    const bytes = [0x08 | (this.#buttons & 7) | (x < 0 ? 0x10 : 0) | (y < 0 ? 0x20 : 0), x & 0xff, y & 0xff];
     if (this.#id === ID_WHEEL) bytes.push(dz & 0xff);
-    this.#reply(bytes);
+    else if (this.#id === ID_FIVE_BUTTONS) bytes.push((dz & 0x0f) | ((this.#buttons & 0x18) << 1));
+    if (this.#queue.length < BUFFER_BYTES * 2 - 8) this.#queue.push(...bytes);
   }
 
   #reply(bytes: readonly number[]): void {
@@ -184,6 +212,7 @@ export class Ps2Mouse {
       knock: Uint8Array.from(this.#knock),
       awaiting: this.#awaiting,
       buttons: this.#buttons,
+      toldButtons: this.#toldButtons,
       dx: this.#dx,
       dy: this.#dy,
       dz: this.#dz,
@@ -198,10 +227,11 @@ export class Ps2Mouse {
     this.#scaling21 = saved.flag("scaling21");
     this.#resolution = saved.integer("resolution", 3);
     this.#rate = saved.integer("rate", 255);
-    this.#id = saved.integer("id", ID_WHEEL);
+    this.#id = saved.integer("id", ID_FIVE_BUTTONS);
     this.#knock = [...saved.bytes("knock", 3)];
     this.#awaiting = saved.integer("awaiting", 255);
-    this.#buttons = saved.integer("buttons", 7);
+    this.#buttons = saved.integer("buttons", 0x1f);
+    this.#toldButtons = saved.integer("toldButtons", 0x1f);
     this.#dx = saved.number("dx");
     this.#dy = saved.number("dy");
     this.#dz = saved.number("dz");
@@ -211,4 +241,9 @@ export class Ps2Mouse {
 
 function clamp(value: number, low: number, high: number): number {
   return Math.max(low, Math.min(high, value));
+}
+
+function scaled(counts: number): number {
+  const size = Math.abs(counts);
+  return Math.sign(counts) * (SCALED[size] ?? size * 2);
 }

@@ -1,5 +1,5 @@
 // Keyboard scan codes. A key is named as KeyboardEvent.code of the UI Events specification names it; its number here is
-// its set 1 make code, with 0xE000 added for keys that send an E0 prefix.
+// its set 1 make code, with 0xE000 added for keys that send an E0 prefix; Pause has one of E1.
 
 /** Set 1 make code of each key of a 102-key keyboard. */
 // biome-ignore format: a table
@@ -16,6 +16,24 @@ export const SET1_MAKE: Readonly<Record<string, number>> = {
   IntlBackslash: 0x56, F11: 0x57, F12: 0x58, NumpadEnter: 0xe01c, ControlRight: 0xe01d, NumpadDivide: 0xe035, PrintScreen: 0xe037,
   AltRight: 0xe038, Home: 0xe047, ArrowUp: 0xe048, PageUp: 0xe049, ArrowLeft: 0xe04b, ArrowRight: 0xe04d, End: 0xe04f,
   ArrowDown: 0xe050, PageDown: 0xe051, Insert: 0xe052, Delete: 0xe053, MetaLeft: 0xe05b, MetaRight: 0xe05c, ContextMenu: 0xe05d,
+  Pause: 0xe11d,
+};
+
+/** Keys that send more than a code: their bytes when they go down and up, in sets 1 and 2. */
+export const LONG_KEYS: Readonly<Record<number, Readonly<Record<1 | 2, readonly [down: number[], up: number[]]>>>> = {
+  // With the shift that tells it from the keypad's *.
+  57399: {
+    1: [
+      [0xe0, 0x2a, 0xe0, 0x37],
+      [0xe0, 0xb7, 0xe0, 0xaa],
+    ],
+    2: [
+      [0xe0, 0x12, 0xe0, 0x7c],
+      [0xe0, 0xf0, 0x7c, 0xe0, 0xf0, 0x12],
+    ],
+  },
+  // It goes up by itself.
+  57629: { 1: [[0xe1, 0x1d, 0x45, 0xe1, 0x9d, 0xc5], []], 2: [[0xe1, 0x14, 0x77, 0xe1, 0xf0, 0x14, 0xf0, 0x77], []] },
 };
 
 /** Set 2 make code of each set 1 code 00..5F (IBM PS/2 Technical Reference, keyboard scan code tables); 0 = no key. */

@@ -47,6 +47,13 @@ export function screenOf(frame: Frame): Screen {
   return frame.kind === "text" ? textScreen(frame) : graphicsScreen(frame);
 }
 
+/** Whether a line of a text screen, or all of them joined by "\n", match. Pictures show no text. */
+export function screenShows(screen: Screen, pattern: RegExp): boolean {
+  if (screen.kind !== "text") return false;
+  const lines = screen.lines();
+  return lines.some((line) => pattern.test(line)) || pattern.test(lines.join("\n"));
+}
+
 function textScreen(frame: TextFrame): TextScreen {
   const { columns, rows, cells, cursor } = frame;
   const size = textSize(frame);

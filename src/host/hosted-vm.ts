@@ -355,6 +355,11 @@ export class HostedVm {
     return this.#seat.call("type", text);
   }
 
+  /** Presses combinations of keys such as "ctrl-alt-delete", one after the other. Throws VmError("not-found"). */
+  sendKeys(...combinations: string[]): Promise<void> {
+    return this.#seat.call("sendKeys", combinations);
+  }
+
   /** A key of it by its KeyboardEvent.code. Rejects with VmError("not-found") for a name that no PC keyboard has. */
   press(code: string): Promise<void> {
     return this.#seat.call("key", code, true);
@@ -363,7 +368,7 @@ export class HostedVm {
     return this.#seat.call("key", code, false);
   }
 
-  /** Mouse movement in counts (y up), wheel clicks and buttons (1 left, 2 right, 4 middle). */
+  /** Mouse movement in counts (y up), wheel clicks (down is positive), buttons (1 left, 2 right, 4 middle). */
   moveMouse(dx: number, dy: number, wheel = 0, buttons = 0): Promise<void> {
     return this.#seat.call("moveMouse", dx, dy, wheel, buttons);
   }

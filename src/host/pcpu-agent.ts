@@ -189,6 +189,9 @@ export class PcpuAgent implements PcpuCalls {
   type(vm: VmNumber, text: string): void {
     this.#vm(vm).keyboard.type(text);
   }
+  sendKeys(vm: VmNumber, combinations: readonly string[]): void {
+    for (const combination of combinations) this.#vm(vm).keyboard.send(combination);
+  }
   key(vm: VmNumber, code: string, down: boolean): void {
     const { keyboard } = this.#vm(vm);
     if (down) keyboard.press(code);

@@ -75,6 +75,8 @@ export interface PcpuCalls {
   sendNmi(vm: VmNumber): void;
   input(vm: VmNumber, port: number, bytes: Uint8Array): void;
   type(vm: VmNumber, text: string): void;
+  /** Throws VmError("not-found") for a key that does not exist. */
+  sendKeys(vm: VmNumber, combinations: readonly string[]): void;
   /** Throws VmError("not-found") for a name that no PC keyboard has. */
   key(vm: VmNumber, code: string, down: boolean): void;
   moveMouse(vm: VmNumber, dx: number, dy: number, wheel: number, buttons: number): void;

@@ -6,6 +6,7 @@ import { CmosRtc } from "../devices/cmos-rtc.ts";
 import { DEBUGCON_PORT, DebugConsole, FIRMWARE_LOG_PORT } from "../devices/debugcon.ts";
 import { FerrLatch } from "../devices/ferr.ts";
 import { FwCfg } from "../devices/fw-cfg.ts";
+import { Hpet } from "../devices/hpet.ts";
 import { HypercallBlock } from "../devices/hypercall-block.ts";
 import { HypercallConsole } from "../devices/hypercall-console.ts";
 import { I8042 } from "../devices/i8042.ts";
@@ -27,7 +28,7 @@ import { addVga } from "./board-vga.ts";
 import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
-import type { Device, DeviceClock, DmaMemory, IoRange, MsiSink } from "./device.ts";
+import type { Device, DeviceClock, DmaMemory, IoRange, IrqLine, MsiSink } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 import { VmError } from "./error.ts";
 import type { IrqWiring } from "./irq.ts";
@@ -65,6 +66,8 @@ export interface BoardEvents {
   /** The guest has let go of the card in a PCI slot. */
   ejected(slot: number): void;
   ignne(): void;
+  /** Another timer drives IRQ 0 in place of the 8254, or no longer. */
+  replacePit(replaced: boolean): void;
   /** The guest waits for about a microsecond. */
   ioDelay(): void;
 }
@@ -111,8 +114,9 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
   const { ports, mmio, irqs, clock, memory } = parts;
   const a20 = new A20Gate(events.a20);
   const resetControl = new ResetControl(() => events.reset("port-cf9"));
+  const rtcLine = new GatedLine(irqs.line(RTC_IRQ));
   const rtc = new CmosRtc({
-    irq: irqs.line(RTC_IRQ),
+    irq: rtcLine,
     clock,
     ramBytes: config.memoryBytes,
     cpuCount: 1,
@@ -123,6 +127,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     keyboardIrq: irqs.line(KEYBOARD_IRQ),
     mouseIrq: irqs.line(MOUSE_IRQ),
     a20,
+    clock,
     requestReset: () => events.reset("keyboard-controller"),
   });
   const ferr = new FerrLatch(irqs.line(FERR_IRQ), events.ignne);
@@ -180,6 +185,17 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
       generation = new VmGeneration(memory, () => power.raiseGpe(VM_GENERATION_GPE), parts.generationId);
       devices.push(generation);
     }
+  }
+  if (config.hpet) {
+    devices.push(
+      new Hpet({
+        clock,
+        msi: parts.msi,
+        line: (gsi) => irqs.line(gsi),
+        replacePit: events.replacePit,
+        replaceRtc: (on) => rtcLine.open(!on),
+      }),
+    );
   }
   const vga = parts.video && addVga(parts.video, pci, clock);
   if (vga !== undefined) devices.push(vga);
@@ -240,6 +256,23 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     vga,
     ...calls,
   };
+}
+
+/** A line that another device may take the place of. */
+class GatedLine implements IrqLine {
+  #level = false;
+  #open = true;
+
+  constructor(private readonly line: IrqLine) {}
+
+  set(level: boolean): void {
+    this.#level = level;
+    this.line.set(level && this.#open);
+  }
+  open(open: boolean): void {
+    this.#open = open;
+    this.set(this.#level);
+  }
 }
 
 /** Maps a device at the port that the configuration chose for it. */

@@ -37,6 +37,7 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "postPort",
   "apic",
   "acpi",
+  "hpet",
   "wallSeconds",
   "display",
   "vgaBios",
@@ -82,6 +83,7 @@ export interface CheckedConfig extends CheckedDevices {
   readonly postPort: number;
   readonly apic: boolean;
   readonly acpi: boolean;
+  readonly hpet: boolean;
   readonly wallSeconds: number | undefined;
   readonly display: DisplayKind;
   readonly vgaBios: Uint8Array | undefined;
@@ -130,6 +132,7 @@ export function checkConfig(config: VmConfig): CheckedConfig {
     postPort: integer("postPort", config.postPort ?? 0x80, 0, 0xffff),
     apic,
     acpi: flag("acpi", config.acpi ?? true),
+    hpet: flag("hpet", config.hpet ?? false),
     wallSeconds: config.wallSeconds === undefined ? undefined : integer("wallSeconds", config.wallSeconds, 0, WALL_MAX),
     ...checkDisplay(config),
     serialPorts: integer("serialPorts", config.serialPorts ?? 1, 0, 4),

@@ -97,6 +97,8 @@ export interface VmConfig {
   readonly apic?: boolean;
   /** ACPI tables, PM timer and power button present. Default true. */
   readonly acpi?: boolean;
+  /** High precision event timers present. Default false. */
+  readonly hpet?: boolean;
   /** Seconds since 1970 that the RTC starts at; default the host's clock (real) or 2000-01-01 (virtual). */
   readonly wallSeconds?: number;
   /** A graphics adapter: "vga" is QEMU's standard VGA. Default "vga" where firmware boots, else "none". */

@@ -12,6 +12,8 @@ export interface Core {
   resetVcpu(vcpu: number): void;
   /** GSI 0..15 drive the 8259s and the I/O APIC, 16..23 the I/O APIC alone. */
   setIrqLine(gsi: number, level: number): void;
+  /** 1 = the 8254 no longer drives IRQ 0: setIrqLine(0) does. */
+  setPitReplaced(vcpu: number, replaced: number): void;
   /** Guest ns of the next timer in the core, or a value beyond 2^62 for none. */
   nextDeadlineNs(vcpu: number): bigint;
   advanceTimers(vcpu: number, now: bigint): void;
@@ -59,6 +61,7 @@ const REQUIRED = [
   "initVm",
   "resetVcpu",
   "setIrqLine",
+  "setPitReplaced",
   "nextDeadlineNs",
   "advanceTimers",
   "clockNowNs",

@@ -51,7 +51,10 @@ export interface Requests {
 }
 
 export interface MachineEvents
-  extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ejected" | "ignne" | "ioDelay"> {
+  extends Omit<
+    BoardEvents,
+    "reset" | "powerOff" | "debugExit" | "a20" | "ejected" | "ignne" | "ioDelay" | "replacePit"
+  > {
   /** Something changed that may wake a halted vCPU, or that the run loop must look at. */
   wake(): void;
   trace(event: TraceEvent): void;
@@ -147,6 +150,7 @@ export class Machine implements ExitContext {
         ejected: (slot) => this.hotplug.ejected(slot),
         // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
         ioDelay: () => this.ioDelay(),
+        replacePit: (replaced) => core.setPitReplaced(this.vcpu.address, replaced ? 1 : 0),
         ignne: () => this.vcpu.setU32(FPU_FERR, this.vcpu.getU32(FPU_FERR) | FERR_IGNNE),
       },
     );

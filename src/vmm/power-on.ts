@@ -52,6 +52,7 @@ function leaveAsFirmware({ board, config, cpu, guest, vcpu }: Machine): number {
   leaveMtrrsAsFirmware(vcpu);
   if (config.acpi) {
     const tables = buildAcpiTables({
+      hpet: config.hpet,
       apic: config.apic,
       cpuCount: 1,
       vga: board.vga !== undefined,

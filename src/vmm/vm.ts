@@ -65,7 +65,9 @@ export class Vm implements AsyncDisposable {
     this.#outputs = outputs;
     this.debugcon = outputs.debugcon.console;
     this.parallel = outputs.parallel.console;
-    this.keyboard = new Keyboard(machine.board.keyboard);
+    this.keyboard = new Keyboard(machine.board.keyboard, () => {
+      if (this.#life.ended) this.#life.refuse("type to", "created, running or paused");
+    });
     for (const [n, uart] of machine.board.uarts.entries())
       outputs.serial[n]?.console.onInput((bytes) => uart.receive(bytes));
     const { vga } = machine.board;
@@ -277,12 +279,17 @@ export class Vm implements AsyncDisposable {
     return output.console;
   }
 
-  /** What the screen shows now. Throws VmError("not-found") for a machine without a display. */
+  /** What the screen shows now, or showed at the end. Throws VmError("not-found") for a machine without a display. */
   screen(): Screen {
     const { vga } = this.#machine.board;
     if (vga === undefined)
       throw new VmError("not-found", `This machine has no screen; make it with display: "vga".`, { field: "display" });
     return screenOf(vga.frame());
+  }
+
+  /** Types text on its keyboard, as fast as the guest takes it; see `keyboard.type`. Returns how many characters it has. */
+  type(text: string): number {
+    return this.keyboard.type(text);
   }
 
   statistics(): VmStatistics {

@@ -29,11 +29,15 @@ async function make(limits = {}, config: HostConfig = {}) {
     version: "0.0.0",
     wallMs: () => 0,
     limits,
-    resolve: async ({ guest, name, memoryMib = 1, scheduling, resources }) => {
+    resolve: async ({ guest, name, memoryMib = 1, scheduling, resources, display }) => {
       const boot = BOOTS[guest as keyof typeof BOOTS];
       if (boot === undefined) throw new VmError("not-found", `no guest is called ${guest}`);
       const chosen = scheduling?.weight === undefined ? {} : { weight: scheduling.weight };
-      const given = { ...(name === undefined ? {} : { name }), ...(resources === undefined ? {} : { resources }) };
+      const given = {
+        ...(name === undefined ? {} : { name }),
+        ...(resources === undefined ? {} : { resources }),
+        ...(display === undefined ? {} : { display }),
+      };
       return { boot, memoryBytes: memoryMib * MIB, scheduling: chosen, ...given };
     },
   });
@@ -230,6 +234,31 @@ describe("VMs over the API", () => {
     expect(await late).toBe("firstsecond");
     expect(await fresh).toBe("second");
     gone.abort();
+  });
+
+  it("have a screen to look at, a keyboard and a mouse", async () => {
+    const { call, json } = await make();
+    await json("POST", "/v1/vms", { name: "seen", guest: "spin", display: "vga" });
+    await json("POST", "/v1/vms", { name: "blind", guest: "spin" });
+    const screen = await json("GET", "/v1/vms/seen/screen");
+    fits("screen", screen.value);
+    expect(screen.value).toMatchObject({ kind: "text", columns: 80, rows: 25, cursor: { column: 0, row: 0 } });
+    const png = await call("GET", "/v1/vms/seen/screenshot");
+    expect([png.status, png.contentType]).toEqual([200, "image/png"]);
+    expect([...(png.body as Uint8Array).subarray(1, 4)]).toEqual([..."PNG"].map((c) => c.charCodeAt(0)));
+    expect((await json("GET", "/v1/vms/blind/screen")).status).toBe(404);
+
+    const send = async (path: string, body: unknown) => await json("POST", `/v1/vms/seen/${path}`, body);
+    for (const body of [{ text: "ls\n" }, { keys: "ctrl-alt-delete f2" }])
+      expect((await send("keys", body)).status).toBe(204);
+    expect((await send("mouse", { dx: 3, buttons: 1 })).status).toBe(204);
+    for (const body of [{}, { text: "a", keys: "b" }]) {
+      const { status, value } = await send("keys", body);
+      expect(status).toBe(400);
+      expect(value.error.message).toContain("text or keys says what to type");
+    }
+    expect((await send("keys", { keys: "ctrl-any" })).value.error.message).toMatch(/keys has "any"; it takes a, b/);
+    expect((await send("mouse", { buttons: 99 })).status).toBe(400);
   });
 
   it("leave a trail of events", async () => {

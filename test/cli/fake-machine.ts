@@ -1,6 +1,8 @@
 // Stand-ins for a machine and a process, so that the command line can be driven without either.
 import { PassThrough, Writable } from "node:stream";
 import type { CliIo, Machine } from "../../src/cli/machine.ts";
+import type { TextFrame } from "../../src/display/frame.ts";
+import { type Screen, screenOf } from "../../src/display/screen.ts";
 import type { SnapshotInfo, SnapshotOptions } from "../../src/snapshot/take.ts";
 import type { VmConfig } from "../../src/vmm/config.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../../src/vmm/status.ts";
@@ -80,6 +82,19 @@ export class FakeMachine implements Machine {
   statistics(): VmStatistics {
     return STATISTICS;
   }
+  readonly keyboard = {
+    type: (text: string): number => {
+      this.done.push(`type ${text}`);
+      return text.length;
+    },
+    send: (combination: string): void => void this.done.push(`keys ${combination}`),
+    waiting: 0,
+  };
+  /** What the screen shows; `show` changes it. */
+  lines: string[] = [];
+  screen(): Screen {
+    return textScreen(this.lines);
+  }
   async [Symbol.asyncDispose](): Promise<void> {
     this.done.push("dispose");
   }
@@ -90,6 +105,10 @@ export class FakeMachine implements Machine {
   }
   print(text: string, port = 0): void {
     this.emit("serial", { port, bytes: Buffer.from(text) });
+  }
+  show(...lines: string[]): void {
+    this.lines = lines;
+    this.emit("screen", { screen: this.screen() });
   }
   end(status: ExitStatus): void {
     this.state = "stopped";
@@ -143,4 +162,28 @@ function collector(): { stream: Writable; text: () => string } {
     },
   });
   return { stream, text: () => Buffer.concat(chunks).toString() };
+}
+
+/** A text screen of 80 by 25. */
+export function textScreen(lines: readonly string[]): Screen {
+  const [columns, rows] = [80, 25];
+  const cells = Uint16Array.from(
+    { length: columns * rows },
+    (_, i) => 0x0700 | (lines[Math.floor(i / columns)] ?? "").padEnd(columns).charCodeAt(i % columns),
+  );
+  const font = new Uint8Array(8192);
+  const frame: TextFrame = {
+    kind: "text",
+    columns,
+    rows,
+    cells,
+    cursor: { column: 0, row: 0, firstLine: 14, lastLine: 15 },
+    blink: false,
+    cellWidth: 8,
+    cellHeight: 16,
+    joinLines: false,
+    fonts: [font, font],
+    palette: Uint32Array.from({ length: 16 }, (_, i) => 0xff000000 + i * 0x0f0f0f),
+  };
+  return screenOf(frame);
 }

@@ -106,16 +106,18 @@ describe("keyboard controller", () => {
   function controller() {
     const keyboardIrq = new TestLine();
     const mouseIrq = new TestLine();
+    const clock = new TestClock();
     let resets = 0;
     let a20 = true;
     const device = new I8042({
       keyboardIrq,
       mouseIrq,
       a20: new A20Gate((on) => (a20 = on)),
+      clock,
       requestReset: () => resets++,
     });
     const { ports } = plug(device);
-    return { device, ports, keyboardIrq, mouseIrq, resets: () => resets, a20: () => a20 };
+    return { device, ports, clock, keyboardIrq, mouseIrq, resets: () => resets, a20: () => a20 };
   }
   const all = (ports: ReturnType<typeof controller>["ports"]): number[] => {
     const bytes: number[] = [];
@@ -190,7 +192,7 @@ describe("keyboard controller", () => {
     a.device.keyboard.key(0x1e, true);
     a.device.keyboard.key(0x1e, false);
     const b = controller();
-    b.device.load(a.device.save(), 1);
+    b.device.load(a.device.save(), a.device.stateVersion);
     expect(all(b.ports)).toEqual([0x1e, 0x9e]);
   });
 

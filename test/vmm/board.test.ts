@@ -22,6 +22,7 @@ function board() {
     ejected: nothing,
     ignne: nothing,
     ioDelay: nothing,
+    replacePit: nothing,
   };
   const boot = { kind: "flat", image: Uint8Array.of(0xf4), address: 0 } as const;
   const config = checkConfig({ boot, serialPorts: 4, testDevice: true });

@@ -151,6 +151,8 @@ export const resources = {
   ports: (first: number, count: number): number[] => [0x47, 0x01, ...u16(first), ...u16(first), 1, count],
   /** One edge-triggered, active-high ISA interrupt. */
   irq: (irq: number): number[] => [0x22, ...u16(1 << irq)],
+  /** Fixed memory, read only. */
+  memory: (base: number, bytes: number): number[] => [0x86, ...u16(9), 0, ...u32(base), ...u32(bytes)],
   busRange: (first: number, last: number): number[] => wordSpace(2, 0, first, last),
   portWindow: (first: number, last: number): number[] => wordSpace(1, 0x03, first, last),
   /** Read-write memory that a bridge passes on. */

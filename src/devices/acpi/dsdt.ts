@@ -1,6 +1,7 @@
 // The DSDT: what the guest cannot find by itself. PCI root bridge with its windows and interrupt routing, the ISA devices
 // behind the bridge, and the way to switch off.
 import { GPE0_BASE, GPE0_BYTES, PM_BASE, PM_BYTES, SLEEP_TYPE_S5, SMI_COMMAND_PORT } from "../acpi-pm.ts";
+import { HPET_BASE, HPET_BYTES } from "../hpet.ts";
 import { type PciInterrupt, pciInterrupts } from "../interrupt-wiring.ts";
 import { PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END } from "../pci/firmware-setup.ts";
 import { HOTPLUG_BASE, HOTPLUG_BYTES, HOTPLUG_GPE, HOTPLUG_SLOTS } from "../pci/hotplug.ts";
@@ -29,6 +30,7 @@ import {
 } from "./aml.ts";
 
 export interface DsdtOptions {
+  readonly hpet?: boolean;
   /** COM ports present: base and ISA IRQ. */
   readonly serialPorts: readonly { readonly base: number; readonly irq: number }[];
 }
@@ -59,6 +61,15 @@ export function dsdtBody(options: DsdtOptions): Aml {
         define("_DDN", string("VM_Gen_Counter")),
         define("ADDR", pack(integer(VM_GENERATION_GPA), integer(0))),
       ),
+      ...(options.hpet
+        ? [
+            device(
+              "HPET",
+              define("_HID", eisaId("PNP0103")),
+              define("_CRS", list(resources.memory(HPET_BASE, HPET_BYTES))),
+            ),
+          ]
+        : []),
       device(
         "PCI0",
         define("_HID", eisaId("PNP0A03")),

@@ -2,6 +2,7 @@
 
 import { IOAPIC_ADDRESS, LAPIC_ADDRESS } from "../../../spec/chipset.ts";
 import { ACPI_DISABLE, ACPI_ENABLE, GPE0_BASE, GPE0_BYTES, SCI_IRQ, SMI_COMMAND_PORT } from "../acpi-pm.ts";
+import { HPET_BASE, HPET_ID, HPET_SHORTEST_TICKS } from "../hpet.ts";
 import { AS_THE_BUS, ISA_OVERRIDES, ioApicId, NMI_LINT } from "../interrupt-wiring.ts";
 import { ascii, checksum, u16, u32 } from "../table-bytes.ts";
 import type { Aml } from "./aml.ts";
@@ -45,6 +46,8 @@ export interface AcpiOptions {
   readonly cpuCount: number;
   /** There is a VGA; otherwise the guest is told not to look for one. Default false. */
   readonly vga?: boolean;
+  /** There is an HPET. Default false. */
+  readonly hpet?: boolean;
   readonly pmBase: number;
   readonly serialPorts: readonly { readonly base: number; readonly irq: number }[];
 }
@@ -73,6 +76,7 @@ export function buildAcpiTables(options: AcpiOptions): AcpiTables {
   const fadt = place("FACP", table("FACP", 3, fadtBody(options.pmBase, facs, dsdt, options.vga ?? false)));
   const pointers = [fadt];
   if (options.apic) pointers.push(place("APIC", table("APIC", 3, madtBody(options.cpuCount))));
+  if (options.hpet) pointers.push(place("HPET", table("HPET", 1, hpetBody())));
   const rsdt = place("RSDT", table("RSDT", 1, pointers.flatMap(u32)));
   const xsdt = place(
     "XSDT",
@@ -166,6 +170,17 @@ function madtBody(cpuCount: number): number[] {
   for (const { irq, gsi, flags } of ISA_OVERRIDES) entries.push(2, 10, 0, irq, ...u32(gsi), ...u16(flags));
   entries.push(4, 6, ALL_PROCESSORS, ...u16(AS_THE_BUS), NMI_LINT);
   return [...u32(LAPIC_ADDRESS), ...u32(PC_AT_8259), ...entries];
+}
+
+/** IA-PC HPET specification 1.0a, 3.2.4: the block by its number, address and shortest period that loses no tick. */
+function hpetBody(): number[] {
+  return [
+    ...u32(HPET_ID),
+    ...[0, 64, 0, 0, ...u32(HPET_BASE), ...u32(0)],
+    0, // number
+    ...u16(HPET_SHORTEST_TICKS),
+    0, // page protection: none
+  ];
 }
 
 /** Generic address structure (5.2.3.2) of an I/O register; access size is that of the legacy field. */

@@ -131,7 +131,9 @@ function textCursor(registers: VgaRegisters, start: number, pitch: number, colum
 
 function fontOf(words: Uint32Array, map: number): Uint8Array {
   const from = FONT_OFFSETS[map] as number;
-  return Uint8Array.from({ length: FONT_BYTES }, (_, i) => (words[from + i] as number) >>> (8 * FONT_PLANE));
+  const font = new Uint8Array(FONT_BYTES);
+  for (let i = 0; i < FONT_BYTES; i++) font[i] = (words[from + i] as number) >>> (8 * FONT_PLANE);
+  return font;
 }
 
 // ---- planes to pixels

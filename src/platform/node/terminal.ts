@@ -9,6 +9,8 @@ export interface TerminalOptions {
   readonly onInput: (bytes: Uint8Array) => void;
   /** The window changed. */
   readonly onResize?: (columns: number, rows: number) => void;
+  /** Control sequences that give the terminal a screen for us, and take it away again. */
+  readonly screen?: { readonly enter: string; readonly leave: string };
 }
 
 /**
@@ -23,18 +25,19 @@ export class RawTerminal {
   readonly #onResize = () => this.#options.onResize?.(this.columns, this.rows);
   readonly #onExit = () => this.dispose();
   readonly #onStop = () => this.#suspend();
-  readonly #onContinue = () => this.#raw(true);
+  readonly #onContinue = () => this.#resume();
   #disposed = false;
 
   constructor(options: TerminalOptions) {
     this.#options = options;
     const { stdin, stdout } = options;
-    this.#watch = TerminalWatch.start(stdin);
+    this.#watch = TerminalWatch.start(stdin, options.screen?.leave ?? "");
     process.on("exit", this.#onExit);
     process.on("SIGTSTP", this.#onStop);
     process.on("SIGCONT", this.#onContinue);
     stdout.on("resize", this.#onResize);
     this.#raw(true);
+    this.#write(options.screen?.enter);
     stdin.on("data", this.#onData);
     stdin.resume();
   }
@@ -57,6 +60,7 @@ export class RawTerminal {
     process.off("SIGCONT", this.#onContinue);
     stdout.off("resize", this.#onResize);
     stdin.off("data", this.#onData);
+    this.#write(this.#options.screen?.leave);
     this.#raw(false);
     // A paused stdin does not keep the process alive.
     stdin.pause();
@@ -81,21 +85,34 @@ export class RawTerminal {
   }
 
   #suspend(): void {
+    this.#write(this.#options.screen?.leave);
     this.#raw(false);
     process.kill(process.pid, "SIGSTOP");
+  }
+
+  #resume(): void {
+    this.#raw(true);
+    if (this.#options.screen === undefined) return;
+    this.#write(this.#options.screen.enter);
+    this.#onResize();
+  }
+
+  #write(sequence: string | undefined): void {
+    if (sequence !== undefined) this.#options.stdout.write(sequence);
   }
 }
 
 /** A shell that sleeps on a pipe and puts the terminal's settings back if the pipe closes without a word. */
 class TerminalWatch {
-  static start(tty: ReadStream): TerminalWatch | undefined {
+  /** `leave`: control sequences that it sends then. */
+  static start(tty: ReadStream, leave: string): TerminalWatch | undefined {
     if (process.platform === "win32") return undefined;
     const saved = stty(tty, "-g");
     if (saved === undefined) return undefined;
     // TTOU is ignored because a background process may not set the terminal otherwise; INT, QUIT and HUP because
     // they reach the whole group and the watch must outlive its charge.
-    const script = `trap '' TTOU INT QUIT HUP TERM TSTP; read word || stty "$1" <&3`;
-    const child = spawn("/bin/sh", ["-c", script, "paravane-tty", saved.trim()], {
+    const script = `trap '' TTOU INT QUIT HUP TERM TSTP; read word || { printf %s "$2" >&3; stty "$1" <&3; }`;
+    const child = spawn("/bin/sh", ["-c", script, "paravane-tty", saved.trim(), leave], {
       stdio: ["pipe", "ignore", "ignore", fdOf(tty)],
     });
     child.on("error", () => {});

@@ -69,7 +69,7 @@ function machine(scenario: Scenario): { ports: PortBus; clock: TestClock; memory
     ...extra,
     pci,
     new CmosRtc({ irq: line(), clock, ramBytes: 64 << 20, cpuCount: 1 }),
-    new I8042({ keyboardIrq: line(), mouseIrq: line(), a20, requestReset: () => {} }),
+    new I8042({ keyboardIrq: line(), mouseIrq: line(), a20, clock, requestReset: () => {} }),
     new Port92(a20, () => {}),
     new IsaDebugExit(0xf4, () => {}),
     new FwCfg({ memory: new TestMemory(), ramBytes: 64 << 20, cpuCount: 1 }),

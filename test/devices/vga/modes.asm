@@ -1,7 +1,7 @@
 ; Sets a video mode through the VGA BIOS and draws a pattern, without any other firmware: a 128 KiB firmware image whose
 ; upper half this is. The lower half, seen at E0000h, is the VGA BIOS. nasm -f bin modes.asm -o modes.bin
-; The word at MODE says what to show: 3, 4, 12h, 13h; 113h: 13h unchained; 4xxxh: VBE mode xxxh by its linear frame
-; buffer, 8xxxh: by its banks.
+; The word at MODE says what to show: the BIOS's modes 1, 3, 7 (103h: 3 with 50 lines), 4, 6, 0Dh to 12h and 13h; 113h:
+; 13h unchained; 4xxxh: VBE mode xxxh by its linear frame buffer, 8xxxh: by its banks; 2000h more: shown from line 20 on.
 bits 16
 org 0
 VBIOS_KIB equ 64
@@ -81,16 +81,30 @@ start:
   je modex
   cmp ax, 0x13
   je mode13
-  cmp ax, 0x12
-  je mode12
-  cmp ax, 4
-  je mode4
-  jmp mode3
+  cmp al, 0x0d
+  jae planar
+  cmp al, 4
+  je cga
+  cmp al, 6
+  je cga
 
 ; ---- text: all attributes and characters 20h..7Fh, C0h..DFh; no cursor
-mode3:
+text:
+  cmp al, 7
+  jne .set
+  ; the BIOS programs the monochrome addresses before it switches to them: the rest comes from here
   mov ax, 3
   int 0x10
+  mov al, 7
+.set:
+  xor ah, ah
+  int 0x10
+  cmp word [cs:MODE], 0x103
+  jne .lines
+  mov ax, 0x1112               ; the font of 8 rows
+  xor bl, bl
+  int 0x10
+.lines:
   mov ah, 1
   mov cx, 0x2607
   int 0x10
@@ -98,6 +112,10 @@ mode3:
   mov bl, 0
   int 0x10
   mov ax, 0xb800
+  cmp word [cs:MODE], 7
+  jne .segment
+  mov ax, 0xb000
+.segment:
   mov es, ax
   xor di, di
   xor bx, bx
@@ -112,13 +130,12 @@ mode3:
   stosw
   inc bl
   add bh, 7
-  cmp di, 80 * 25 * 2
+  cmp di, 80 * 50 * 2
   jb .cell
   jmp done
 
-; ---- CGA graphics, 320x200 in four colours
-mode4:
-  mov ax, 4
+; ---- CGA graphics: 320x200 in four colours, 640x200 in two
+cga:
   int 0x10
   mov ax, 0xb800
   mov es, ax
@@ -132,9 +149,8 @@ mode4:
   jb .fill
   jmp done
 
-; ---- 640x480 in sixteen colours: bars by write mode 2, then each other way to write
-mode12:
-  mov ax, 0x12
+; ---- planes: bars by write mode 2, then each other way to write; of smaller modes only the first lines show
+planar:
   int 0x10
   mov ax, 0xa000
   mov es, ax
@@ -323,7 +339,7 @@ modex:
 ; ---- VBE
 vbe:
   mov bx, ax
-  and bx, 0x3fff
+  and bx, 0x1fff
   test ax, 0x8000
   jnz .set
   or bx, 0x4000
@@ -332,7 +348,7 @@ vbe:
   int 0x10
   mov ax, 0x4f01
   mov cx, bx
-  and cx, 0x3fff
+  and cx, 0x1fff
   push word 0x1000
   pop es
   xor di, di
@@ -353,7 +369,7 @@ vbe:
   add ecx, 4
   cmp ecx, esi
   jb .linear
-  jmp done
+  jmp .shown
 .banked:
   mov ax, 0xa000
   mov es, ax
@@ -372,10 +388,19 @@ vbe:
   mov [es:di], eax
   add ecx, 4
   cmp ecx, esi
-  jae done
+  jae .shown
   test cx, cx
   jnz .in_bank
   jmp .bank
+.shown:
+  test word [cs:MODE], 0x2000
+  jz done
+  mov ax, 0x4f07
+  xor bx, bx
+  xor cx, cx
+  mov dx, 20
+  int 0x10
+  jmp done
 
 ; EAX: four bytes of the picture at byte ECX
 pattern:
@@ -386,7 +411,7 @@ pattern:
   ret
 
 done:
-  mov al, 0x55                 ; seen at the debug console
+  mov al, 0xa5                 ; seen at the debug console, where no text has it
   out 0xe9, al
 .stop:
   hlt
@@ -395,16 +420,22 @@ done:
 iret_only:
   iret
 
-; FS with base 0 and a limit of 4 GiB
+; Segments with base 0 and a limit of 4 GiB, as BIOSes call option ROMs
 unreal:
   lgdt [cs:gdtr]
   mov eax, cr0
   or al, 1
   mov cr0, eax
   mov bx, 8
+  mov ds, bx
+  mov es, bx
   mov fs, bx
   and al, 0xfe
   mov cr0, eax
+  xor bx, bx
+  mov ds, bx
+  mov es, bx
+  mov fs, bx
   ret
 gdtr:
   dw 15
