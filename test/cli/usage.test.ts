@@ -72,7 +72,7 @@ describe("a wrong command line is one clear line and its exit code, before anyth
     [
       ["run", "--load", "0x7c00"],
       2,
-      /^paravane: --load has a meaning only for a file, and "hello" is a guest of ours$/,
+      /^paravane: --load has a meaning only for a file, and "kernel" is a guest of ours$/,
     ],
     [["run", "hello", "--as", "elf"], 2, /--as has a meaning only for a file, and "hello" is a guest of ours$/],
     [["run", "linux", "--load", "0", "--mode", "real"], 2, /--load has a meaning only for a file, and "linux" is/],
