@@ -42,7 +42,9 @@ describe("the README", () => {
     const { stdout } = paravane("run --clock virtual --until 'Type help'");
     const lines = stdout.split("\n").map((line) => line.trimEnd());
     const first = lines.findIndex((line) => line.startsWith("Paravane "));
-    expect(readme).toContain(`\n\`\`\`\n${lines.slice(first, lines.indexOf("Type help for the commands.") + 1).join("\n")}\n`);
+    expect(readme).toContain(
+      `\n\`\`\`\n${lines.slice(first, lines.indexOf("Type help for the commands.") + 1).join("\n")}\n`,
+    );
   });
 
   it("has a program that runs", async () => {
