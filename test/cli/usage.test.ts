@@ -215,7 +215,7 @@ describe("help", () => {
       [["help", "keys"], /^Ctrl-A x +quit$/m],
       [["version"], /^paravane \d+\.\d+\.\d+ \(Node /],
       [["--version"], /^paravane \d+\.\d+\.\d+\n$/],
-      [["roms"], /^hello +.*\(default\)$/m],
+      [["roms"], /^kernel +.*\(default\)$/m],
     ] as const) {
       const io = fakeIo();
       expect(await runCommandLine(argv, io)).toBe(0);

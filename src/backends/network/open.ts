@@ -70,7 +70,9 @@ export async function openUserNetwork(
   // Pages have no sockets, and most machines no such card.
   const { UserNetwork } = await import("./user/user-network.ts");
   const words = new Uint32Array(1);
-  const network = new UserNetwork(checkUserNetwork(settings), {
+  const checked = checkUserNetwork(settings);
+  const network = new UserNetwork(checked, {
+    files: settings.tftp === undefined ? undefined : host.openTree(settings.tftp),
     clock,
     sockets: host.sockets,
     wallMs: platform.wallMs,

@@ -2,6 +2,7 @@
 // UDP end here and go on through sockets of the host, so nothing of the host's configuration has to change and no rights are
 // needed.
 import { answerNtp, NTP_PORT } from "../../../host/clock/ntp.ts";
+import type { FileTree } from "../../../vmm/file-tree.ts";
 import type { NetworkBackend } from "../../../vmm/network.ts";
 import type { NetworkClock, NetworkTimer } from "../clock.ts";
 import {
@@ -37,6 +38,7 @@ import { Neighbours } from "./neighbours.ts";
 import { broadcastOf, type CheckedForward, type CheckedUserNetwork, LOOPBACK } from "./settings.ts";
 import type { OpenStream } from "./tcp-owner.ts";
 import { TcpTable } from "./tcp-table.ts";
+import { TftpServer } from "./tftp.ts";
 import { type Datagram, readUdp, UdpNat, writeUdp } from "./udp.ts";
 
 const MTU = 1500;
@@ -58,6 +60,8 @@ export interface UserNetworkParts {
   wallMs(): number;
   /** 32 random bits. */
   random(): number;
+  /** What TFTP serves; none without. The network closes it. */
+  readonly files?: (FileTree & Partial<Disposable>) | undefined;
 }
 
 export class UserNetwork implements NetworkBackend, Disposable {
@@ -69,6 +73,7 @@ export class UserNetwork implements NetworkBackend, Disposable {
   readonly #names: NameServer;
   readonly #tcp: TcpTable;
   readonly #udp: UdpNat;
+  readonly #tftp: TftpServer | undefined;
   readonly #destinations: Destinations;
   readonly #timer: NetworkTimer;
   /** Services by "address:port". */
@@ -118,6 +123,10 @@ export class UserNetwork implements NetworkBackend, Disposable {
     });
     this.#timer = clock.timer(() => this.#timeout());
     this.serveUdp(host, NTP_PORT, (datagram, reply) => this.#answerNtp(datagram, reply));
+    if (parts.files !== undefined) {
+      const listen = (port: number, service: UdpService | undefined): void => this.serveUdp(host, port, service);
+      this.#tftp = new TftpServer({ tree: parts.files, nowNs, listen });
+    }
     this.serveUdp(settings.dns, DNS_PORT, ({ data }, reply) => this.#names.ask(data, reply));
   }
 
@@ -138,8 +147,9 @@ export class UserNetwork implements NetworkBackend, Disposable {
   serveTcp(address: number, port: number, open: OpenStream): void {
     this.#tcpServices.set(`${address}:${port}`, open);
   }
-  serveUdp(address: number, port: number, service: UdpService): void {
-    this.#udpServices.set(`${address}:${port}`, service);
+  serveUdp(address: number, port: number, service: UdpService | undefined): void {
+    if (service === undefined) this.#udpServices.delete(`${address}:${port}`);
+    else this.#udpServices.set(`${address}:${port}`, service);
   }
 
   // ---- the cable
@@ -174,6 +184,8 @@ export class UserNetwork implements NetworkBackend, Disposable {
       udpRefused: this.#udp.counts.refused,
       dnsQueries: this.#names.counts.queries,
       dnsRefused: this.#names.counts.refused,
+      tftpTransfers: this.#tftp?.size ?? 0,
+      tftpBytes: this.#tftp?.counts.bytes ?? 0,
       leases: this.#dhcp.leases.size,
       neighbours: this.#neighbours.size,
     };
@@ -184,6 +196,8 @@ export class UserNetwork implements NetworkBackend, Disposable {
     this.#tcp.close();
     this.#udp.close();
     this.#names.close();
+    this.#tftp?.close();
+    this.parts.files?.[Symbol.dispose]?.();
     this.#timer.disarm();
     this.#closed = true;
     this.#listeners.clear();
