@@ -1,7 +1,7 @@
 // A guest that does its worst keeps its worker busy and not the page: clicks are answered within 100 ms.
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS } from "./browser.ts";
+import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, untilOffered } from "./browser.ts";
 
 const CLICKS = 15;
 const ANSWER_MS = 100;
@@ -95,7 +95,7 @@ describe.skipIf(noBrowser)(`beside a guest that${BROWSER_HINT}`, () => {
     "%s the page answers",
     async (what, code) => {
       const page = await browser.open();
-      await page.getByText("A small 32-bit machine").waitFor();
+      await untilOffered(page);
       await page.locator("#files").setInputFiles({ name: "bad.elf", mimeType: "", buffer: elf(code) });
       await page.getByText(/^kernel, /).waitFor();
       await page.getByRole("button", { name: "Start" }).click();

@@ -1,7 +1,7 @@
 // A guest's screen on the page: what firmware and a boot sector show, keys typed into it, a phone's keyboard.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { pullImage } from "../../src/images/node/index.ts";
-import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS } from "./browser.ts";
+import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, untilOffered } from "./browser.ts";
 
 /** Prints a line by INT 10h, then every key that INT 16h gives. */
 // biome-ignore format: an instruction a line
@@ -44,7 +44,7 @@ describe.skipIf(noBrowser)(`a guest's screen${BROWSER_HINT}`, () => {
     "shows what SeaBIOS boots from a dropped floppy, and takes keys",
     async () => {
       const page = await browser.open();
-      await page.getByText("A small 32-bit machine").waitFor();
+      await untilOffered(page);
       await page.locator("#files").setInputFiles({ name: "disk.img", mimeType: "", buffer: floppy() });
       await page.getByText(/^floppy disk, /).waitFor();
       await page.locator("#memory").selectOption("16 MiB");
