@@ -111,6 +111,6 @@ describe.skipIf(noBrowser)(`beside a guest that${BROWSER_HINT}`, () => {
       await panel.locator(".state", { hasText: "stopped" }).waitFor();
       await page.close();
     },
-    SLOW_MS,
+    2 * SLOW_MS,
   );
 });
