@@ -3,9 +3,12 @@ import { FitAddon } from "@xterm/addon-fit";
 import { type ITheme, Terminal } from "@xterm/xterm";
 import { formatBytes } from "./dom.ts";
 
-/** Output that waits for the terminal to draw it; what a guest prints beyond that is left out. */
-const BACKLOG_BYTES = 256 * 1024;
-const END_BYTES = 16 * 1024;
+/** What a frame draws: a fraction of its time, so that the page stays free whatever a guest prints. */
+const FRAME_BYTES = 8 * 1024;
+/** Output that waits to be drawn; of what comes faster the oldest is left out. */
+const BACKLOG_BYTES = 64 * 1024;
+/** Pages that nobody sees have no frames. */
+const HIDDEN_FRAME_MS = 250;
 const SCROLLBACK_LINES = 5000;
 
 const LIGHT: ITheme = {
@@ -67,10 +70,10 @@ export class GuestTerminal {
   readonly #terminal: Terminal;
   readonly #fit = new FitAddon();
   readonly #resized: ResizeObserver;
+  #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
-  #end: Uint8Array[] = [];
-  #endBytes = 0;
   #skippedBytes = 0;
+  #drawing = false;
 
   constructor(options: TerminalOptions) {
     this.element.className = "guest-terminal";
@@ -117,17 +120,16 @@ export class GuestTerminal {
     this.#terminal.reset();
   }
 
-  /** What the guest printed. Never more is kept waiting than can be drawn in a moment. */
+  /** What the guest printed. */
   write(bytes: Uint8Array): void {
-    if (this.#waitingBytes > BACKLOG_BYTES) {
-      this.#keepEnd(bytes);
-      return;
-    }
+    this.#waiting.push(bytes);
     this.#waitingBytes += bytes.length;
-    this.#terminal.write(bytes, () => {
-      this.#waitingBytes -= bytes.length;
-      if (this.#waitingBytes === 0) this.#writeEnd();
-    });
+    while (this.#waitingBytes - (this.#waiting[0]?.length ?? 0) > BACKLOG_BYTES) {
+      const oldest = this.#waiting.shift()?.length ?? 0;
+      this.#waitingBytes -= oldest;
+      this.#skippedBytes += oldest;
+    }
+    this.#drawSoon();
   }
 
   /** As if typed; ends of lines become returns. */
@@ -158,25 +160,44 @@ export class GuestTerminal {
     this.element.remove();
   }
 
-  /** Of what comes too fast the end is shown. */
-  #keepEnd(bytes: Uint8Array): void {
-    this.#end.push(bytes);
-    this.#endBytes += bytes.length;
-    while (this.#endBytes - (this.#end[0]?.length ?? 0) > END_BYTES) {
-      const oldest = this.#end.shift()?.length ?? 0;
-      this.#endBytes -= oldest;
-      this.#skippedBytes += oldest;
-    }
+  #drawSoon(): void {
+    if (this.#drawing) return;
+    this.#drawing = true;
+    nextFrame(() => this.#draw());
   }
 
-  #writeEnd(): void {
+  #draw(): void {
     if (this.#skippedBytes > 0) this.note(`${formatBytes(this.#skippedBytes)} came faster than they can be shown`);
-    const end = this.#end;
-    this.#end = [];
-    this.#endBytes = 0;
     this.#skippedBytes = 0;
-    for (const bytes of end) this.write(bytes);
+    this.#terminal.write(this.#take(), () => {
+      this.#drawing = false;
+      if (this.#waiting.length > 0) this.#drawSoon();
+    });
   }
+
+  /** What one frame draws, of as many pieces as it takes. */
+  #take(): Uint8Array {
+    const part = new Uint8Array(Math.min(FRAME_BYTES, this.#waitingBytes));
+    for (let at = 0; at < part.length; ) {
+      const first = this.#waiting.shift() as Uint8Array;
+      const taken = first.subarray(0, part.length - at);
+      part.set(taken, at);
+      at += taken.length;
+      if (taken.length < first.length) this.#waiting.unshift(first.subarray(taken.length));
+    }
+    this.#waitingBytes -= part.length;
+    return part;
+  }
+}
+
+function nextFrame(act: () => void): void {
+  let done = false;
+  const once = (): void => {
+    if (!done) act();
+    done = true;
+  };
+  requestAnimationFrame(once);
+  setTimeout(once, HIDDEN_FRAME_MS);
 }
 
 /** Ctrl-Alt-G, as in QEMU's windows. */

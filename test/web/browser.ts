@@ -108,3 +108,8 @@ export async function type(panel: Locator, text: string): Promise<void> {
   await panel.locator(".xterm-helper-textarea").focus();
   await panel.page().keyboard.type(text);
 }
+
+/** Until the page knows what can boot. */
+export async function untilOffered(page: Page): Promise<void> {
+  await page.locator("input[name=preset][value=hello]").waitFor({ state: "attached" });
+}

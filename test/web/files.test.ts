@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, untilShown } from "./browser.ts";
+import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, untilOffered, untilShown } from "./browser.ts";
 
 describe.skipIf(noBrowser)(`dropped files${BROWSER_HINT}`, () => {
   let browser: BrowserTest;
@@ -15,7 +15,7 @@ describe.skipIf(noBrowser)(`dropped files${BROWSER_HINT}`, () => {
   });
   beforeEach(async () => {
     page = await browser.open();
-    await page.getByText("A small 32-bit machine").waitFor();
+    await untilOffered(page);
   });
   afterEach(async () => {
     await page.close();

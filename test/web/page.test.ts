@@ -1,6 +1,16 @@
 // The page as a visitor uses it: boots our ROM, types, reads, and every button.
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, type, untilShown } from "./browser.ts";
+import {
+  BROWSER_HINT,
+  BrowserTest,
+  guest,
+  noBrowser,
+  picture,
+  SLOW_MS,
+  type,
+  untilOffered,
+  untilShown,
+} from "./browser.ts";
 
 describe.skipIf(noBrowser)(`the page${BROWSER_HINT}`, () => {
   let browser: BrowserTest;
@@ -16,7 +26,7 @@ describe.skipIf(noBrowser)(`the page${BROWSER_HINT}`, () => {
     async () => {
       const page = await browser.open();
       await page.getByRole("button", { name: "Start" }).waitFor();
-      await page.getByText("A small 32-bit machine").waitFor();
+      await untilOffered(page);
       await picture(page, "start");
       await page.getByRole("button", { name: "Start" }).click();
       const panel = guest(page, "hello");
@@ -72,7 +82,7 @@ describe.skipIf(noBrowser)(`the page${BROWSER_HINT}`, () => {
     "is used by keyboard alone",
     async () => {
       const page = await browser.open();
-      await page.getByText("A small 32-bit machine").waitFor();
+      await untilOffered(page);
       const focused = (): Promise<string> =>
         page.evaluate(() => {
           const { activeElement } = document;
