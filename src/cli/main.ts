@@ -2,6 +2,7 @@
 import { Command, CommanderError, Help } from "commander";
 import { VmError } from "../vmm/error.ts";
 import { errorText } from "./chardev.ts";
+import { addDeviceVerbs } from "./device-verbs.ts";
 import { addDiskVerbs } from "./disk-verbs.ts";
 import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
@@ -82,7 +83,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   const verb = (nameAndArgs: string, description: string): Command =>
     program.command(nameAndArgs).description(description).exitOverride();
 
-  addRunOptions(verb("run [guest]", "boot a ROM, an image or a file (without a name: our own hello ROM)"))
+  addRunOptions(verb("run [guest]", "boot a ROM, an image or a file (without a name: our own kernel)"))
     .addHelpText("after", RUN_EXAMPLES)
     .action(async (guest: string | undefined, options) => {
       setCode(await (await import("./run.ts")).run(guest, options, io));
@@ -142,6 +143,12 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .option("--overcommit <n>", "limits of memory may sum up to so many times that (no bound)")
     .action(async (options) => setCode(await (await import("./serve.ts")).serve(options, io)));
 
+  verb("web", "the page that boots guests in a browser, with the images that are in the cache")
+    .option("--port <n>", "port, 0 for any that is free (8086)")
+    .option("--address <ip>", "address to listen on (127.0.0.1)")
+    .option("--no-isolation", "without the headers that let the page share memory between threads")
+    .action(async (options) => setCode(await (await import("./web.ts")).web(options, io)));
+
   verb("up [file]", "run a whole fleet from one JSON file, with a live table")
     .option("--json", "a line of JSON an interval in place of the table")
     .option("--interval <time>", "how often to look (1s)")
@@ -154,6 +161,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     );
 
   addVmVerbs(verb, io, setCode);
+  addDeviceVerbs(verb, setCode);
   addSchedVerbs(verb, io, setCode);
 
   const snapshot = verb("snapshot", "take one of a VM on a running host; files: inspect, verify, flatten");
@@ -185,11 +193,12 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   bench
     .command("virt")
     .description("full, hardware-assisted and paravirtualization side by side, operation by operation")
+    .option("--guest <guest>", "rom (our own kernel, the default) or linux (Debian's, fetched once)")
     .option("--only <names>", "operations by name or beginning of a name: pte,page-fault (default: all)")
-    .option("--forms <forms>", "full, assisted, para (default: all three)")
-    .option("--repeats <n>", "rounds, each with a run of every form (5)")
+    .option("--forms <forms>", "full, assisted, para; linux also with one switch changed (default: all)")
+    .option("--repeats <n>", "rounds, each with a run of every form (5; linux 3)")
     .option("--percent <n>", "of each operation's usual count (100)")
-    .option("--out <folder>", "where virt.html, virt.md and virt.json go (bench-virt)")
+    .option("--out <folder>", "where the report goes, as HTML, Markdown and JSON (bench-virt)")
     .option("--json", "print the JSON in place of the table")
     .exitOverride()
     .action(async (options) => setCode(await (await import("./bench-virt.ts")).benchVirtVerb(options, io)));
@@ -248,7 +257,7 @@ function collect(value: string, previous: string[] | undefined): string[] {
 
 const RUN_EXAMPLES = `
 Examples:
-  paravane run                                     our hello ROM
+  paravane run                                     our own kernel and its shell
   paravane run linux                               Debian's kernel with a busybox shell
   paravane run linux --until '/ #' --stats         seconds to the shell
   paravane run -kernel bzImage -initrd fs.gz -append console=ttyS0 -m 256

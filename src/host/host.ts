@@ -9,14 +9,15 @@ import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { VmState } from "../vmm/status.ts";
 import { BalanceLoop } from "./balance-loop.ts";
+import { shareOf } from "./hosted-claims.ts";
 import { HostedVm } from "./hosted-vm.ts";
 import { MemoryGovernor } from "./memory-governor.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import { PcpuLink } from "./pcpu-link.ts";
-import type { PortableRestoreOptions, SnapshotFile } from "./protocol.ts";
+import type { PortableRestoreOptions, SnapshotBytes, SnapshotFile } from "./protocol.ts";
 import { admit } from "./resources/admission.ts";
 import { type CapacityInput, checkCapacity, checkResources, type ResourcesInput } from "./resources/check-claims.ts";
-import { CPU, capacityOf, type HostCapacity, MEMORY, PAGE_BYTES, type VmClaims } from "./resources/model.ts";
+import { CPU, capacityOf, claimOf, type HostCapacity, MEMORY, PAGE_BYTES, type VmClaims } from "./resources/model.ts";
 import { checkRunClaims, fillResources, ramOf, schedulingOf } from "./resources/run-claims.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
@@ -69,7 +70,7 @@ export interface HostEvents {
 }
 
 /** Devices with an object of this thread behind them cannot go to another one. */
-function requirePortable(config: PortableConfig): void {
+function requirePortable(config: Partial<PortableConfig>): void {
   const refuse = (field: string, accepted: string): never => {
     throw new VmError("bad-config", `${field} belongs to this thread; a VM on a worker takes ${accepted}.`, { field });
   };
@@ -118,7 +119,11 @@ export class Host implements AsyncDisposable {
       accounts: () => this.accounts(),
       apply: async ({ vcpu, to }) => {
         const vm = this.#byNumber.get(vcpu);
-        if (vm !== undefined && !vm.pinned && !vm.busy && vm.state === "running") await this.move(vm, to);
+        if (vm === undefined || vm.pinned || vm.busy || vm.state !== "running") return;
+        const { reservation } = claimOf(vm, CPU);
+        // Weights may ask for it; what is held for others there does not give way.
+        if (reservation > 0 && this.#reservedOn(to) + reservation > 1) return;
+        await this.move(vm, to);
       },
     });
     this.#governor = new MemoryGovernor({
@@ -126,6 +131,9 @@ export class Host implements AsyncDisposable {
       capacityBytes: () => capacityOf(capacity, MEMORY),
       vms: () => this.vms.map(({ number, memoryBytes, memoryClaim }) => ({ number, memoryBytes, claim: memoryClaim })),
       balloons: async () => (await Promise.all(this.#links.map((link) => link.call("balloons")))).flat(),
+      seen: (reports) => {
+        for (const report of reports) this.#byNumber.get(report.vm)?.balloonSeen(report);
+      },
       setBalloonTarget: async (number, bytes) => await this.#byNumber.get(number)?.setBalloonTarget(bytes),
     });
   }
@@ -151,7 +159,8 @@ export class Host implements AsyncDisposable {
     }
     createPolicy(policy, policyOptions);
     const inProcess = threads === "in-process" || platform.startPcpuWorker === undefined;
-    const there = inProcess ? 1 : pcpus;
+    // Without memory that threads share, another worker could take nobody over.
+    const there = inProcess || platform.workerMemory === "plain" ? 1 : pcpus;
     const memory = Math.floor((platform.memoryBytes * GUEST_MEMORY_PART) / PAGE_BYTES) * PAGE_BYTES;
     const capacity = {
       name: HOST_NAME,
@@ -201,7 +210,7 @@ export class Host implements AsyncDisposable {
    * Makes a VM of a snapshot, ready to go on from there. Throws VmError: "not-found", "bad-snapshot" naming what is damaged or
    * cannot be honoured, "bad-config", "admission".
    */
-  async restoreVm(from: SnapshotFile, config: RestoredVmConfig = {}): Promise<HostedVm> {
+  async restoreVm(from: SnapshotFile | SnapshotBytes, config: RestoredVmConfig = {}): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
     const { name, scheduling, resources, pcpu, pinned, ...options } = config;
     return await this.#join({ name, scheduling, resources, pcpu, pinned }, undefined, (place) => ({
@@ -212,7 +221,11 @@ export class Host implements AsyncDisposable {
   }
 
   /** So many VMs from one snapshot, named NAME-1, NAME-2..., each with an identity of its own. All of them or none. */
-  async cloneVms(from: SnapshotFile, count: number, config: RestoredVmConfig & { name: string }): Promise<HostedVm[]> {
+  async cloneVms(
+    from: SnapshotFile | SnapshotBytes,
+    count: number,
+    config: RestoredVmConfig & { name: string },
+  ): Promise<HostedVm[]> {
     const vms: HostedVm[] = [];
     try {
       for (let copy = 1; copy <= count; copy++)
@@ -319,12 +332,17 @@ export class Host implements AsyncDisposable {
       throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
     }
     this.#admit({ name, resources });
-    const link = this.#place(wanted.pcpu);
-    const { config, make } = plan({ name, number, link, scheduling });
+    const link = this.#place(wanted.pcpu, claimOf({ name, resources }, CPU).reservation);
+    const { config, make } = plan({ name, number, link, scheduling: shareOf(name, scheduling, resources) });
     const parts = { name, number, config, scheduling, resources, pinned: wanted.pinned ?? false };
     const vm = new HostedVm(parts, link, {
       admit: (changed) => this.#admit(changed),
       destroyed: (gone) => this.#forget(gone),
+      claimsChanged: () => this.#governor.soon(),
+      requirePortable: ({ drive, nic }) => {
+        const cards = { ...(drive && { drives: [drive] }), ...(nic && { nics: [nic] }) };
+        if (!this.inProcess) requirePortable(cards);
+      },
     });
     // The name is taken, and what it reserves, while the machine is made.
     this.#vms.set(name, vm);
@@ -379,16 +397,29 @@ export class Host implements AsyncDisposable {
     admit(this.capacity, this.vms, claims);
   }
 
-  #place(pcpu: number | undefined): PcpuLink {
+  /** Where there is room for the reservation, the one with the least weight on it. */
+  #place(pcpu: number | undefined, reservation: number): PcpuLink {
     if (pcpu !== undefined) return this.#linkAt(pcpu);
+    const free = this.#links.map((_, index) => 1 - this.#reservedOn(index));
+    const roomy = free.map((part) => part >= reservation);
     const weights = this.#links.map(() => 0);
     for (const vm of this.#vms.values()) weights[vm.pcpu] = (weights[vm.pcpu] ?? 0) + vm.scheduling.weight;
-    return this.#linkAt(weights.indexOf(Math.min(...weights)));
+    // Without room anywhere, where most is left.
+    if (!roomy.includes(true)) return this.#linkAt(free.indexOf(Math.max(...free)));
+    const least = Math.min(...weights.filter((_, index) => roomy[index]));
+    return this.#linkAt(weights.findIndex((weight, index) => roomy[index] && weight === least));
+  }
+
+  /** Sum of the reservations on a pCPU. */
+  #reservedOn(pcpu: number): number {
+    return this.vms.reduce((sum, vm) => sum + (vm.pcpu === pcpu ? claimOf(vm, CPU).reservation : 0), 0);
   }
 
   /** Its VMs are gone; a new thread takes its place, and the others go on. */
   #lost(index: number, reason: Error): void {
-    const link = this.#link(index);
+    // One that never ran would fail again, and again: its program cannot be loaded. Calls to it say so.
+    const dead = this.#links[index];
+    const link = dead?.answered === false ? dead : this.#link(index);
     this.#links[index] = link;
     const error = new VmError(
       "internal",

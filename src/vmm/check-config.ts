@@ -57,6 +57,7 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "shares",
   "vsock",
   "inputs",
+  "limits",
 ]);
 
 export interface CheckedClockSync {
