@@ -9,7 +9,7 @@ import type { VirtForm } from "./measurement.ts";
 
 /** For reports: what a form is. */
 export const FORM_DESCRIPTIONS: Readonly<Record<string, string>> = {
-  full: "port-mapped devices (8259, 8254, 16550, IDE), shadow paging, trapping controls, no paravirtual interface",
+  full: "port-mapped devices (8259, 8254, 16550, IDE, RTL8139), shadow paging, trapping controls, no paravirtual interface",
   assisted: "the same devices and the same guest, with direct paging and nothing trapped that the hardware can do",
   para: "virtio, APIC with PV EOI, kvm-clock, page tables and console by hypercalls",
 };
@@ -39,6 +39,7 @@ export function formConfig({ form, rom, only, percent, clock }: FormOptions): Vm
     drives: [
       { id: "ide", bus: "ide", backend: benchDisk() },
       { id: "virtio", bus: "virtio", backend: benchDisk() },
+      { id: "calls", bus: "hypercall", backend: benchDisk() },
     ],
     nics: [
       { id: "rtl8139", model: "rtl8139", backend: new EchoNetwork() },
@@ -51,9 +52,8 @@ export function formConfig({ form, rom, only, percent, clock }: FormOptions): Vm
   };
 }
 
-/** What the machine does for a form; `without` is one part of the paravirtual interface that it does not offer. */
+/** What the machine does for a form; `without` is one part of the paravirtual interfaces that it does not offer. */
 export function virtualization(form: VirtForm, without?: ParavirtName): Partial<VmConfig> {
-  if (form !== "para") return { paravirt: [] };
-  if (without === undefined) return {};
-  return { paravirt: PARAVIRT_SWITCHES.map(({ name }) => name).filter((name) => name !== without) };
+  if (without === undefined) return { virt: form };
+  return { virt: form, paravirt: PARAVIRT_SWITCHES.map(({ name }) => name).filter((name) => name !== without) };
 }

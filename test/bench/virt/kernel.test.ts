@@ -1,14 +1,16 @@
 // The benchmark guest: every operation's result is right in every form, and under QEMU too; its shell and its programs say
 // the same under both. Correctness, not time: on the virtual clock, a fiftieth of the usual counts.
 import { spawn, spawnSync } from "node:child_process";
+import { createSocket, type Socket } from "node:dgram";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { benchDiskBytes } from "../../../src/bench/virt/disk.ts";
+import { EchoNetwork } from "../../../src/bench/virt/echo-network.ts";
 import { MarkReader } from "../../../src/bench/virt/marks.ts";
-import { VIRT_FORMS } from "../../../src/bench/virt/measurement.ts";
+import { VIRT_FORMS, type VirtForm } from "../../../src/bench/virt/measurement.ts";
 import { runForm } from "../../../src/bench/virt/run-form.ts";
 import { OPERATION_GROUPS } from "../../../src/bench/virt/titles.ts";
 import { Vm } from "../../../src/index.ts";
@@ -21,7 +23,7 @@ const known = OPERATION_GROUPS.flatMap(({ operations }) => Object.keys(operation
 
 /** What a form cannot have; everything else must run. */
 const NOT_FULL = /^(hypercall|clock-kvm|clock-hypercall|block-call|console-call)/;
-const NOT_PARA = /^(block-pio|hypercall|clock-hypercall|block-call|console-call)/;
+const NOT_PARA = /^block-pio/;
 
 describe.each(VIRT_FORMS)("the benchmark guest, %s", (form) => {
   it("finds every result right, and runs all that the form has", { timeout: TIMEOUT_MS }, async () => {
@@ -34,6 +36,37 @@ describe.each(VIRT_FORMS)("the benchmark guest, %s", (form) => {
       expect(cost.instructions, operation).toBeGreaterThanOrEqual(count);
       expect(cost.ns, operation).toBeGreaterThan(0);
     }
+  });
+});
+
+describe("what the forms are for", () => {
+  it("is in the exits: page tables trap in the full form, come in batches in the para form, and cost nothing assisted", {
+    timeout: TIMEOUT_MS,
+  }, async () => {
+    const only = ["cr3-load", "pte-1", "pte-64", "tpr-write", "pic-mask", "clock-tsc"];
+    const exits = async (form: VirtForm): Promise<Record<string, number>> => {
+      const run = await runForm({ form, rom, only, percent: 5, timeoutMs: TIMEOUT_MS, clock: "virtual" });
+      return Object.fromEntries(
+        run.measurements.map(({ operation, count, cost }) => [
+          operation,
+          Object.values(cost.exits).reduce((sum, value) => sum + value, 0) / count,
+        ]),
+      );
+    };
+    const [full, assisted, para] = [await exits("full"), await exits("assisted"), await exits("para")];
+    for (const operation of only) {
+      expect(full[operation], operation).toBeGreaterThanOrEqual(1);
+      expect(assisted[operation], operation).toBe(0);
+    }
+    // One hypercall for each entry, and one for 64.
+    expect(para).toMatchObject({
+      "pte-1": 1,
+      "pte-64": 1 / 64,
+      "cr3-load": 0,
+      "tpr-write": 0,
+      "pic-mask": 0,
+      "clock-tsc": 0,
+    });
   });
 });
 
@@ -190,6 +223,37 @@ describe.skipIf(!hasQemu)("the benchmark guest under QEMU", () => {
     expect(ok).toContain("console-line");
   });
 });
+
+describe.skipIf(!hasQemu)("the kernel's network cards under QEMU", () => {
+  // Frames travel as datagrams between QEMU and the echo.
+  it.each([
+    ["RTL8139", "rtl8139", "virt=full"],
+    ["virtio-net", "virtio-net-pci,disable-legacy=on", "virt=para"],
+  ])("%s: frames come back as they were sent", { timeout: TIMEOUT_MS }, async (name, device, words) => {
+    const [ours, qemus] = await Promise.all([openSocket(), openSocket()]);
+    const port = qemus.address().port;
+    await new Promise<void>((resolve) => qemus.close(() => resolve()));
+    const network = new EchoNetwork();
+    network.onReceive((frame) => ours.send(frame, port, "127.0.0.1"));
+    ours.on("message", (frame) => network.send(frame));
+    try {
+      const link = `socket,id=n,udp=127.0.0.1:${ours.address().port},localaddr=127.0.0.1:${port}`;
+      const args = ["-netdev", link, "-device", `${device},netdev=n`];
+      const { debug, code } = await underQemu(`${words} percent=10 -- bench net-echo; exit 0`, args);
+      expect(code, debug).toBe(1);
+      expect(verdicts(debug)).toEqual({ ok: ["net-echo-64", "net-echo-1500"], failed: [], skipped: [] });
+      expect(debug).toContain(`by=${name}`);
+    } finally {
+      ours.close();
+    }
+  });
+});
+
+async function openSocket(): Promise<Socket> {
+  const socket = createSocket("udp4");
+  await new Promise<void>((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  return socket;
+}
 
 describe("a disk that was not made for it", () => {
   it("is left alone", { timeout: TIMEOUT_MS }, async () => {
