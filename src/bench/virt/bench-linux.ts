@@ -4,6 +4,7 @@ import { MemoryBackend } from "../../backends/memory.ts";
 import { INIT_BANNER } from "../../images/init.ts";
 import { overlayInitrd } from "../../images/initramfs.ts";
 import type { ParavirtName, VmConfig } from "../../vmm/config.ts";
+import type { NicConfig } from "../../vmm/device-config.ts";
 import { VmError } from "../../vmm/error.ts";
 import type { VirtBenchResult } from "./bench-virt.ts";
 import { benchDisk } from "./disk.ts";
@@ -28,6 +29,7 @@ interface DeviceSet {
   readonly modules: readonly string[];
   readonly disk: string;
   readonly nic: string;
+  readonly card: NicConfig["model"];
   readonly console: string;
 }
 
@@ -35,12 +37,14 @@ const PC_DEVICES: DeviceSet = {
   modules: ["ata_piix", "sd_mod", "8139too"],
   disk: "/dev/sda",
   nic: "eth0",
+  card: "rtl8139",
   console: "/dev/ttyS1",
 };
 const VIRTIO_DEVICES: DeviceSet = {
   modules: ["virtio_pci", "virtio_blk", "virtio_net", "virtio_console"],
   disk: "/dev/vda",
   nic: "eth0",
+  card: "virtio",
   console: "/dev/hvc0",
 };
 
@@ -170,10 +174,8 @@ function linuxConfig(
       { id: "ide", bus: "ide", backend: benchDisk() },
       { id: "virtio", bus: "virtio", backend: benchDisk() },
     ],
-    nics: [
-      { id: "rtl8139", model: "rtl8139", backend: new EchoNetwork() },
-      { id: "virtio", model: "virtio", backend: new EchoNetwork() },
-    ],
+    // One card, so that it is eth0 whatever order drivers are loaded in.
+    nics: [{ id: "card", model: devices.card, backend: new EchoNetwork() }],
     consoles: [{ backend: new MemoryBackend(1 << 16) }],
     boot: {
       kind: "linux",
