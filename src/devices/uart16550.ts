@@ -148,6 +148,11 @@ export class Uart16550 implements Device {
 
   // ---- the host's side of the line
 
+  /** The guest waits where it prints more than this. */
+  limitOutput(limits: RateLimitOptions): void {
+    this.#transmitter.limit(limits);
+  }
+
   /** Called when there are more or fewer bytes for the guest. */
   onWaiting: () => void = () => {};
 
@@ -163,11 +168,6 @@ export class Uart16550 implements Device {
     while (at < bytes.length && this.#fifo.length > 0) bytes[at++] = this.#readData();
     bytes.set(this.#input.take(bytes.length - at), at);
     return bytes;
-  }
-
-  /** The guest waits where it prints more than this. */
-  limitOutput(limits: RateLimitOptions): void {
-    this.#transmitter.limit(limits);
   }
 
   /** Bytes from the peer; they wait for the guest as long as need be. */

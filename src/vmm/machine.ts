@@ -150,6 +150,8 @@ export class Machine implements ExitContext {
         ignne: () => this.vcpu.setU32(FPU_FERR, this.vcpu.getU32(FPU_FERR) | FERR_IGNNE),
       },
     );
+    this.hotplug = new Hotplug(this, events.removed);
+    applyLimits(this.board, config);
     this.#hypercalls = hypercalls({
       core,
       vcpu: this.vcpu.address,
@@ -158,8 +160,6 @@ export class Machine implements ExitContext {
       exit: (code) => this.end({ kind: "guest-exit", code }),
     });
     this.#apicExits = config.controls.includes("apic");
-    this.hotplug = new Hotplug(this, events.removed);
-    applyLimits(this.board, config);
     this.setTrace(config.trace);
     // Another host's watches are none of this one's.
     if (adopted) this.debugControls.restore();
