@@ -16,12 +16,14 @@ export type { Comparison } from "./bench/virt/report.ts";
 export { virtReportHtml } from "./bench/virt/report-html.ts";
 export { virtReportMarkdown } from "./bench/virt/report-markdown.ts";
 export type { FormResult, OperationResult, Ratio } from "./bench/virt/result.ts";
+export { detectImageKind, type ImageKind } from "./boot/detect.ts";
 export type { SegmentState, StartState } from "./boot/machine.ts";
 export type { BalloonStatistics } from "./devices/virtio/balloon.ts";
 export type { GraphicsScreen, Screen, TextCell, TextScreen } from "./display/screen.ts";
 export { Host, type HostConfig, type HostEvents, type HostedVmConfig } from "./host/host.ts";
 export type { HostedVm, StopOptions } from "./host/hosted-vm.ts";
 export type { PcpuAccount, VcpuAccount } from "./host/pcpu.ts";
+export type { SnapshotBytes, SnapshotFile } from "./host/protocol.ts";
 export { admit, type Shortage, shortages } from "./host/resources/admission.ts";
 export { checkFleet, type Fleet } from "./host/resources/fleet.ts";
 export {
@@ -46,6 +48,7 @@ export {
   snapshotFolder,
 } from "./snapshot/store.ts";
 export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
+export { cpuModelNames } from "./vcpu/cpu-model.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
 export type { BlockBackend, MaybePromise } from "./vmm/block.ts";
 export type { VirtioSet } from "./vmm/board-virtio.ts";
@@ -70,10 +73,12 @@ export type {
   InputKind,
   NicConfig,
   ShareConfig,
+  VmLimits,
   VsockConfig,
 } from "./vmm/device-config.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";
 export type { FileTree } from "./vmm/file-tree.ts";
+export type { DetachOptions } from "./vmm/hotplug.ts";
 export type { Keyboard } from "./vmm/keyboard.ts";
 export type {
   LinkSettings,

@@ -11,6 +11,9 @@ import { shareMemory } from "./share-memory.mjs";
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stampFile = join(root, "build", "stamps.json");
 
+/** What the page has besides our own sources. */
+const WEB_PACKAGES = ["@xterm/xterm", "@xterm/addon-fit", "esbuild"].map((name) => `node_modules/${name}/package.json`);
+
 /** @typedef {{ name: string, title: string, inputs: string[], outputs: string[], ready?: () => boolean, run: () => void | Promise<void> }} Step */
 
 const generators = readdirSync(join(root, "tools"))
@@ -45,6 +48,22 @@ const steps = [
     outputs: ["dist/cli.js", "dist/pcpu-worker.js"],
     run: bundle,
   },
+  {
+    name: "web",
+    title: "page",
+    inputs: [
+      "src",
+      "spec",
+      "web",
+      "roms",
+      "build/paravane.wasm",
+      "tools/build.mjs",
+      "tools/build-web.mjs",
+      ...WEB_PACKAGES,
+    ],
+    outputs: ["dist/web/index.html", "dist/web/page.js", "dist/web/paravane.js", "dist/web/pcpu-worker.js"],
+    run: async () => await (await import("./build-web.mjs")).buildWeb(root),
+  },
 ];
 
 function buildCore() {
@@ -70,8 +89,9 @@ async function bundle() {
     "pcpu-worker": join(root, "src/platform/node/pcpu-worker.ts"),
   };
   if (existsSync(join(root, "src/index.ts"))) entryPoints.index = join(root, "src/index.ts");
-  // Chunks have their digest in the name: old ones would stay for ever.
-  rmSync(join(root, "dist"), { recursive: true, force: true });
+  // Chunks have their digest in the name: old ones would stay for ever. The page has a step of its own.
+  for (const name of existsSync(join(root, "dist")) ? readdirSync(join(root, "dist")) : [])
+    if (name !== "web" && name !== "types") rmSync(join(root, "dist", name), { recursive: true, force: true });
   await esbuild.build({
     entryPoints,
     outdir: join(root, "dist"),

@@ -30,6 +30,7 @@ export class EventFeed {
     host.on("vm-created", ({ vm }) => {
       add("created", { vm: vm.name });
       vm.on("exit", (status) => add("exit", { vm: vm.name, kind: status.kind }));
+      vm.on("removed", ({ kind, id }) => add("removed", { vm: vm.name, kind, id }));
       vm.on("reset", ({ cause }) => add("reset", { vm: vm.name, cause }));
     });
     host.on("vm-state", ({ vm, state, previous }) => add("state", { vm: vm.name, state, previous }));

@@ -78,6 +78,15 @@ function addVm(view: VmStatsView, add: Add): void {
     add("counter", "vm_unknown_port_total", "Accesses to ports of nobody.", { vm, port }, count);
   for (const [msr, count] of Object.entries(view.unknownMsrs))
     add("counter", "vm_unknown_msr_total", "Accesses to MSRs that do not exist.", { vm, msr }, count);
+  const balloon = view.devices["virtio-balloon"];
+  if (balloon !== undefined) {
+    const gauge = (name: string, help: string, value: number | undefined): void => {
+      if (value !== undefined) add("gauge", name, help, { vm }, value);
+    };
+    gauge("vm_balloon_bytes", "Guest RAM that the balloon holds.", balloon["balloonBytes"]);
+    gauge("vm_balloon_target_bytes", "How large the host wants the balloon.", balloon["targetBytes"]);
+    gauge("vm_memory_used_bytes", "RAM in use, as the guest said last.", balloon["usedBytes"]);
+  }
   for (const [device, metrics] of Object.entries(view.devices))
     for (const [metric, value] of Object.entries(metrics))
       add("counter", "vm_device_total", "Counters of devices.", { vm, device, metric }, value);

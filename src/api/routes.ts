@@ -1,5 +1,6 @@
 // The management API: one row a route. The router, the OpenAPI document and its test read this table.
 import { CONSOLE_ROUTES } from "./console-routes.ts";
+import { DEVICE_ROUTES } from "./device-routes.ts";
 import { EVENT_ROUTES, HOST_ROUTES } from "./host-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { jsonResponse } from "./request.ts";
@@ -11,6 +12,7 @@ import { VM_ROUTES } from "./vm-routes.ts";
 export const ROUTES: readonly Route[] = [
   ...HOST_ROUTES,
   ...VM_ROUTES,
+  ...DEVICE_ROUTES,
   ...SNAPSHOT_ROUTES,
   ...SCREEN_ROUTES,
   ...CONSOLE_ROUTES,

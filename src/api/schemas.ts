@@ -1,4 +1,7 @@
 // JSON schemas of the API's answers; bodies of requests have theirs in the tables that check them.
+import { schemaOf } from "../host/fields.ts";
+import { LIMIT_FIELDS } from "./limit-fields.ts";
+
 type Schema = Readonly<Record<string, unknown>>;
 
 const number: Schema = { type: "number" };
@@ -37,6 +40,14 @@ export const VM_SCHEMA = object({
   resources: byResource(
     object({ reservation: number, limit: number, shares: { type: "integer" }, demand: number }, ["limit", "demand"]),
   ),
+  devices: object({ drives: { type: "array", items: text }, nics: { type: "array", items: text } }),
+  limits: schemaOf(LIMIT_FIELDS),
+  balloon: {
+    oneOf: [
+      { type: "null" },
+      object({ targetMib: number, balloonMib: number, usedMib: { oneOf: [{ type: "null" }, number] } }),
+    ],
+  },
   lastExit: {
     oneOf: [{ type: "null" }, object({ kind: text, message: text, code: { type: "integer" } }, ["message", "code"])],
   },

@@ -5,6 +5,7 @@ import type { HostedVm } from "../host/hosted-vm.ts";
 import type { VcpuAccount } from "../host/pcpu.ts";
 import { claimOf, limitOn, resourceNames } from "../host/resources/model.ts";
 import { writtenClaim } from "../host/resources/run-claims.ts";
+import type { VmLimits } from "../vmm/device-config.ts";
 import type { VmState, VmStatistics } from "../vmm/status.ts";
 
 export interface VmView {
@@ -18,12 +19,18 @@ export interface VmView {
   readonly scheduling: HostedVm["scheduling"];
   /** Claims by resource; a limit that is not there is none. */
   readonly resources: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** Ids of its drives and network cards. */
+  readonly devices: { readonly drives: readonly string[]; readonly nics: readonly string[] };
+  readonly limits: VmLimits;
+  /** As the host saw it last, MiB; null without a balloon, or before the first look. */
+  readonly balloon: { readonly targetMib: number; readonly balloonMib: number; readonly usedMib: number | null } | null;
   /** Kind of its last end: "power-off", "killed", "crashed"...; null before the first. */
   readonly lastExit: { readonly kind: string; readonly message?: string; readonly code?: number } | null;
 }
 
 export function vmView(vm: HostedVm): VmView {
-  const { config, lastExit } = vm;
+  const { config, lastExit, balloon } = vm;
+  const mib = (bytes: number): number => bytes / 2 ** 20;
   return {
     name: vm.name,
     state: vm.state,
@@ -34,6 +41,19 @@ export function vmView(vm: HostedVm): VmView {
     clock: config.clock ?? "real",
     scheduling: vm.scheduling,
     resources: Object.fromEntries(Object.entries(vm.resources).map(([name, claim]) => [name, writtenClaim(claim)])),
+    devices: {
+      drives: (config.drives ?? []).map(({ id }) => id),
+      nics: (config.nics ?? []).map(({ id }) => id),
+    },
+    limits: config.limits ?? {},
+    balloon:
+      balloon === undefined
+        ? null
+        : {
+            targetMib: mib(balloon.targetBytes),
+            balloonMib: mib(balloon.balloonBytes),
+            usedMib: balloon.usedBytes === undefined ? null : mib(balloon.usedBytes),
+          },
     lastExit:
       lastExit === undefined
         ? null

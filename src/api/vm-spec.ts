@@ -1,9 +1,11 @@
 // A VM as a person writes it down: the body of a create request, an entry of a fleet file. Names of guests and paths of
 // files stand for images; whoever serves the API reads them (VmSpecResolver).
-import { checkFields, type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
+import { type Checked, checkFields, type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
 import type { HostedVmConfig } from "../host/host.ts";
 import { checkResources, RESOURCES_SCHEMA, type ResourcesInput } from "../host/resources/check-claims.ts";
 import { checkSchedParameters, PARAMETER_FIELDS } from "../host/sched/parameters.ts";
+import type { DriveConfig } from "../vmm/device-config.ts";
+import { givenRates, LIMIT_FIELDS, RATE_FIELDS } from "./limit-fields.ts";
 
 const PATH_LENGTH = 4096;
 
@@ -63,10 +65,12 @@ export const VM_SPEC_FIELDS = {
         title: "qcow2 image that writes go to, made unless it is there",
         maxLength: PATH_LENGTH,
       },
+      limits: { kind: "object", title: "in place of limits.disks", fields: RATE_FIELDS },
     },
     minItems: 0,
     maxItems: 16,
   },
+  limits: { kind: "object", title: "rate limits, as token buckets", fields: LIMIT_FIELDS },
   rng: { kind: "boolean", title: "virtio entropy device", default: false },
   balloon: { kind: "boolean", title: "virtio memory balloon", default: false },
   scheduling: { kind: "object", title: "its share of the pCPUs", fields: PARAMETER_FIELDS },
@@ -76,6 +80,10 @@ export const VM_SPEC_FIELDS = {
 } as const satisfies FieldTable;
 
 export type VmSpec = ReturnType<typeof checkVmSpec>;
+
+/** What a drive is made of. */
+export const DRIVE_FIELDS = VM_SPEC_FIELDS.drives.of;
+export type DriveSpec = Checked<typeof DRIVE_FIELDS>;
 
 /** Throws VmError("bad-config") naming the field, after `where` ("vms[2]."), and what is accepted. */
 export function checkVmSpec(input: unknown, where = "") {
@@ -90,3 +98,18 @@ export function vmSpecSchema(): Record<string, unknown> {
 
 /** Reads what a spec names. Throws VmError("not-found" | "bad-image" | "bad-config"). */
 export type VmSpecResolver = (spec: VmSpec) => Promise<HostedVmConfig>;
+
+/** The drive that a spec describes; `id` where it names none. */
+export function driveOfSpec(spec: DriveSpec, fallbackId: string): DriveConfig {
+  const { id = fallbackId, file, format, bus, media, readOnly, snapshot, overlay, limits } = spec;
+  const source = { format, overlay, ...(snapshot ? { snapshot } : {}) };
+  const given = Object.fromEntries(Object.entries(source).filter(([, value]) => value !== undefined));
+  return {
+    id,
+    bus,
+    media,
+    ...(readOnly ? { readOnly } : {}),
+    ...(file === undefined ? {} : { backend: { path: file, ...given } }),
+    ...(limits === undefined ? {} : { limits: givenRates(limits) }),
+  };
+}

@@ -6,8 +6,7 @@ import { unpackBzip2 } from "./bzip2.ts";
 import { isElf } from "./elf.ts";
 import { badImage, ImageReader } from "./image.ts";
 import { LZ4_LEGACY_MAGIC, unpackLz4 } from "./lz4.ts";
-import { decompress as decompressLzma } from "./lzma1.js";
-import { unpackXz, XZ_MAGIC } from "./xz.ts";
+import { XZ_MAGIC } from "./xz-magic.ts";
 
 export type PayloadFormat = "elf" | "gzip" | "bzip2" | "lzma" | "xz" | "lzo" | "lz4" | "zstd";
 
@@ -61,9 +60,9 @@ export async function unpackPayload(payload: Uint8Array, name: string, limits: U
       case "bzip2":
         return unpackInto(limits, (sink) => unpackBzip2(image, sink));
       case "lzma":
-        return unpackLzma(payload, limits);
+        return await unpackLzma(payload, limits);
       case "xz":
-        return await unpackXz(image, limits.limitBytes);
+        return await (await import("./xz.ts")).unpackXz(image, limits.limitBytes);
       case "lz4":
         return unpackLz4(image, limits.limitBytes, limits.expectedBytes);
       case "zstd":
@@ -151,7 +150,7 @@ function unpackInto(limits: UnpackLimits, unpack: (sink: Sink) => void): Uint8Ar
   return sink.take();
 }
 
-function unpackLzma(payload: Uint8Array, limits: UnpackLimits): Uint8Array {
+async function unpackLzma(payload: Uint8Array, limits: UnpackLimits): Promise<Uint8Array> {
   if (payload.length < LZMA_HEADER_BYTES) throw new RangeError("the lzma header is incomplete");
   // The library believes the header: its dictionary is allocated, and it decodes to the announced size however
   // little input there is. Both are bounded here.
@@ -165,7 +164,9 @@ function unpackLzma(payload: Uint8Array, limits: UnpackLimits): Uint8Array {
   view.setUint32(1, Math.min(view.getUint32(1, true), Math.max(4096, size)), true);
   view.setUint32(5, size, true);
   view.setUint32(9, 0, true);
-  const output = decompressLzma(bounded);
+  // 48 KB that hardly any kernel needs.
+  const { decompress } = await import("./lzma1.js");
+  const output = decompress(bounded);
   if (output.length > limits.limitBytes) throw new TooLarge();
   return output;
 }

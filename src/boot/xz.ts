@@ -5,6 +5,7 @@ import * as xzDecompress from "xz-decompress";
 import { undoBcjX86 } from "./bcj-x86.ts";
 import { crc32, crc64 } from "./checksum.ts";
 import { badImage, hex, type ImageReader } from "./image.ts";
+import { XZ_MAGIC } from "./xz-magic.ts";
 
 const STREAM_HEADER_BYTES = 12;
 const FILTER_LZMA2 = 0x21;
@@ -15,8 +16,6 @@ const CHECK_CRC64 = 4;
 const CHECK_SHA256 = 10;
 /** Check sizes by check ID; the IDs between are reserved but have sizes, so that readers can skip them. */
 const CHECK_BYTES = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
-
-export const XZ_MAGIC = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 
 type XzLibrary = typeof xzDecompress;
 

@@ -63,6 +63,7 @@ export class LiveTable {
       mips: round(rate((v) => v.instructions) / 1e6, 1),
       exitsPerSecond: Math.round(rate((v) => v.exitTotal)),
       memoryMib: memory,
+      heldMib: memory - round((view.devices["virtio-balloon"]?.["balloonBytes"] ?? 0) / 2 ** 20, 1),
       bytesInPerSecond: Math.round(rate((v) => deviceBytes(v, "in"))),
       bytesOutPerSecond: Math.round(rate((v) => deviceBytes(v, "out"))),
     };
@@ -75,7 +76,7 @@ export class LiveTable {
         json.stealPercent,
         json.mips,
         json.exitsPerSecond,
-        `${memory}M`,
+        json.heldMib === memory ? `${memory}M` : `${json.heldMib}/${memory}M`,
         json.bytesInPerSecond,
         json.bytesOutPerSecond,
       ],

@@ -2,6 +2,7 @@
 import { Command, CommanderError, Help } from "commander";
 import { VmError } from "../vmm/error.ts";
 import { errorText } from "./chardev.ts";
+import { addDeviceVerbs } from "./device-verbs.ts";
 import { addDiskVerbs } from "./disk-verbs.ts";
 import { EXIT_CODES, EXIT_HOST, EXIT_OK, EXIT_USAGE, exitCodeOfError } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
@@ -143,6 +144,12 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .option("--overcommit <n>", "limits of memory may sum up to so many times that (no bound)")
     .action(async (options) => setCode(await (await import("./serve.ts")).serve(options, io)));
 
+  verb("web", "the page that boots guests in a browser, with the images that are in the cache")
+    .option("--port <n>", "port, 0 for any that is free (8086)")
+    .option("--address <ip>", "address to listen on (127.0.0.1)")
+    .option("--no-isolation", "without the headers that let the page share memory between threads")
+    .action(async (options) => setCode(await (await import("./web.ts")).web(options, io)));
+
   verb("up [file]", "run a whole fleet from one JSON file, with a live table")
     .option("--json", "a line of JSON an interval in place of the table")
     .option("--interval <time>", "how often to look (1s)")
@@ -156,6 +163,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
 
   addVmVerbs(verb, io, setCode);
   addScreenVerbs(verb, io, setCode);
+  addDeviceVerbs(verb, setCode);
   addSchedVerbs(verb, io, setCode);
 
   const snapshot = verb("snapshot", "take one of a VM on a running host; files: inspect, verify, flatten");

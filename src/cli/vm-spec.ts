@@ -1,8 +1,8 @@
 // Reads what a VM specification names: ROMs, images and files of this machine.
-import type { VmSpec } from "../api/vm-spec.ts";
+import { givenLimits } from "../api/limit-fields.ts";
+import { driveOfSpec, type VmSpec } from "../api/vm-spec.ts";
 import type { HostedVmConfig } from "../host/host.ts";
 import { ramOf } from "../host/resources/run-claims.ts";
-import type { DriveConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { resolveGuest } from "./guest.ts";
 import type { Progress } from "./progress.ts";
@@ -10,8 +10,21 @@ import { UsageError } from "./values.ts";
 
 /** Throws VmError("bad-config" | "not-found" | "bad-image"). */
 export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<HostedVmConfig> {
-  const { name, guest, kernel, initrd, append, bios, memoryMib, scheduling, resources, pcpu, drives, ...machine } =
-    spec;
+  const {
+    name,
+    guest,
+    kernel,
+    initrd,
+    append,
+    bios,
+    memoryMib,
+    scheduling,
+    resources,
+    pcpu,
+    drives,
+    limits,
+    ...machine
+  } = spec;
   const given = Object.entries({ guest, kernel, bios }).filter(([, value]) => value !== undefined);
   if (given.length > 1) {
     const fields = given.map(([field]) => field).join(" and ");
@@ -49,15 +62,10 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     ...(name === undefined ? {} : { name }),
     ...(scheduling === undefined ? {} : { scheduling: defined(scheduling) }),
     ...(pcpu === undefined ? {} : { pcpu }),
-    ...(drives === undefined ? {} : { drives: drives.map(driveOf) }),
+    ...(drives === undefined ? {} : { drives: drives.map((drive, i) => driveOfSpec(drive, `drive${i}`)) }),
+    ...(limits === undefined ? {} : { limits: givenLimits(limits) }),
     boot: resolved.boot,
   };
-}
-
-function driveOf(drive: NonNullable<VmSpec["drives"]>[number], index: number): DriveConfig {
-  const { id, file, format, bus, media, readOnly, snapshot, overlay } = drive;
-  const backend = file === undefined ? undefined : { path: file, ...defined({ format, snapshot, overlay }) };
-  return { id: id ?? `drive${index}`, bus, media, ...(readOnly ? { readOnly } : {}), ...defined({ backend }) };
 }
 
 /** Fields that were given: what is left out takes the machine's own default. */

@@ -7,6 +7,7 @@ import { ApiClient, vmPath } from "./client.ts";
 import { adapterOf } from "./display-options.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
+import { LIMIT_HELP, parseLimits } from "./limit-values.ts";
 import type { CliIo } from "./machine.ts";
 import { formatTable } from "./table.ts";
 import { parseDuration, parseInteger, parseMemory, UsageError } from "./values.ts";
@@ -33,6 +34,8 @@ interface RawCreateOptions extends HostOption {
   cap?: string;
   priority?: string;
   resource?: readonly string[];
+  limit?: readonly string[];
+  balloon?: boolean;
   pcpu?: string;
   start?: boolean;
 }
@@ -44,6 +47,8 @@ interface RawSetOptions extends HostOption {
   slice?: string;
   realtime?: string;
   resource?: readonly string[];
+  memory?: string;
+  limit?: readonly string[];
 }
 
 /** Adds the verbs; `done` takes each one's exit code. */
@@ -69,6 +74,8 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("--cap <percent>", "most of one pCPU that it may use")
     .option("--priority <n>", "0 (most urgent) to 139")
     .option("--resource <claims...>", RESOURCE_HELP)
+    .option("--limit <limits...>", LIMIT_HELP)
+    .option("--balloon", "with a memory balloon")
     .option("--pcpu <n>", "pCPU to run on first")
     .option("--start", "and start it")
     .action(async (guest: string | undefined, options: RawCreateOptions) => {
@@ -131,14 +138,19 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("--slice <time>", "longest run before others get a look")
     .option("--realtime <budget/period>", "reservation such as 2ms/10ms")
     .option("--resource <claims...>", RESOURCE_HELP)
+    .option("-m, --memory <size>", "what the guest may have of its RAM, by its balloon")
+    .option("--limit <limits...>", LIMIT_HELP)
     .action(async (vm: string, options: RawSetOptions) => {
       const scheduling = schedulingOf(options);
       const resources = claimsOf(options.resource);
-      if (Object.keys(scheduling).length === 0 && resources === undefined)
+      const limits = parseLimits(options.limit);
+      const memoryMib = options.memory === undefined ? undefined : parseMemory(options.memory) / 2 ** 20;
+      const others = [resources, limits, memoryMib].some((change) => change !== undefined);
+      if (Object.keys(scheduling).length === 0 && !others)
         throw new UsageError(
-          "set: nothing to change; give --weight, --cap, --priority, --slice, --realtime or --resource",
+          "set: nothing to change; give --weight, --cap, --priority, --slice, --realtime, --resource, --memory or --limit",
         );
-      await client(options).json("PATCH", vmPath(vm), { scheduling, resources });
+      await client(options).json("PATCH", vmPath(vm), { scheduling, resources, memoryMib, limits });
       done(EXIT_OK);
     });
 
@@ -199,6 +211,8 @@ async function specOf(guest: string | undefined, options: RawCreateOptions): Pro
     pcpu: options.pcpu === undefined ? undefined : parseInteger(options.pcpu, "--pcpu", 0, 255),
     scheduling: Object.keys(scheduling).length > 0 ? scheduling : undefined,
     resources: claimsOf(options.resource),
+    limits: parseLimits(options.limit),
+    balloon: options.balloon,
   };
   return { ...fromFile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
 }

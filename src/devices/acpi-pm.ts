@@ -142,6 +142,11 @@ export class AcpiPm implements Device {
     return (this.#control & SCI_ENABLE) !== 0 && (this.#enable & POWER_BUTTON) !== 0;
   }
 
+  /** The guest has ACPI on, and this general-purpose event. */
+  listensTo(bit: number): boolean {
+    return (this.#control & SCI_ENABLE) !== 0 && ((this.#gpeEnable >> bit) & 1) !== 0;
+  }
+
   /** Raises a general-purpose event (hot plug). */
   raiseGpe(bit: number): void {
     this.#gpeStatus |= 1 << bit;

@@ -16,9 +16,16 @@ export class TokenBucket {
   #burst: number;
   #atNs = 0;
 
-  constructor(private readonly options: TokenBucketOptions) {
+  constructor(private options: TokenBucketOptions) {
     this.#tokens = options.size;
     this.#burst = options.oneTimeBurst ?? 0;
+  }
+
+  /** Another size and pace; what was taken stays taken. */
+  change(options: TokenBucketOptions): void {
+    this.#tokens += options.size - this.options.size;
+    this.#burst = options.oneTimeBurst ?? 0;
+    this.options = options;
   }
 
   /** Nanoseconds until `count` tokens can be taken; 0 = now. More than fit are given by a full bucket, on credit. */
@@ -63,14 +70,20 @@ export interface RateLimitOptions {
 
 /** Bandwidth and operations together: what one refuses, neither counts. */
 export class RateLimiter {
-  readonly #bandwidth: TokenBucket | undefined;
-  readonly #operations: TokenBucket | undefined;
+  #bandwidth: TokenBucket | undefined;
+  #operations: TokenBucket | undefined;
   /** How often something had to wait. */
   throttled = 0;
 
   constructor(options: RateLimitOptions = {}) {
     if (options.bandwidth !== undefined) this.#bandwidth = new TokenBucket(options.bandwidth);
     if (options.operations !== undefined) this.#operations = new TokenBucket(options.operations);
+  }
+
+  /** Other limits from now on; what is left out is unlimited. */
+  change(options: RateLimitOptions): void {
+    this.#bandwidth = changed(this.#bandwidth, options.bandwidth);
+    this.#operations = changed(this.#operations, options.operations);
   }
 
   /** 0: it may go, and is counted. Otherwise the nanoseconds after which to ask again. */
@@ -95,4 +108,11 @@ export class RateLimiter {
     if (state.bandwidth) this.#bandwidth?.load(device, saved.nested("bandwidth"));
     if (state.operations) this.#operations?.load(device, saved.nested("operations"));
   }
+}
+
+function changed(bucket: TokenBucket | undefined, options: TokenBucketOptions | undefined): TokenBucket | undefined {
+  if (options === undefined) return undefined;
+  if (bucket === undefined) return new TokenBucket(options);
+  bucket.change(options);
+  return bucket;
 }

@@ -4,6 +4,8 @@
 import type { Device, DeviceClock, DeviceState, DeviceTimer, IoRange, IrqLine } from "../vmm/device.ts";
 import { ByteQueue } from "./byte-queue.ts";
 import { SavedState } from "./saved-state.ts";
+import type { RateLimitOptions } from "./token-bucket.ts";
+import { UartTransmitter } from "./uart-transmitter.ts";
 
 // ---- registers (offset from the base port; DLL and DLM while LCR.DLAB is set)
 const RBR_THR = 0;
@@ -102,6 +104,7 @@ export class Uart16550 implements Device {
   readonly #input = new ByteQueue(INPUT_CAPACITY);
   readonly #arrival: DeviceTimer;
   readonly #silence: DeviceTimer;
+  readonly #transmitter: UartTransmitter;
   // ---- metrics
   #sent = 0;
   #received = 0;
@@ -113,6 +116,10 @@ export class Uart16550 implements Device {
     this.name = options.name;
     this.ports = [{ name: options.name, first: options.base, count: 8, handler: this }];
     this.#arrival = options.clock.timer(`${options.name}.arrival`, () => this.#arrive());
+    this.#transmitter = new UartTransmitter(options.name, options.clock, options.transmit, () => {
+      this.#threPending = true;
+      this.#update();
+    });
     this.#silence = options.clock.timer(`${options.name}.silence`, () => {
       if (this.#fifo.length > 0 && this.#fcr & FCR_ENABLE) this.#timeoutPending = true;
       this.#update();
@@ -135,10 +142,16 @@ export class Uart16550 implements Device {
     this.#polls = 0;
     this.#silence.disarm();
     this.#arrival.disarm();
+    this.#transmitter.clear();
     this.#update();
   }
 
   // ---- the host's side of the line
+
+  /** The guest waits where it prints more than this. */
+  limitOutput(limits: RateLimitOptions): void {
+    this.#transmitter.limit(limits);
+  }
 
   /** Bytes from the peer; they wait for the guest as long as need be. */
   receive(bytes: Uint8Array): void {
@@ -241,7 +254,7 @@ export class Uart16550 implements Device {
           return;
         }
         // Enabling the transmitter interrupt while THR is empty reports it at once.
-        if (value & ~this.#ier & IER_THRE) this.#threPending = true;
+        if (value & ~this.#ier & IER_THRE && this.#transmitter.empty) this.#threPending = true;
         this.#ier = value & 0x0f;
         if (value & IER_RDA && !this.#listening) this.#arrival.arm(this.options.clock.nowNs() + SET_UP_NS);
         break;
@@ -275,11 +288,12 @@ export class Uart16550 implements Device {
       this.#sent++;
       // The ideal line carries all eight bits, whatever the word length: guests that never program LCR (5 bits after
       // reset) are understood, as they are where firmware has programmed it.
-      this.options.transmit(value);
+      this.#transmitter.send(value, this.#fcr & FCR_ENABLE ? FIFO_DEPTH : 1);
     }
     // The shift register took it at once: THR is empty again. The line falls in between, so that the edge-triggered
     // 8259 sees a new interrupt for each character.
     this.#update();
+    if (!this.#transmitter.empty) return;
     this.#threPending = true;
     this.#update();
   }
@@ -294,7 +308,10 @@ export class Uart16550 implements Device {
         this.#arrival.arm(this.options.clock.nowNs() + this.#characterNs());
       }
     }
-    if (value & FCR_CLEAR_TX) this.#threPending = true;
+    if (value & FCR_CLEAR_TX) {
+      this.#transmitter.clear();
+      this.#threPending = true;
+    }
     // The other bits can only be written together with the enable bit (datasheet 8.4).
     this.#fcr = value & FCR_ENABLE ? value & 0xc9 : 0;
   }
@@ -345,7 +362,7 @@ export class Uart16550 implements Device {
 
   #lsr(): number {
     const first = this.#fifo[0];
-    let value = LSR_THRE | LSR_TEMT | this.#lsrErrors;
+    let value = (this.#transmitter.empty ? LSR_THRE | LSR_TEMT : 0) | this.#lsrErrors;
     if (first !== undefined) value |= LSR_DR | (first >> 8);
     if (this.#fcr & FCR_ENABLE && this.#fifo.some((c) => c >> 8)) value |= LSR_FIFO_ERROR;
     return value;
@@ -428,6 +445,7 @@ export class Uart16550 implements Device {
       input: this.#input.toBytes(),
       arrivalNs: this.#arrival.deadlineNs ?? null,
       silenceNs: this.#silence.deadlineNs ?? null,
+      transmitter: this.#transmitter.save(),
     };
   }
 
@@ -452,6 +470,7 @@ export class Uart16550 implements Device {
     this.#listening = saved.flag("listening");
     this.#polls = saved.integer("polls", POLLS_TO_LISTEN);
     this.#fifo = Array.from(data, (byte, i) => byte | ((errors[i] ?? 0) << 8));
+    this.#transmitter.load(this.name, new SavedState(this.name, saved.nested("transmitter")));
     this.#input.clear();
     this.#input.push(input);
     this.#arrival.disarm();
@@ -468,6 +487,7 @@ export class Uart16550 implements Device {
       overruns: this.#overruns,
       interrupts: this.#interrupts,
       inputDropped: this.#input.dropped,
+      ...this.#transmitter.metrics(),
     };
   }
 }

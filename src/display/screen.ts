@@ -8,6 +8,8 @@ interface Picture {
   /** Pixels. */
   readonly width: number;
   readonly height: number;
+  /** What it is drawn from: plain data. @internal */
+  readonly frame: Frame;
   /** width * height pixels of four bytes, as ImageData of a canvas wants them. */
   rgba(): Uint8ClampedArray;
 }
@@ -57,6 +59,7 @@ function textScreen(frame: TextFrame): TextScreen {
   const size = textSize(frame);
   return {
     kind: "text",
+    frame,
     ...size,
     columns,
     rows,
@@ -80,7 +83,13 @@ function textScreen(frame: TextFrame): TextScreen {
 
 function graphicsScreen(frame: PixelFrame): GraphicsScreen {
   const { width, height } = frame;
-  return { kind: "graphics", width, height, rgba: () => picture(width * height, (into) => drawPixels(frame, into)) };
+  return {
+    kind: "graphics",
+    frame,
+    width,
+    height,
+    rgba: () => picture(width * height, (into) => drawPixels(frame, into)),
+  };
 }
 
 function picture(count: number, draw: (into: Uint32Array) => void): Uint8ClampedArray {

@@ -13,7 +13,7 @@ import { HostedVm } from "./hosted-vm.ts";
 import { MemoryGovernor } from "./memory-governor.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import { PcpuLink } from "./pcpu-link.ts";
-import type { PortableRestoreOptions, SnapshotFile } from "./protocol.ts";
+import type { PortableRestoreOptions, SnapshotBytes, SnapshotFile } from "./protocol.ts";
 import { admit } from "./resources/admission.ts";
 import { type CapacityInput, checkCapacity, checkResources, type ResourcesInput } from "./resources/check-claims.ts";
 import { CPU, capacityOf, type HostCapacity, MEMORY, PAGE_BYTES, type VmClaims } from "./resources/model.ts";
@@ -69,7 +69,7 @@ export interface HostEvents {
 }
 
 /** Devices with an object of this thread behind them cannot go to another one. */
-function requirePortable(config: PortableConfig): void {
+function requirePortable(config: Partial<PortableConfig>): void {
   const refuse = (field: string, accepted: string): never => {
     throw new VmError("bad-config", `${field} belongs to this thread; a VM on a worker takes ${accepted}.`, { field });
   };
@@ -126,6 +126,9 @@ export class Host implements AsyncDisposable {
       capacityBytes: () => capacityOf(capacity, MEMORY),
       vms: () => this.vms.map(({ number, memoryBytes, memoryClaim }) => ({ number, memoryBytes, claim: memoryClaim })),
       balloons: async () => (await Promise.all(this.#links.map((link) => link.call("balloons")))).flat(),
+      seen: (reports) => {
+        for (const report of reports) this.#byNumber.get(report.vm)?.balloonSeen(report);
+      },
       setBalloonTarget: async (number, bytes) => await this.#byNumber.get(number)?.setBalloonTarget(bytes),
     });
   }
@@ -151,7 +154,8 @@ export class Host implements AsyncDisposable {
     }
     createPolicy(policy, policyOptions);
     const inProcess = threads === "in-process" || platform.startPcpuWorker === undefined;
-    const there = inProcess ? 1 : pcpus;
+    // Without memory that threads share, another worker could take nobody over.
+    const there = inProcess || platform.workerMemory === "plain" ? 1 : pcpus;
     const memory = Math.floor((platform.memoryBytes * GUEST_MEMORY_PART) / PAGE_BYTES) * PAGE_BYTES;
     const capacity = {
       name: HOST_NAME,
@@ -201,7 +205,7 @@ export class Host implements AsyncDisposable {
    * Makes a VM of a snapshot, ready to go on from there. Throws VmError: "not-found", "bad-snapshot" naming what is damaged or
    * cannot be honoured, "bad-config", "admission".
    */
-  async restoreVm(from: SnapshotFile, config: RestoredVmConfig = {}): Promise<HostedVm> {
+  async restoreVm(from: SnapshotFile | SnapshotBytes, config: RestoredVmConfig = {}): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
     const { name, scheduling, resources, pcpu, pinned, ...options } = config;
     return await this.#join({ name, scheduling, resources, pcpu, pinned }, undefined, (place) => ({
@@ -212,7 +216,11 @@ export class Host implements AsyncDisposable {
   }
 
   /** So many VMs from one snapshot, named NAME-1, NAME-2..., each with an identity of its own. All of them or none. */
-  async cloneVms(from: SnapshotFile, count: number, config: RestoredVmConfig & { name: string }): Promise<HostedVm[]> {
+  async cloneVms(
+    from: SnapshotFile | SnapshotBytes,
+    count: number,
+    config: RestoredVmConfig & { name: string },
+  ): Promise<HostedVm[]> {
     const vms: HostedVm[] = [];
     try {
       for (let copy = 1; copy <= count; copy++)
@@ -325,6 +333,11 @@ export class Host implements AsyncDisposable {
     const vm = new HostedVm(parts, link, {
       admit: (changed) => this.#admit(changed),
       destroyed: (gone) => this.#forget(gone),
+      claimsChanged: () => this.#governor.soon(),
+      requirePortable: ({ drive, nic }) => {
+        const cards = { ...(drive && { drives: [drive] }), ...(nic && { nics: [nic] }) };
+        if (!this.inProcess) requirePortable(cards);
+      },
     });
     // The name is taken, and what it reserves, while the machine is made.
     this.#vms.set(name, vm);
@@ -388,7 +401,9 @@ export class Host implements AsyncDisposable {
 
   /** Its VMs are gone; a new thread takes its place, and the others go on. */
   #lost(index: number, reason: Error): void {
-    const link = this.#link(index);
+    // One that never ran would fail again, and again: its program cannot be loaded. Calls to it say so.
+    const dead = this.#links[index];
+    const link = dead?.answered === false ? dead : this.#link(index);
     this.#links[index] = link;
     const error = new VmError(
       "internal",

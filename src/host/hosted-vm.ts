@@ -3,11 +3,16 @@
 import type { ByteConsole } from "../backends/stream.ts";
 import { type Screen, screenOf } from "../display/screen.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
+import { checkVmLimits } from "../vmm/check-devices.ts";
 import type { PortableConfig } from "../vmm/config.ts";
+import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
+import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
+import { HostedClaims } from "./hosted-claims.ts";
 import { HostedConsoles } from "./hosted-consoles.ts";
+import type { BalloonReport } from "./memory-governor.ts";
 import type { VcpuAccount } from "./pcpu.ts";
 import type { PcpuLink } from "./pcpu-link.ts";
 import { PcpuSeat } from "./pcpu-seat.ts";
@@ -15,15 +20,15 @@ import {
   type PortableRestoreOptions,
   type PortableSnapshotOptions,
   type ReportedEvent,
+  type SnapshotBytes,
   type SnapshotFile,
   unpackEvent,
   type VmNumber,
 } from "./protocol.ts";
 import type { ResourcesInput } from "./resources/check-claims.ts";
-import { CPU, claimOf, MEMORY, type ResourceClaim, type VmClaims } from "./resources/model.ts";
-import { changedResources, checkRunClaims, cpuClaimOf, schedulingOf } from "./resources/run-claims.ts";
-import { checkSchedParameters } from "./sched/parameters.ts";
+import { MEMORY, type ResourceClaim, type VmClaims } from "./resources/model.ts";
 import type { SchedParameters } from "./sched/policy.ts";
+import { type Cards, droppedCard, type NewCard, withCard, withMedium, withoutCard } from "./stopped-cards.ts";
 import { ALIVE, type HostedVmVerb, requireLegal } from "./verb-states.ts";
 
 /** How long a guest may take to shut down when its power button is pressed. */
@@ -51,6 +56,10 @@ export interface HostedVmOwner {
   /** Throws VmError("admission") where the host cannot hold what these claims promise. */
   admit(claims: VmClaims): void;
   destroyed(vm: HostedVm): void;
+  /** Memory may be divided otherwise. */
+  claimsChanged(): void;
+  /** Throws VmError("bad-config") for what belongs to another thread. */
+  requirePortable(card: NewCard): void;
 }
 
 export class HostedVm {
@@ -62,13 +71,15 @@ export class HostedVm {
   readonly #consoles: HostedConsoles;
   readonly #seat: PcpuSeat;
   #state: VmState = "created";
-  #scheduling: SchedParameters;
-  #resources: VmClaims["resources"];
+  readonly #claims: HostedClaims;
+  #balloon: BalloonReport | undefined;
   #lastExit: ExitStatus | undefined;
   /** Verbs wait for the one before them. */
   #busy: Promise<unknown> = Promise.resolve();
   #verbs = 0;
   #gone = false;
+  /** Its present machine reports its screen. */
+  #screenWatched = false;
 
   constructor(
     made: HostedVmParts,
@@ -79,8 +90,13 @@ export class HostedVm {
     this.number = made.number;
     this.#config = made.config;
     this.pinned = made.pinned;
-    this.#scheduling = made.scheduling;
-    this.#resources = made.resources;
+    const claims = {
+      name: made.name,
+      memoryBytes: () => this.memoryBytes,
+      admit: (changed: VmClaims) => owner.admit(changed),
+      schedule: (scheduling: SchedParameters) => this.#seat.call("schedule", scheduling),
+    };
+    this.#claims = new HostedClaims(claims, made.scheduling, made.resources);
     this.#seat = new PcpuSeat(made.number, link);
     this.#consoles = new HostedConsoles(made.name, (port, bytes) => this.#input(port, bytes));
   }
@@ -88,7 +104,7 @@ export class HostedVm {
   /** Its machine exists: what it is made of is known. @internal */
   made(config: PortableConfig, resources: VmClaims["resources"]): void {
     this.#config = config;
-    this.#resources = resources;
+    this.#claims.resources = resources;
     this.#consoles.open(config.serialPorts ?? 1);
   }
 
@@ -108,11 +124,15 @@ export class HostedVm {
     return this.#seat.pcpu;
   }
   get scheduling(): SchedParameters {
-    return this.#scheduling;
+    return this.#claims.scheduling;
   }
   /** What it claims of its host: memory, CPU, and whatever else the host has. */
   get resources(): VmClaims["resources"] {
-    return this.#resources;
+    return this.#claims.resources;
+  }
+  /** Its balloon, as the host saw it last; undefined without one, or before the first look. */
+  get balloon(): BalloonReport | undefined {
+    return this.#balloon;
   }
   /** Guest RAM, bytes. */
   get memoryBytes(): number {
@@ -130,8 +150,9 @@ export class HostedVm {
     return this.#verb("start", async () => {
       if (this.#state !== "created") {
         await this.#seat.call("destroy");
-        await this.#seat.call("create", this.#config, this.#scheduling);
+        await this.#seat.call("create", this.#config, this.scheduling);
         this.#setState("created");
+        this.#renewScreen();
       }
       await this.#seat.call("start");
     });
@@ -168,19 +189,30 @@ export class HostedVm {
     return this.#verb("snapshot", () => this.#seat.call("snapshot", to, options));
   }
 
+  /** The same as the bytes of a file, to send or to keep elsewhere. */
+  snapshotBytes(options: Pick<PortableSnapshotOptions, "compress"> = {}): Promise<Uint8Array> {
+    return this.#verb("snapshot", () => this.#seat.call("snapshotBytes", options));
+  }
+
   /** Becomes what the snapshot is; `start` then goes on from there. Throws VmError("bad-snapshot" | "not-found"). */
-  restore(from: SnapshotFile, options: Omit<PortableRestoreOptions, "name"> = {}): Promise<void> {
+  restore(from: SnapshotFile | SnapshotBytes, options: Omit<PortableRestoreOptions, "name"> = {}): Promise<void> {
     return this.#verb("restore", async () => {
       await this.#seat.call("destroy");
       try {
-        const config = await this.#seat.call("restore", from, { ...options, name: this.name }, this.#scheduling);
-        this.made(config, await this.#readmitted(config));
+        const config = await this.#seat.call("restore", from, { ...options, name: this.name }, this.scheduling);
+        try {
+          this.made(config, this.#claims.readmitted(config));
+        } catch (error) {
+          await this.#seat.call("destroy");
+          throw error;
+        }
       } catch (error) {
         // As it was: a machine that can be started.
-        await this.#seat.call("create", this.#config, this.#scheduling);
+        await this.#seat.call("create", this.#config, this.scheduling);
         throw error;
       } finally {
         this.#setState("created");
+        this.#renewScreen();
       }
     });
   }
@@ -207,8 +239,7 @@ export class HostedVm {
 
   /** Weight, cap, priority, slice and reservation, while it runs. Throws VmError("bad-config" | "admission"). */
   async schedule(change: Partial<SchedParameters>): Promise<void> {
-    const scheduling = checkSchedParameters({ ...this.#scheduling, ...change });
-    await this.#adopt(scheduling, { [CPU]: cpuClaimOf(scheduling, this.#scheduling) });
+    await this.#claims.schedule(change);
   }
 
   /**
@@ -216,19 +247,73 @@ export class HostedVm {
    * shares and limit of CPU are its weight and cap. Throws VmError("bad-config" | "admission").
    */
   async setResources(change: ResourcesInput): Promise<void> {
-    const resources = this.#changed(change);
-    const cpu = resources[CPU];
-    const scheduling =
-      cpu === undefined || change[CPU] === undefined
-        ? this.#scheduling
-        : checkSchedParameters({ ...this.#scheduling, ...schedulingOf(cpu) });
-    await this.#adopt(scheduling, change);
+    await this.#claims.setResources(change);
+    this.owner.claimsChanged();
+  }
+
+  /**
+   * So much of its RAM the guest may have from now on: the rest goes to its balloon, as far as the guest gives it.
+   * Throws VmError("bad-state") for a VM without a balloon, "bad-config" for more than its RAM.
+   */
+  async setMemory(bytes: number): Promise<void> {
+    const { balloon } = this.#config;
+    if (balloon === undefined || balloon === false) {
+      throw new VmError("bad-state", `${this.name} has no balloon; make it with balloon: true.`, { vm: this.name });
+    }
+    const { reservation } = this.memoryClaim;
+    await this.setResources({ [MEMORY]: { limit: bytes, reservation: Math.min(reservation, bytes) } });
+  }
+
+  /** Rate limits; kinds that are left out stay as they are. Throws VmError("bad-config"). */
+  setLimits(change: VmLimits): Promise<void> {
+    return this.#exclusive(async () => {
+      checkVmLimits("limits", change);
+      if (ALIVE.includes(this.#state)) await this.#seat.call("setLimits", change);
+      this.#config = { ...this.#config, limits: { ...this.#config.limits, ...change } };
+    });
+  }
+
+  /**
+   * One more disk or network card. A guest that runs hears of it by ACPI (drives on bus virtio); a VM that does not run has it
+   * from its next start. Throws VmError: "bad-config" naming the field, "bad-state" where the machine cannot.
+   */
+  attach(card: NewCard): Promise<void> {
+    return this.#exclusive(async () => {
+      this.owner.requirePortable(card);
+      if (ALIVE.includes(this.#state)) this.#adopt(await this.#seat.call("attachCard", card));
+      else this.#adopt(withCard(this.#config, card));
+    });
+  }
+
+  /** Asks the guest for a disk or network card and takes it. Throws VmError: "not-found", "bad-state", "timeout". */
+  detach(id: string, options: DetachOptions = {}): Promise<void> {
+    return this.#exclusive(async () => {
+      if (ALIVE.includes(this.#state)) this.#adopt(await this.#seat.call("detachCard", id, options));
+      else this.#adopt(withoutCard(this.#config, id));
+    });
+  }
+
+  /** Another disc or disk in a CD or floppy drive, or none. Throws VmError: "not-found", "bad-state", "bad-image". */
+  changeMedium(drive: string, medium: DiskSource | undefined, force = false): Promise<void> {
+    return this.#exclusive(async () => {
+      if (ALIVE.includes(this.#state)) this.#adopt(await this.#seat.call("changeMedium", drive, medium, force));
+      else this.#adopt(withMedium(this.#config, drive, medium));
+    });
   }
 
   // ---- what it says
 
+  /** "screen" costs the guest what drawing costs, as long as somebody listens. */
   on<K extends keyof VmEvents>(event: K, listener: (event: VmEvents[K]) => void): Disposable {
-    return this.#events.on(event, listener);
+    const subscription = this.#events.on(event, listener);
+    if (event !== "screen") return subscription;
+    this.#watchScreen();
+    return {
+      [Symbol.dispose]: () => {
+        subscription[Symbol.dispose]();
+        this.#watchScreen();
+      },
+    };
   }
 
   /** Resolves when the run that goes on, or comes next, has ended. */
@@ -261,12 +346,20 @@ export class HostedVm {
     return this.#seat.call("sendKeys", combinations);
   }
 
-  /** Moves its PS/2 mouse: counts (y up), wheel clicks (down is positive), buttons (1 left, 2 right, 4 middle). */
+  /** A key of it by its KeyboardEvent.code. Rejects with VmError("not-found") for a name that no PC keyboard has. */
+  press(code: string): Promise<void> {
+    return this.#seat.call("key", code, true);
+  }
+  release(code: string): Promise<void> {
+    return this.#seat.call("key", code, false);
+  }
+
+  /** Mouse movement in counts (y up), wheel clicks (down is positive), buttons (1 left, 2 right, 4 middle). */
   moveMouse(dx: number, dy: number, wheel = 0, buttons = 0): Promise<void> {
     return this.#seat.call("moveMouse", dx, dy, wheel, buttons);
   }
 
-  /** What its screen shows now. Throws VmError("not-found") where it has none. */
+  /** What the screen shows now. Rejects with VmError("not-found") for a machine without a display. */
   async screen(): Promise<Screen> {
     return screenOf(await this.#seat.call("frame"));
   }
@@ -299,7 +392,13 @@ export class HostedVm {
       this.#consoles.output(port, bytes);
     }
     if (name === "exit") this.#lastExit = event as ExitStatus;
+    if (name === "removed") this.#adopt(droppedCard(this.#config, (event as VmEvents["removed"]).id));
     this.#events.emit(name, event);
+  }
+
+  /** @internal */
+  balloonSeen(report: BalloonReport): void {
+    this.#balloon = report;
   }
 
   /** Nothing where it has no balloon. @internal */
@@ -309,14 +408,18 @@ export class HostedVm {
 
   /** @internal */
   get memoryClaim(): ResourceClaim {
-    return claimOf({ name: this.name, resources: this.#resources }, MEMORY);
+    return this.#claims.memory;
   }
 
   /** Goes on running on another pCPU. False when it has ended meanwhile. @internal */
   move(to: PcpuLink): Promise<boolean> {
     return this.#exclusive(async () => {
       if (this.#gone) return false;
-      return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.#scheduling);
+      try {
+        return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.scheduling);
+      } finally {
+        this.#renewScreen();
+      }
     });
   }
 
@@ -331,37 +434,10 @@ export class HostedVm {
 
   // ---- inside
 
-  #changed(change: ResourcesInput): VmClaims["resources"] {
-    const resources = changedResources("resources", this.#resources, change);
-    return checkRunClaims("resources", resources, { memoryBytes: this.memoryBytes, scheduling: {} });
-  }
-
-  /** A machine with another RAM claims all of it; where the host cannot hold that, it goes again. */
-  async #readmitted({ memoryBytes }: PortableConfig): Promise<VmClaims["resources"]> {
-    if (memoryBytes === undefined || memoryBytes === this.memoryBytes) return this.#resources;
-    const { [MEMORY]: _other, ...rest } = changedResources("resources", this.#resources, {});
-    const resources = checkRunClaims("resources", rest, { memoryBytes, scheduling: {} });
-    try {
-      this.owner.admit({ name: this.name, resources });
-    } catch (error) {
-      await this.#seat.call("destroy");
-      throw error;
-    }
-    return resources;
-  }
-
-  async #adopt(scheduling: SchedParameters, change: ResourcesInput): Promise<void> {
-    const [before, resources] = [this.#resources, this.#changed(change)];
-    this.owner.admit({ name: this.name, resources });
-    // From here on others are admitted against the new claims.
-    this.#resources = resources;
-    try {
-      if (scheduling !== this.#scheduling) await this.#seat.call("schedule", scheduling);
-    } catch (error) {
-      if (this.#resources === resources) this.#resources = before;
-      throw error;
-    }
-    this.#scheduling = scheduling;
+  /** What the next start, and another pCPU, makes its drives and network cards of. */
+  #adopt(cards: Cards): void {
+    const { drives, nics } = cards;
+    this.#config = { ...this.#config, ...(drives && { drives }), ...(nics && { nics }) };
   }
 
   #verb<T>(verb: HostedVmVerb, action: () => Promise<T>): Promise<T> {
@@ -385,6 +461,20 @@ export class HostedVm {
     if (!ALIVE.includes(this.#state)) return;
     // Whoever types does not wait; a pCPU that is gone reports by itself.
     this.#seat.call("input", port, bytes.slice()).catch(() => {});
+  }
+
+  /** Another machine took the place of the one that was told. */
+  #renewScreen(): void {
+    this.#screenWatched = false;
+    this.#watchScreen();
+  }
+
+  /** Its machine is told whether anybody looks. */
+  #watchScreen(): void {
+    const watched = this.#events.has("screen");
+    if (watched === this.#screenWatched || !ALIVE.includes(this.#state)) return;
+    this.#screenWatched = watched;
+    this.#seat.call("watchScreen", watched).catch(() => {});
   }
 
   #setState(state: VmState): void {

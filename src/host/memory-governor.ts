@@ -9,6 +9,8 @@ const INTERVAL_MS = 1000;
 /** What a pCPU says of the balloon of one of its VMs. */
 export interface BalloonReport {
   readonly vm: number;
+  /** How large the host wants it. */
+  readonly targetBytes: number;
   readonly balloonBytes: number;
   readonly usedBytes: number | undefined;
 }
@@ -27,6 +29,8 @@ export interface GovernedHost {
   vms(): readonly GovernedVm[];
   /** Of the VMs that have a balloon. */
   balloons(): Promise<readonly BalloonReport[]>;
+  /** They were looked at. */
+  seen(reports: readonly BalloonReport[]): void;
   setBalloonTarget(vm: number, bytes: number): Promise<void>;
 }
 
@@ -41,6 +45,9 @@ export class MemoryGovernor {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #lookedNs: Ns | undefined;
   #closed = false;
+  #looking = false;
+  /** The next look is due at once. */
+  #hurry = false;
 
   constructor(
     private readonly host: GovernedHost,
@@ -56,12 +63,22 @@ export class MemoryGovernor {
     clearTimeout(this.#timer);
   }
 
+  /** Claims have changed: looks before its time. */
+  soon(): void {
+    this.#hurry = true;
+    if (this.#looking) return;
+    clearTimeout(this.#timer);
+    this.#again();
+  }
+
   /** One look at everybody. A VM without a balloon holds its RAM, and nothing is asked of it. */
   async step(): Promise<void> {
     const now = this.host.nowNs();
     const seconds = this.#lookedNs === undefined ? INTERVAL_MS / 1e3 : (now - this.#lookedNs) / 1e9;
     this.#lookedNs = now;
-    const reports = new Map((await this.host.balloons()).map((report) => [report.vm, report]));
+    const balloons = await this.host.balloons();
+    this.host.seen(balloons);
+    const reports = new Map(balloons.map((report) => [report.vm, report]));
     const vms = this.host.vms();
     for (const number of this.#known.keys()) if (!reports.has(number)) this.#known.delete(number);
     const ballooned = vms.flatMap((vm) => {
@@ -102,12 +119,18 @@ export class MemoryGovernor {
 
   #again(): void {
     if (this.#closed) return;
+    const delayMs = this.#hurry ? 0 : INTERVAL_MS;
     this.#timer = setTimeout(() => {
+      this.#looking = true;
+      this.#hurry = false;
       // A pCPU was lost, or a VM ended on the way: the next look sees what is left.
       void this.step()
         .catch(() => {})
-        .then(() => this.#again());
-    }, INTERVAL_MS);
+        .then(() => {
+          this.#looking = false;
+          this.#again();
+        });
+    }, delayMs);
     // It keeps no process alive.
     (this.#timer as { unref?: () => void }).unref?.();
   }

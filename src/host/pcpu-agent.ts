@@ -3,10 +3,13 @@
 import { shareImages } from "../boot/share-images.ts";
 import type { Frame } from "../display/frame.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
-import { snapshotFolder } from "../snapshot/store.ts";
+import type { SnapshotName } from "../snapshot/restore.ts";
+import { MemorySnapshots, snapshotFolder } from "../snapshot/store.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
+import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
+import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { VmEvents, VmStatistics } from "../vmm/status.ts";
 import { Vm } from "../vmm/vm.ts";
 import { ConsoleBatch } from "./console-batch.ts";
@@ -23,15 +26,30 @@ import {
   packError,
   packEvent,
   type ReportedEvent,
+  type SnapshotBytes,
   type SnapshotFile,
   type VmNumber,
 } from "./protocol.ts";
 import type { SchedParameters } from "./sched/policy.ts";
 import { createPolicy } from "./sched/registry.ts";
+import type { Cards, NewCard } from "./stopped-cards.ts";
 
 interface Resident {
   readonly vm: Vm;
   readonly consoles: ConsoleBatch;
+  /** Somebody watches its screen. */
+  screen?: Disposable | undefined;
+}
+
+/** Name of a snapshot that is no file. */
+const IN_MEMORY = "snapshot";
+
+async function placeOf(from: SnapshotFile | SnapshotBytes): Promise<SnapshotName> {
+  if ("folder" in from) return { store: await snapshotFolder(from.folder), name: from.name };
+  const store = new MemorySnapshots();
+  const { bytes } = from;
+  store.put(IN_MEMORY, bytes instanceof Uint8Array ? bytes : new Uint8Array(await bytes.arrayBuffer()));
+  return { store, name: IN_MEMORY };
 }
 
 export class PcpuAgent implements PcpuCalls {
@@ -89,15 +107,14 @@ export class PcpuAgent implements PcpuCalls {
 
   async restore(
     number: VmNumber,
-    from: SnapshotFile,
+    from: SnapshotFile | SnapshotBytes,
     { name, ...options }: PortableRestoreOptions,
     scheduling: SchedParameters,
   ): Promise<PortableConfig> {
     const executor = this.#pcpu.add(number, scheduling);
     const open = async (): Promise<Vm> => {
-      const store = await snapshotFolder(from.folder);
       const config = name === undefined ? {} : { name };
-      return await Vm.restore({ store, name: from.name }, { ...options, config }, { executor, memory: this.memory });
+      return await Vm.restore(await placeOf(from), { ...options, config }, { executor, memory: this.memory });
     };
     await this.#settle(number, open());
     const config = this.#vm(number).portableConfig;
@@ -107,6 +124,12 @@ export class PcpuAgent implements PcpuCalls {
   async snapshot(number: VmNumber, to: SnapshotFile, options: PortableSnapshotOptions): Promise<SnapshotInfo> {
     const store = await snapshotFolder(to.folder);
     return await this.#vm(number).snapshot({ ...options, store, name: to.name });
+  }
+
+  async snapshotBytes(number: VmNumber, options: PortableSnapshotOptions): Promise<Uint8Array> {
+    const store = new MemorySnapshots();
+    await this.#vm(number).snapshot({ ...options, store, name: IN_MEMORY });
+    return store.get(IN_MEMORY) as Uint8Array;
   }
 
   async detach(number: VmNumber): Promise<MovedVm | undefined> {
@@ -160,11 +183,22 @@ export class PcpuAgent implements PcpuCalls {
   sendKeys(vm: VmNumber, combinations: readonly string[]): void {
     for (const combination of combinations) this.#vm(vm).keyboard.send(combination);
   }
+  key(vm: VmNumber, code: string, down: boolean): void {
+    const { keyboard } = this.#vm(vm);
+    if (down) keyboard.press(code);
+    else keyboard.release(code);
+  }
   moveMouse(vm: VmNumber, dx: number, dy: number, wheel: number, buttons: number): void {
     this.#vm(vm).keyboard.moveMouse(dx, dy, wheel, buttons);
   }
   frame(vm: VmNumber): Frame {
-    return this.#vm(vm).frame();
+    return this.#vm(vm).screen().frame;
+  }
+  watchScreen(number: VmNumber, watched: boolean): void {
+    const vm = this.#vm(number);
+    const resident = this.#vms.get(number) as Resident;
+    resident.screen?.[Symbol.dispose]();
+    resident.screen = watched ? vm.on("screen", (event) => this.#report(number, "screen", event)) : undefined;
   }
   statistics(vm: VmNumber): VmStatistics {
     return this.#vm(vm).statistics();
@@ -172,12 +206,38 @@ export class PcpuAgent implements PcpuCalls {
   stateHash(vm: VmNumber): Promise<string> {
     return this.#vm(vm).stateHash();
   }
+  async attachCard(number: VmNumber, { drive, nic }: NewCard): Promise<Cards> {
+    const vm = this.#vm(number);
+    if (drive !== undefined) await vm.attachDrive(drive);
+    else await vm.attachNic(nic);
+    return cardsOf(vm);
+  }
+  async detachCard(number: VmNumber, id: string, options: DetachOptions): Promise<Cards> {
+    const vm = this.#vm(number);
+    await vm.detachDevice(id, options);
+    return cardsOf(vm);
+  }
+  async changeMedium(number: VmNumber, drive: string, medium: DiskSource | undefined, force: boolean): Promise<Cards> {
+    const vm = this.#vm(number);
+    await vm.changeMedium(drive, medium, { force });
+    return cardsOf(vm);
+  }
+  setLimits(vm: VmNumber, limits: VmLimits): void {
+    this.#vm(vm).setLimits(limits);
+  }
   balloons(): readonly BalloonReport[] {
     return [...this.#vms].flatMap(([number, { vm }]) => {
       const { balloon } = vm.virtio;
       return balloon === undefined
         ? []
-        : [{ vm: number, balloonBytes: balloon.balloonBytes, usedBytes: balloon.usedBytes }];
+        : [
+            {
+              vm: number,
+              targetBytes: balloon.targetBytes,
+              balloonBytes: balloon.balloonBytes,
+              usedBytes: balloon.usedBytes,
+            },
+          ];
     });
   }
   setBalloonTarget(vm: VmNumber, bytes: number): void {
@@ -192,6 +252,10 @@ export class PcpuAgent implements PcpuCalls {
     return resident.vm;
   }
 
+  #report<K extends ReportedEvent>(vm: VmNumber, name: K, event: VmEvents[K]): void {
+    this.post({ kind: "event", vm, name, event: packEvent(name, event) });
+  }
+
   /** The VM lives here from now on: what it does is reported. */
   async #settle(number: VmNumber, coming: Promise<Vm>): Promise<void> {
     let vm: Vm;
@@ -201,8 +265,7 @@ export class PcpuAgent implements PcpuCalls {
       this.#pcpu.remove(number);
       throw error;
     }
-    const report = <K extends ReportedEvent>(name: K, event: VmEvents[K]): void =>
-      this.post({ kind: "event", vm: number, name, event: packEvent(name, event) });
+    const report = <K extends ReportedEvent>(name: K, event: VmEvents[K]): void => this.#report(number, name, event);
     const consoles = new ConsoleBatch(this.platform, report, (ns) => this.#pcpu.charge(number, ns));
     const ordered = <K extends ReportedEvent>(name: K): void => {
       vm.on(name, (event) => {
@@ -219,9 +282,16 @@ export class PcpuAgent implements PcpuCalls {
     for (const { readable } of [vm.debugcon, vm.parallel]) void readable.cancel();
     ordered("state");
     ordered("reset");
+    ordered("removed");
     ordered("exit");
     this.#vms.set(number, { vm, consoles });
     // What follows a virtual clock must not depend on what else the host has to do.
     if (vm.clock === "real") this.#pcpu.reportSteal(number, vm.vcpu());
   }
+}
+
+/** Without the images that portableConfig also has: this goes between threads. */
+function cardsOf(vm: Vm): Cards {
+  const { drives = [], nics = [] } = vm.portableConfig;
+  return { drives, nics };
 }

@@ -31,6 +31,8 @@ export class PcpuLink {
   readonly #post: (message: CallMessage) => void;
   readonly #thread: WorkerThread | undefined;
   #nextId = 1;
+  /** It has said something: its program runs. */
+  answered = false;
   #lost: VmError | undefined;
 
   constructor(
@@ -43,7 +45,7 @@ export class PcpuLink {
     const thread = inProcess ? undefined : platform.startPcpuWorker?.(setup);
     this.#thread = thread;
     if (thread !== undefined) {
-      this.memory = "shared";
+      this.memory = platform.workerMemory;
       this.#post = (message) => thread.post(message);
       thread.onMessage((message) => this.#receive(message as PcpuMessage));
       thread.onLost((reason) => this.#lose(reason));
@@ -70,6 +72,7 @@ export class PcpuLink {
   }
 
   #receive(message: PcpuMessage): void {
+    this.answered = true;
     if (message.kind === "event") {
       this.events.event(message.vm, message.name, message.event);
       return;

@@ -1,23 +1,32 @@
 // What a host and its pCPUs say to each other. Messages are structured-cloneable; a pCPU without a worker of its own gets
 // the same messages by a function call.
 import type { Frame } from "../display/frame.ts";
+import { screenOf } from "../display/screen.ts";
 import type { RestoreOptions } from "../snapshot/restore.ts";
 import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import type { DetachedVm } from "../vmm/detached-vm.ts";
+import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
+import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
 import type { BalloonReport } from "./memory-governor.ts";
 import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";
 import type { SchedParameters } from "./sched/policy.ts";
+import type { Cards, NewCard } from "./stopped-cards.ts";
 
 /** The number by which a host and its pCPUs know a VM (and its one vCPU). Never used twice. */
 export type VmNumber = number;
 
-/** A snapshot file, wherever the host keeps files. */
+/** A snapshot file, wherever the host keeps files: a folder of the machine, or of a page's private files. */
 export interface SnapshotFile {
   readonly folder: string;
   readonly name: string;
+}
+
+/** A whole snapshot in memory, or in a file that a user of a page chose. It has no parent. */
+export interface SnapshotBytes {
+  readonly bytes: Uint8Array | Blob;
 }
 
 /** SnapshotOptions without the store, which belongs to one thread. */
@@ -41,11 +50,13 @@ export interface PcpuCalls {
   /** Makes a VM of a snapshot; returns the configuration that was in it, images in shared memory where there is any. */
   restore(
     vm: VmNumber,
-    from: SnapshotFile,
+    from: SnapshotFile | SnapshotBytes,
     options: PortableRestoreOptions,
     scheduling: SchedParameters,
   ): Promise<PortableConfig>;
   snapshot(vm: VmNumber, to: SnapshotFile, options: PortableSnapshotOptions): Promise<SnapshotInfo>;
+  /** The same as bytes, without a parent. */
+  snapshotBytes(vm: VmNumber, options: PortableSnapshotOptions): Promise<Uint8Array>;
   /** Takes the VM off this pCPU; undefined when it has ended meanwhile. */
   detach(vm: VmNumber): Promise<MovedVm | undefined>;
   /** And goes on with it here. */
@@ -63,11 +74,22 @@ export interface PcpuCalls {
   sendNmi(vm: VmNumber): void;
   input(vm: VmNumber, port: number, bytes: Uint8Array): void;
   type(vm: VmNumber, text: string): void;
+  /** Throws VmError("not-found") for a key that does not exist. */
   sendKeys(vm: VmNumber, combinations: readonly string[]): void;
+  /** Throws VmError("not-found") for a name that no PC keyboard has. */
+  key(vm: VmNumber, code: string, down: boolean): void;
   moveMouse(vm: VmNumber, dx: number, dy: number, wheel: number, buttons: number): void;
+  /** Throws VmError("not-found") for a machine without a display. */
   frame(vm: VmNumber): Frame;
+  /** Whether to report "screen" events. */
+  watchScreen(vm: VmNumber, watched: boolean): void;
   statistics(vm: VmNumber): VmStatistics;
   stateHash(vm: VmNumber): Promise<string>;
+  /** Drives and network cards as they are afterwards. */
+  attachCard(vm: VmNumber, card: NewCard): Promise<Cards>;
+  detachCard(vm: VmNumber, id: string, options: DetachOptions): Promise<Cards>;
+  changeMedium(vm: VmNumber, drive: string, medium: DiskSource | undefined, force: boolean): Promise<Cards>;
+  setLimits(vm: VmNumber, limits: VmLimits): void;
   /** Of the VMs here that have a balloon. */
   balloons(): readonly BalloonReport[];
   /** How large its balloon is to be; nothing where it has none. */
@@ -79,7 +101,7 @@ export interface PcpuCalls {
 export type PcpuMethod = keyof PcpuCalls;
 
 /** Events of a VM that a pCPU reports by itself. */
-export type ReportedEvent = "state" | "exit" | "reset" | "serial" | "debugcon" | "parallel";
+export type ReportedEvent = "state" | "exit" | "reset" | "removed" | "serial" | "debugcon" | "parallel" | "screen";
 
 export interface CallMessage {
   readonly kind: "call";
@@ -140,10 +162,12 @@ type PackedStatus =
   | { readonly kind: "crashed"; readonly error: PortableError };
 
 export function packEvent<K extends ReportedEvent>(name: K, event: VmEvents[K]): unknown {
+  if (name === "screen") return (event as VmEvents["screen"]).screen.frame;
   return name === "exit" ? packStatus(event as ExitStatus) : event;
 }
 
 export function unpackEvent<K extends ReportedEvent>(name: K, event: unknown): VmEvents[K] {
+  if (name === "screen") return { screen: screenOf(event as Frame) } as VmEvents[K];
   return (name === "exit" ? unpackStatus(event as PackedStatus) : event) as VmEvents[K];
 }
 

@@ -46,8 +46,10 @@ export interface Platform {
   readonly processors: number;
   /** Memory that this process may use, bytes: the machine's, or what a container leaves of it. */
   readonly memoryBytes: number;
-  /** Starts a worker for a pCPU; undefined where there are none, or no memory that they could share. */
+  /** Starts a worker for a pCPU; undefined where there are none. */
   readonly startPcpuWorker?: (setup: unknown) => WorkerThread;
+  /** Memory of VMs on workers. Plain where threads of this page may share none: there is one worker then, and nobody moves. */
+  readonly workerMemory: MemoryKind;
   /** Sockets and files for networks; undefined where there are none. */
   readonly networkHost?: () => Promise<NetworkHost>;
   /** Opens a disk image of the host. Throws VmError: "not-found", "bad-image", "bad-config" or "host". */

@@ -8,7 +8,7 @@ import { hex, refuse } from "./format.ts";
 /** What belongs to a run and not to the machine: given anew by whoever restores. */
 const OF_THE_RUN = ["core", "signal", "timeoutMs", "trace"] as const;
 /** What the machine does not depend on may be another one after a restore. */
-const FREE = new Set<string>([...OF_THE_RUN, "name", "onReset", "onTripleFault"]);
+const FREE = new Set<string>([...OF_THE_RUN, "name", "onReset", "onTripleFault", "limits"]);
 const IMAGE = "$image";
 
 export interface SavedConfig {

@@ -1,6 +1,5 @@
 // Takes snapshots of one VM: stands it still for as long as it takes to copy what changed, and writes while it runs on.
 import type { Platform } from "../platform/platform.ts";
-import type { CheckedConfig } from "../vmm/check-config.ts";
 import { VmError } from "../vmm/error.ts";
 import type { Machine } from "../vmm/machine.ts";
 import { type MachineState, saveMachine } from "../vmm/machine-state.ts";
@@ -52,7 +51,6 @@ export class SnapshotTaker {
 
   constructor(
     private readonly machine: Machine,
-    private readonly config: CheckedConfig,
     private readonly platform: Platform,
     /** Calls `work` with the vCPU between two instructions and the clock standing. */
     private readonly atRest: (work: () => void) => Promise<void>,
@@ -77,7 +75,7 @@ export class SnapshotTaker {
   async #take(options: SnapshotOptions): Promise<SnapshotInfo> {
     const { store, name, compress = true } = options;
     const track = options.track ?? options.parent !== undefined;
-    const config = await splitConfig(this.config, this.platform.sha256);
+    const config = await splitConfig(this.machine.config, this.platform.sha256);
     const base = options.parent === undefined ? undefined : await this.#openParent(store, name, options.parent);
     const captured = await this.#capture(base, track);
     const { chunks, machine, createdAt, pausedMs } = captured;

@@ -15,6 +15,9 @@ import {
 import { CPUID_COUNT, CPUID_MAX, CPUID_STRIDE, CPUID_TABLE, FEATURES } from "../../spec/layout.ts";
 import { VmError } from "../vmm/error.ts";
 
+/** What `cpu` of a configuration may begin with. */
+export const cpuModelNames: readonly string[] = CPU_MODELS.map(({ name }) => name);
+
 /** One row of the CPUID table. `subleafMatters`: ECX selects it, otherwise any ECX does. */
 export interface CpuidLeaf {
   readonly leaf: number;

@@ -9,11 +9,11 @@ import type { IdeDrive } from "../devices/ide/drive.ts";
 import { IDE_CHANNELS, IDE_FUNCTION, Piix3Ide } from "../devices/ide/piix3-ide.ts";
 import type { PciHost } from "../devices/pci/host.ts";
 import type { BlockBackend } from "./block.ts";
-import { VIRTIO_SLOTS } from "./board-virtio.ts";
 import type { PortBus } from "./bus.ts";
 import type { Device, DeviceClock, GuestMemory } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 import type { IrqWiring } from "./irq.ts";
+import { VIRTIO_SLOTS } from "./virtio-slots.ts";
 
 /** A drive whose medium the host can change. */
 export interface MediaDrive {
@@ -34,15 +34,18 @@ export interface StorageSet {
   readonly devices: readonly Device[];
   /** By the drive's id. */
   readonly media: ReadonlyMap<string, MediaDrive>;
+  /** Drives whose rates can be limited, by id. */
+  readonly limited: ReadonlyMap<string, IdeDrive>;
 }
 
 const SOUTH_BRIDGE_SLOT = 1;
 
-/** The ISA DMA controllers, and what has drives: a guest does not look for what is not there: a guest does not look for what is not there. */
+/** The ISA DMA controllers, and what has drives: a guest does not look for what is not there. */
 export function addStorage(parts: StorageParts): StorageSet {
   const { pci, ports, irqs, clock, memory, drives } = parts;
   const devices: Device[] = [];
   const media = new Map<string, MediaDrive>();
+  const limited = new Map<string, IdeDrive>();
   const dma = new Dma8237(memory);
   devices.push(dma);
   const places: (IdeDrive | undefined)[] = [undefined, undefined, undefined, undefined];
@@ -50,6 +53,7 @@ export function addStorage(parts: StorageParts): StorageSet {
     if (drive.bus !== "ide") continue;
     const made = makeIdeDrive(drive);
     places[drive.unit ?? 0] = made;
+    if (made !== undefined) limited.set(drive.id, made);
     if (made instanceof AtapiDrive) media.set(drive.id, made);
   }
   if (places.some((drive) => drive !== undefined)) {
@@ -74,7 +78,7 @@ export function addStorage(parts: StorageParts): StorageSet {
     const channel = dma.channel(FDC_DMA);
     devices.push(new FloppyController({ irq: irqs.line(FDC_IRQ), dma: channel, clock, drives: floppies }));
   }
-  return { devices, media };
+  return { devices, media, limited };
 }
 
 /** Numbers by which CMOS register 10h knows the two floppy drives; 0 for none. */

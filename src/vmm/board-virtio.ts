@@ -1,47 +1,21 @@
-// The virtio devices of a board: which a configuration asks for, and the PCI slot of each, the same in every machine so
-// that a snapshot finds them again.
+// The virtio devices of a board: which a configuration asks for.
 import type { PciHost } from "../devices/pci/host.ts";
 import { VirtioBalloon } from "../devices/virtio/balloon.ts";
-import { VirtioBlk } from "../devices/virtio/blk.ts";
+import type { VirtioBlk } from "../devices/virtio/blk.ts";
 import { VirtioConsole } from "../devices/virtio/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { type InputKind, VirtioInput } from "../devices/virtio/input.ts";
-import { VirtioNet } from "../devices/virtio/net.ts";
+import type { VirtioNet } from "../devices/virtio/net.ts";
 import { VirtioP9 } from "../devices/virtio/p9.ts";
 import { VirtioPci } from "../devices/virtio/pci.ts";
 import { type EntropySource, VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioVsock } from "../devices/virtio/vsock.ts";
 import type { CheckedConfig } from "./check-config.ts";
-import { macBytes } from "./check-network.ts";
 import type { Device, DeviceClock, DmaMemory, MsiSink } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 import type { OpenNic } from "./nics.ts";
-
-/** Slots of bus 0. 1 is the south bridge; 2 to 4 are for graphics and cards of the full set. */
-export const VIRTIO_SLOTS = {
-  console: 5,
-  rng: 6,
-  balloon: 7,
-  vsock: 8,
-  keyboard: 9,
-  mouse: 10,
-  tablet: 11,
-  /** And the ones after it, as many as there may be of the kind. */
-  shares: 12,
-  drives: 16,
-  nics: 24,
-} as const;
-
-/** Class codes by kind, as firmware and other transitional software expect them. */
-const CLASSES = {
-  storage: 0x010000,
-  network: 0x020000,
-  communication: 0x078000,
-  keyboard: 0x090000,
-  mouse: 0x090200,
-  tablet: 0x090100,
-  other: 0x00ff00,
-} as const;
+import { VirtioCards } from "./virtio-cards.ts";
+import { CLASSES, VIRTIO_SLOTS } from "./virtio-slots.ts";
 
 export interface VirtioParts {
   readonly pci: PciHost;
@@ -56,6 +30,8 @@ export interface VirtioParts {
 /** The devices themselves, for who controls them from the host. */
 export interface VirtioSet {
   readonly devices: readonly Device[];
+  /** What cards that come and go are made with. */
+  readonly cards: VirtioCards;
   readonly balloon: VirtioBalloon | undefined;
   readonly console: VirtioConsole | undefined;
   readonly vsock: VirtioVsock | undefined;
@@ -74,11 +50,16 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     devices.push(carrier);
     return device;
   };
+  const cards = new VirtioCards(parts);
 
   let console: VirtioConsole | undefined;
   if (config.consoles.length > 0) {
     const ports = config.consoles.map((port) => ({ ...port, kind: port.kind ?? ("console" as const) }));
-    console = plug(VIRTIO_SLOTS.console, CLASSES.communication, new VirtioConsole("virtio-console", memory, ports));
+    console = plug(
+      VIRTIO_SLOTS.console,
+      CLASSES.communication,
+      new VirtioConsole("virtio-console", memory, clock, ports),
+    );
   }
   if (config.rng) {
     const entropy = config.clock === "virtual" ? reproducible : parts.entropy;
@@ -102,19 +83,9 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     const options = { ...share, wallMs: () => clock.wallMs() };
     plug(VIRTIO_SLOTS.shares + i, CLASSES.other, new VirtioP9(`virtio-9p${i}`, memory, options));
   }
-  const drives = new Map<string, VirtioBlk>();
-  for (const { id, bus, unit = 0, backend, readOnly = false, limits = {} } of parts.drives) {
-    if (bus !== "virtio" || backend === undefined) continue;
-    const blk = new VirtioBlk(`virtio-blk${unit}`, memory, { backend, clock, serial: id, readOnly, limits });
-    drives.set(id, plug(VIRTIO_SLOTS.drives + unit, CLASSES.storage, blk));
-  }
-  const nics = new Map<string, VirtioNet>();
-  for (const [i, nic] of parts.nics.entries()) {
-    if (nic.model !== "virtio") continue;
-    const net = new VirtioNet(`virtio-net${i}`, memory, { ...nic, mac: macBytes(nic.mac), clock });
-    nics.set(nic.id, plug(VIRTIO_SLOTS.nics + i, CLASSES.network, net));
-  }
-  return { devices, balloon, console, vsock, drives, nics, inputs };
+  for (const drive of parts.drives) if (drive.bus === "virtio") devices.push(...cards.addDrive(drive));
+  for (const nic of parts.nics) if (nic.model === "virtio") devices.push(cards.addNic(nic));
+  return { devices, cards, balloon, console, vsock, drives: cards.drives, nics: cards.nics, inputs };
 }
 
 /** The same bytes in every run: the virtual clock's promise. No secret, so never for a guest on the real clock. */

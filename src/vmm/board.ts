@@ -12,6 +12,7 @@ import { IsaDebugExit } from "../devices/isa-debug-exit.ts";
 import { ParallelPort } from "../devices/parallel.ts";
 import { PcTestDevice } from "../devices/pc-testdev.ts";
 import { PciHost } from "../devices/pci/host.ts";
+import { PciHotplug } from "../devices/pci/hotplug.ts";
 import { PIRQ_GSI_BASE, Piix3, SOUTH_BRIDGE_SLOT } from "../devices/pci/piix3.ts";
 import { Port92 } from "../devices/port92.ts";
 import { PostDisplay } from "../devices/post.ts";
@@ -59,6 +60,8 @@ export interface BoardEvents {
   powerOff(): void;
   debugExit(code: number): void;
   a20(enabled: boolean): void;
+  /** The guest has let go of the card in a PCI slot. */
+  ejected(slot: number): void;
   ignne(): void;
   /** Another timer drives IRQ 0 in place of the 8254, or no longer. */
   replacePit(replaced: boolean): void;
@@ -84,13 +87,14 @@ export interface BoardParts {
 
 export interface Board {
   /** In a fixed order: reset, save and metrics follow it. */
-  readonly devices: readonly Device[];
+  readonly devices: Device[];
   readonly uarts: readonly Uart16550[];
   readonly keyboard: I8042;
   readonly rtc: CmosRtc;
   readonly pci: PciHost;
   readonly bridge: Piix3;
   readonly pm: AcpiPm | undefined;
+  readonly hotplug: PciHotplug | undefined;
   readonly generation: VmGeneration | undefined;
   readonly ferr: FerrLatch;
   readonly fwCfg: FwCfg;
@@ -157,6 +161,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     new DebugConsole("firmware-log", FIRMWARE_LOG_PORT, events.firmwareLog),
   ];
   let pm: AcpiPm | undefined;
+  let hotplug: PciHotplug | undefined;
   let generation: VmGeneration | undefined;
   if (config.acpi) {
     pm = new AcpiPm({
@@ -166,10 +171,11 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
       mapPorts: (range) => ports.addMovable(range),
     });
     pci.add(SOUTH_BRIDGE_SLOT, PM_FUNCTION, pm.pci);
-    devices.push(pm);
+    const power = pm;
+    hotplug = new PciHotplug({ raiseGpe: (bit) => power.raiseGpe(bit), ejected: events.ejected });
+    devices.push(pm, hotplug);
     if (config.boot.kind !== "firmware") {
       // Firmware builds tables of its own and uses the memory in which the ID would lie.
-      const power = pm;
       generation = new VmGeneration(memory, () => power.raiseGpe(VM_GENERATION_GPE), parts.generationId);
       devices.push(generation);
     }
@@ -208,7 +214,8 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     devices.push(device);
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
-  return { devices, uarts, keyboard, rtc, pci, bridge, pm, generation, ferr, fwCfg, a20, storage, virtio, vga };
+  const power = { pm, hotplug, generation };
+  return { devices, uarts, keyboard, rtc, pci, bridge, ...power, ferr, fwCfg, a20, storage, virtio, vga };
 }
 
 /** A line that another device may take the place of. */

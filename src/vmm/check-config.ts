@@ -53,6 +53,7 @@ const FIELDS: ReadonlySet<string> = new Set<keyof VmConfig>([
   "shares",
   "vsock",
   "inputs",
+  "limits",
 ]);
 
 export interface CheckedClockSync {

@@ -9,6 +9,7 @@ import type {
   DriveConfig,
   InputKind,
   ShareConfig,
+  VmLimits,
   VsockConfig,
 } from "./device-config.ts";
 import { isSource } from "./drives.ts";
@@ -35,6 +36,7 @@ export interface CheckedDevices {
   readonly shares: readonly ShareConfig[];
   readonly vsock: Required<VsockConfig> | undefined;
   readonly inputs: readonly InputKind[];
+  readonly limits: VmLimits;
 }
 
 export function checkDevices(config: VmConfig): CheckedDevices {
@@ -48,6 +50,7 @@ export function checkDevices(config: VmConfig): CheckedDevices {
     shares: checkShares(config.shares ?? []),
     vsock: checkVsock(config.vsock),
     inputs: checkInputs(config.inputs ?? []),
+    limits: checkVmLimits("limits", config.limits ?? {}),
   };
 }
 
@@ -72,8 +75,8 @@ function checkDrives(drives: readonly DriveConfig[]): readonly DriveConfig[] {
       bootIndexes.add(drive.bootIndex);
     }
     checkLimits(`${field}.limits`, drive.limits);
-    if (drive.limits !== undefined && drive.bus !== "virtio")
-      refuse(`${field}.limits`, undefined, "none", `is for bus virtio, not ${drive.bus}`);
+    if (drive.limits !== undefined && drive.bus === "floppy")
+      refuse(`${field}.limits`, undefined, "none", "is for bus ide and virtio, not floppy");
   }
   return BUSES.flatMap((bus) => placeDrives(bus, drives));
 }
@@ -89,6 +92,7 @@ function checkBackend(field: string, { backend, readOnly }: DriveConfig, removab
     return;
   }
   text(`${field}.path`, backend.path);
+  if (backend.blob !== undefined && !(backend.blob instanceof Blob)) refuse(`${field}.blob`, backend.blob, "a Blob");
   if (backend.format !== undefined) oneOf(`${field}.format`, backend.format, ["raw", "qcow2", "dir"]);
   if (backend.snapshot !== undefined) flag(`${field}.snapshot`, backend.snapshot);
   if (backend.overlay === undefined) return;
@@ -124,6 +128,19 @@ function checkBootOrder(order: readonly BootDevice[]): readonly BootDevice[] {
     if (order.indexOf(device) < i) refuse(`bootOrder[${i}]`, device, "each device once");
   }
   return order;
+}
+
+const LIMIT_FIELDS = ["console", "disks", "network", "devices"] as const;
+
+/** `field` is "limits", or where they are given. */
+export function checkVmLimits(field: string, limits: VmLimits): VmLimits {
+  object(field, limits, `an object { ${LIMIT_FIELDS.join(", ")} }`);
+  for (const name of Object.keys(limits))
+    oneOf(`name in ${field}`, name as (typeof LIMIT_FIELDS)[number], LIMIT_FIELDS);
+  for (const kind of ["console", "disks", "network"] as const) checkLimits(`${field}.${kind}`, limits[kind]);
+  object(`${field}.devices`, limits.devices ?? {}, "an object with limits by the id of a drive or network card");
+  for (const [id, one] of Object.entries(limits.devices ?? {})) checkLimits(`${field}.devices.${id}`, one);
+  return limits;
 }
 
 function checkBalloon(balloon: boolean | BalloonConfig): BalloonConfig | undefined {

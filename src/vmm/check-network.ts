@@ -26,18 +26,24 @@ const USER_FIELDS: readonly (keyof UserNetworkSettings)[] = [
 
 export interface CheckedNic extends NicConfig {
   readonly mac: string;
+  readonly unit: number;
 }
 
 export function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
   const seen = new Set<string>();
   const addresses = new Set<string>();
+  const units = new Set(nics.flatMap(({ unit }) => (unit === undefined ? [] : [unit])));
   return list("nics", nics, NICS_MAX).map((nic, i) => {
     const field = `nics[${i}]`;
     object(field, nic, "an object { id, backend, model }");
     identifier(`${field}.id`, nic.id, seen);
     checkBackend(`${field}.backend`, nic.backend);
     const model = oneOf(`${field}.model`, nic.model, NIC_MODELS);
-    const mac = checkMac(`${field}.mac`, nic.mac ?? `02:70:76:00:00:0${i + 1}`);
+    const unit = integer(`${field}.unit`, nic.unit ?? firstFree(units), 0, NICS_MAX - 1);
+    if (nic.unit !== undefined && nics.findIndex((other) => other.unit === nic.unit) < i)
+      refuse(`${field}.unit`, unit, "one that no other card has");
+    units.add(unit);
+    const mac = checkMac(`${field}.mac`, nic.mac ?? `02:70:76:00:00:0${unit + 1}`);
     if (addresses.has(mac)) refuse(`${field}.mac`, nic.mac, "an address that no other card has");
     addresses.add(mac);
     if (nic.mtu !== undefined) {
@@ -49,8 +55,14 @@ export function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
     checkLimits(`${field}.transmitLimits`, nic.transmitLimits);
     if (nic.capture !== undefined && text(`${field}.capture`, nic.capture) === "")
       refuse(`${field}.capture`, nic.capture, "the name of a file");
-    return { ...nic, mac };
+    return { ...nic, mac, unit };
   });
+}
+
+function firstFree(taken: ReadonlySet<number>): number {
+  let unit = 0;
+  while (taken.has(unit)) unit++;
+  return unit;
 }
 
 function checkBackend(field: string, backend: NetworkBackend | NetworkSource): void {

@@ -94,6 +94,13 @@ export class VmClock implements DeviceClock {
     return timer;
   }
 
+  /** The timers of a device that is gone, by its name, fire no more. */
+  forgetTimers(device: string): void {
+    const kept = this.#timers.filter(({ name }) => !name.startsWith(`${device}.`));
+    this.#timers.splice(0, this.#timers.length, ...kept);
+    this.timersChanged();
+  }
+
   /** Guest ns of the earliest armed timer; Infinity for none. */
   nextDeadlineNs(): number {
     return this.#next;

@@ -7,6 +7,7 @@ import type {
   InputKind,
   NicConfig,
   ShareConfig,
+  VmLimits,
   VsockConfig,
 } from "./device-config.ts";
 import type { TraceKind } from "./status.ts";
@@ -128,6 +129,8 @@ export interface VmConfig {
   readonly vsock?: VsockConfig;
   /** Virtio keyboard, mouse and tablet, at most one of each. Default none. */
   readonly inputs?: readonly InputKind[];
+  /** Token buckets in guest time. Default none. */
+  readonly limits?: VmLimits;
 }
 
 /** A VmConfig as it crosses threads: without what belongs to one thread only. */

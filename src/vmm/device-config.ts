@@ -7,9 +7,12 @@ import type { FileTree } from "./file-tree.ts";
 import type { NetworkBackend, NetworkSource } from "./network.ts";
 import type { VsockBackend } from "./vsock.ts";
 
-/** A disk image by name; the machine opens it, and closes it at its end. Not in pages. */
+/** A disk image by name; the machine opens it, and closes it at its end. */
 export interface DiskSource {
+  /** A file of the host; in a page, an address that the image is fetched from piece by piece. */
   readonly path: string;
+  /** The image itself, and `path` is but its name. What the guest writes goes to memory, and is dropped at the end. */
+  readonly blob?: Blob;
   /** What the image is; "dir" makes a FAT volume of a directory. Default: what name and content agree on. */
   readonly format?: "raw" | "qcow2" | "dir";
   /** Writes are dropped at the end. Default false. */
@@ -32,8 +35,19 @@ export interface DriveConfig {
   readonly readOnly?: boolean;
   /** Firmware tries lower ones first, and those without one last. */
   readonly bootIndex?: number;
-  /** On bus virtio only. */
+  /** In place of `limits.disks` of the VM. Not for floppies. */
   readonly limits?: RateLimitOptions;
+}
+
+/** Rate limits by what they limit: each device has its own, they do not share one. */
+export interface VmLimits {
+  /** What each serial port and each port of the virtio console prints. */
+  readonly console?: RateLimitOptions;
+  readonly disks?: RateLimitOptions;
+  /** Each network card, in each direction. */
+  readonly network?: RateLimitOptions;
+  /** Of one drive or network card, by its id, in place of its kind's. */
+  readonly devices?: Readonly<Record<string, RateLimitOptions>>;
 }
 
 export interface BalloonConfig {
@@ -51,6 +65,8 @@ export interface NicConfig {
   /** The network, or what to connect the card to. */
   readonly backend: NetworkBackend | NetworkSource;
   readonly model: "virtio" | "rtl8139";
+  /** Place, 0 to 7. Default: the first free. */
+  readonly unit?: number;
   /** "02:70:76:00:00:01" and so on by default: each card of a machine another, each machine the same. */
   readonly mac?: string;
   /** Largest packet in bytes, 68 to 65535; the guest's own default otherwise. */

@@ -22,11 +22,7 @@ export class OpenDrives {
   static async open(configs: readonly DriveConfig[], platform: Platform): Promise<OpenDrives> {
     const all = new OpenDrives(platform);
     try {
-      for (const config of configs) {
-        const backend = await all.#backend(config, config.backend);
-        all.drives.push({ ...config, backend });
-        if (backend !== undefined && backend !== config.backend) all.#opened.set(config.id, backend);
-      }
+      for (const config of configs) await all.add(config);
     } catch (error) {
       await all.close();
       throw error;
@@ -40,7 +36,31 @@ export class OpenDrives {
   ): Promise<BlockBackend | undefined> {
     if (backend === undefined || !isSource(backend)) return backend;
     const drive = { media, floppy: bus === "floppy", ...(readOnly === undefined ? {} : { readOnly }) };
+    const { blob, path } = backend;
+    if (blob !== undefined) {
+      const { openBlobDisk } = await import("../backends/block/open-read-only.ts");
+      return await openBlobDisk(blob, path, { ...drive, ...backend });
+    }
     return await this.platform.openDisk({ ...drive, ...backend });
+  }
+
+  /** One more, whose image is opened. Throws VmError when it cannot be. */
+  async add(config: DriveConfig): Promise<OpenDrive> {
+    const backend = await this.#backend(config, config.backend);
+    const drive = { ...config, backend };
+    this.drives.push(drive);
+    if (backend !== undefined && backend !== config.backend) this.#opened.set(config.id, backend);
+    return drive;
+  }
+
+  /** The drive is gone; what was opened for it here is closed. Rejects with VmError("io") when data may be lost. */
+  async remove(id: string): Promise<void> {
+    const at = this.drives.findIndex((drive) => drive.id === id);
+    if (at >= 0) this.drives.splice(at, 1);
+    const opened = this.#opened.get(id);
+    this.#opened.delete(id);
+    await opened?.flush();
+    await opened?.close();
   }
 
   /** Opens another medium and hands it to `insert`; what was opened for the drive before is closed. */

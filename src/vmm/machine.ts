@@ -10,23 +10,27 @@ import { type Board, type BoardEvents, buildBoard } from "./board.ts";
 import { videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
+import { checkVmLimits } from "./check-devices.ts";
+import type { CheckedNic } from "./check-network.ts";
 import { VmClock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
 import { type Core, instantiateCore } from "./core.ts";
 import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
-import type { DiskSource } from "./device-config.ts";
+import type { DiskSource, DriveConfig, VmLimits } from "./device-config.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { VmError } from "./error.ts";
 import type { ExitContext } from "./exits/handler.ts";
 import { SlotMemory } from "./guest-memory.ts";
+import { type CardKind, Hotplug } from "./hotplug.ts";
 import { IrqWiring } from "./irq.ts";
 import { IrqLog } from "./irq-log.ts";
+import { applyLimits } from "./limits.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
-import { type ConnectNic, OpenNics } from "./nics.ts";
+import { type ConnectNic, type OpenNic, OpenNics } from "./nics.ts";
 import { machineSlots, SlotTable } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
 
@@ -45,10 +49,15 @@ export interface Requests {
 }
 
 export interface MachineEvents
-  extends Omit<BoardEvents, "reset" | "powerOff" | "debugExit" | "a20" | "ignne" | "ioDelay" | "replacePit"> {
+  extends Omit<
+    BoardEvents,
+    "reset" | "powerOff" | "debugExit" | "a20" | "ejected" | "ignne" | "ioDelay" | "replacePit"
+  > {
   /** Something changed that may wake a halted vCPU, or that the run loop must look at. */
   wake(): void;
   trace(event: TraceEvent): void;
+  /** A drive or network card is gone, because the host or the guest wanted it. */
+  removed(kind: CardKind, id: string): void;
 }
 
 export class Machine implements ExitContext {
@@ -61,6 +70,7 @@ export class Machine implements ExitContext {
   readonly clockSync: ClockSync;
   readonly guest: SlotMemory;
   readonly board: Board;
+  readonly hotplug: Hotplug;
   readonly debugControls: DebugControls;
   readonly dirtyLog: DirtyLog;
   readonly onTripleFault: "exit" | "reboot";
@@ -78,7 +88,8 @@ export class Machine implements ExitContext {
   #frozenAt = -1;
 
   private constructor(
-    readonly config: CheckedConfig,
+    /** As it is now: drives and network cards come and go. */
+    public config: CheckedConfig,
     readonly memory: WebAssembly.Memory,
     readonly map: MemoryMap,
     readonly core: Core,
@@ -131,12 +142,15 @@ export class Machine implements ExitContext {
         powerOff: () => this.end({ kind: "power-off" }),
         debugExit: (code) => this.end({ kind: "guest-exit", code }),
         a20: (enabled) => core.setA20(enabled ? 1 : 0),
+        ejected: (slot) => this.hotplug.ejected(slot),
         // Guests wait by writing to the POST port and believe that a microsecond has passed; with the virtual clock it has.
         ioDelay: () => this.ioDelay(),
         replacePit: (replaced) => core.setPitReplaced(this.vcpu.address, replaced ? 1 : 0),
         ignne: () => this.vcpu.setU32(FPU_FERR, this.vcpu.getU32(FPU_FERR) | FERR_IGNNE),
       },
     );
+    this.hotplug = new Hotplug(this, events.removed);
+    applyLimits(this.board, config);
     this.setTrace(config.trace);
     // Another host's watches are none of this one's.
     if (adopted) this.debugControls.restore();
@@ -326,6 +340,12 @@ export class Machine implements ExitContext {
 
   // ---- devices
 
+  /** Other rate limits, while the guest runs; what is left out of `change` stays. Throws VmError("bad-config"). */
+  setLimits(change: VmLimits): void {
+    this.config = { ...this.config, limits: { ...this.config.limits, ...checkVmLimits("limits", change) } };
+    applyLimits(this.board, this.config);
+  }
+
   saveDevices(): Record<string, DeviceState> {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
   }
@@ -333,6 +353,25 @@ export class Machine implements ExitContext {
   /** Throws VmError("bad-state") when a disk would not outlive this object. */
   requireLastingDisks(verb: string): void {
     this.open.requireLasting(verb);
+  }
+
+  /** Opens the image of one more drive. Throws VmError. */
+  async openDrive(config: DriveConfig): Promise<OpenDrive> {
+    const drive = await this.open.add(config);
+    return this.clock.kind === "virtual" ? this.#held(drive) : drive;
+  }
+
+  closeDrive(id: string): Promise<void> {
+    return this.open.remove(id);
+  }
+
+  /** Connects one more network card. Throws VmError. */
+  openNic(nic: CheckedNic): Promise<OpenNic> {
+    return this.networks.add(nic);
+  }
+
+  closeNic(id: string): void {
+    this.networks.remove(id);
   }
 
   /** Puts another medium into a CD or floppy drive, or takes it out. Throws VmError. */
@@ -346,6 +385,8 @@ export class Machine implements ExitContext {
       const held = opened && this.clock.kind === "virtual" ? heldBackend(opened, (work) => this.#hold(work)) : opened;
       drive.changeMedium(held, force);
     });
+    const drives = this.config.drives.map((one) => (one.id === id ? { ...one, backend } : one));
+    this.config = { ...this.config, drives };
   }
 
   /** Rejects with VmError("io") when a disk could not be closed and may lack data. */

@@ -14,26 +14,22 @@ export type ConnectNic = (nic: CheckedNic) => OpenedNetwork;
 
 export class OpenNics {
   readonly nics: OpenNic[] = [];
-  /** What was opened here; what the user brought along is the user's to close. */
-  readonly #opened: OpenedNetwork[] = [];
+  readonly #networks: MachineNetworks;
+  /** What was opened here, by card; what the user brought along is the user's to close. */
+  readonly #opened = new Map<string, OpenedNetwork[]>();
 
-  private constructor() {}
+  private constructor(
+    platform: Platform,
+    private readonly connect: ConnectNic | undefined,
+  ) {
+    this.#networks = new MachineNetworks(platform);
+  }
 
   /** Throws VmError when a network cannot be opened; then none stays open. */
   static async open(nics: readonly CheckedNic[], platform: Platform, connect?: ConnectNic): Promise<OpenNics> {
-    const all = new OpenNics();
-    const networks = new MachineNetworks(platform);
+    const all = new OpenNics(platform, connect);
     try {
-      for (const nic of nics) {
-        const { backend } = nic;
-        let opened: OpenedNetwork;
-        if (!isNetworkSource(backend)) opened = backend;
-        else opened = all.#own(connect?.(nic) ?? (await networks.open(backend)));
-        // Who connects the card elsewhere captures there.
-        if (nic.capture !== undefined && connect === undefined)
-          opened = all.#own(await networks.captured(opened, nic.capture));
-        all.nics.push({ ...nic, backend: opened });
-      }
+      for (const nic of nics) await all.add(nic);
     } catch (error) {
       all.close();
       throw error;
@@ -41,13 +37,41 @@ export class OpenNics {
     return all;
   }
 
-  #own(opened: OpenedNetwork): OpenedNetwork {
-    this.#opened.push(opened);
-    return opened;
+  /** One more card. Throws VmError when its network cannot be opened. */
+  async add(nic: CheckedNic): Promise<OpenNic> {
+    const { backend, id } = nic;
+    const mine: OpenedNetwork[] = [];
+    this.#opened.set(id, mine);
+    const own = (network: OpenedNetwork): OpenedNetwork => {
+      mine.push(network);
+      return network;
+    };
+    try {
+      let opened: OpenedNetwork;
+      if (!isNetworkSource(backend)) opened = backend;
+      else opened = own(this.connect?.(nic) ?? (await this.#networks.open(backend)));
+      // Who connects the card elsewhere captures there.
+      if (nic.capture !== undefined && this.connect === undefined)
+        opened = own(await this.#networks.captured(opened, nic.capture));
+      const card = { ...nic, backend: opened };
+      this.nics.push(card);
+      return card;
+    } catch (error) {
+      this.remove(id);
+      throw error;
+    }
+  }
+
+  /** The card is gone. */
+  remove(id: string): void {
+    const at = this.nics.findIndex((nic) => nic.id === id);
+    if (at >= 0) this.nics.splice(at, 1);
+    for (const opened of (this.#opened.get(id) ?? []).reverse()) opened[Symbol.dispose]?.();
+    this.#opened.delete(id);
   }
 
   close(): void {
-    for (const opened of this.#opened.splice(0).reverse()) opened[Symbol.dispose]?.();
+    for (const id of [...this.#opened.keys()].reverse()) this.remove(id);
   }
 }
 

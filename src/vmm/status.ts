@@ -121,6 +121,8 @@ export interface VmEvents {
   parallel: { readonly bytes: Uint8Array };
   /** The screen looks different now; at most 60 times a second. */
   screen: { readonly screen: Screen };
+  /** A drive or network card has left the machine, because the host or the guest wanted it. */
+  removed: { readonly kind: "drive" | "nic"; readonly id: string };
   post: { readonly code: number };
   "debug-stop": DebugStop;
   trace: TraceEvent;

@@ -1,7 +1,6 @@
 // The VM as users hold it: verbs, consoles, events, and a look inside. What the verbs do is life-cycle.ts.
 import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
-import type { Frame } from "../display/frame.ts";
 import { type Screen, screenOf } from "../display/screen.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
 import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
@@ -14,10 +13,11 @@ import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.t
 import type { BreakConditions } from "./debug-controls.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
-import type { DiskSource } from "./device-config.ts";
+import type { DiskSource, DriveConfig, NicConfig, VmLimits } from "./device-config.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
+import type { DetachOptions } from "./hotplug.ts";
 import { Keyboard } from "./keyboard.ts";
 import { LifeCycle } from "./life-cycle.ts";
 import { Machine, type MachineEvents } from "./machine.ts";
@@ -81,7 +81,7 @@ export class Vm implements AsyncDisposable {
       );
     this.#life = new LifeCycle({ config, platform, machine, events, outputs, executor, screenWatch });
     hooks.wake = () => this.#life.wake();
-    this.#snapshots = new SnapshotTaker(machine, config, platform, (work) => this.#life.rest("snapshot", work));
+    this.#snapshots = new SnapshotTaker(machine, platform, (work) => this.#life.rest("snapshot", work));
   }
 
   /**
@@ -170,6 +170,7 @@ export class Vm implements AsyncDisposable {
       post: (code) => events.emit("post", { code }),
       wake: () => hooks.wake(),
       trace: (event) => events.emit("trace", event),
+      removed: (kind, id) => events.emit("removed", { kind, id }),
     });
     const executor = placement.executor ?? new SoloExecutor(platform);
     return new Vm(config, platform, machine, events, outputs, hooks, executor);
@@ -179,7 +180,7 @@ export class Vm implements AsyncDisposable {
 
   /** The configuration that another thread, or a cold start, makes the same machine of. */
   get portableConfig(): PortableConfig {
-    const { signal: _signal, core: _core, timeoutMs: _timeoutMs, ...portable } = toConfig(this.config);
+    const { signal: _signal, core: _core, timeoutMs: _timeoutMs, ...portable } = toConfig(this.#machine.config);
     return portable;
   }
 
@@ -280,15 +281,10 @@ export class Vm implements AsyncDisposable {
 
   /** What the screen shows now, or showed at the end. Throws VmError("not-found") for a machine without a display. */
   screen(): Screen {
-    return screenOf(this.frame());
-  }
-
-  /** The screen as it crosses threads. @internal */
-  frame(): Frame {
     const { vga } = this.#machine.board;
     if (vga === undefined)
       throw new VmError("not-found", `This machine has no screen; make it with display: "vga".`, { field: "display" });
-    return vga.frame();
+    return screenOf(vga.frame());
   }
 
   /** Types text on its keyboard, as fast as the guest takes it; see `keyboard.type`. Returns how many characters it has. */
@@ -318,8 +314,45 @@ export class Vm implements AsyncDisposable {
     medium?: BlockBackend | DiskSource,
     options: { readonly force?: boolean } = {},
   ): Promise<void> {
-    if (this.#life.ended) this.#life.refuse("change a medium of", "created, running or paused");
+    this.#requireMachine("change a medium of");
     await this.#machine.changeMedium(drive, medium, options.force ?? false);
+  }
+
+  /** Other rate limits, while it runs; kinds that are left out stay as they are. Throws VmError("bad-config" | "bad-state"). */
+  setLimits(limits: VmLimits): void {
+    this.#requireMachine("limit");
+    this.#machine.setLimits(limits);
+  }
+
+  // ---- drives and network cards that come and go
+
+  /**
+   * Puts a disk (bus virtio) into the machine; the guest hears of it by ACPI. Throws VmError: "bad-config" naming the field,
+   * "bad-state" where the machine cannot, and what opening the disk throws.
+   */
+  async attachDrive(drive: DriveConfig): Promise<void> {
+    this.#requireMachine("attach a drive to");
+    await this.#machine.hotplug.attachDrive(drive);
+  }
+
+  /** Puts a network card into the machine, as attachDrive does a disk. */
+  async attachNic(nic: NicConfig): Promise<void> {
+    this.#requireMachine("attach a network card to");
+    await this.#machine.hotplug.attachNic(nic);
+  }
+
+  /**
+   * Asks the guest for a disk or network card, by its id, and takes it once it has let go. Throws VmError: "not-found",
+   * "bad-state" where the guest cannot be asked, "timeout" when it keeps it.
+   */
+  async detachDevice(id: string, options: DetachOptions = {}): Promise<void> {
+    this.#requireMachine("detach a device from");
+    if (this.state === "paused" && !options.force) this.#life.refuse("ask for a device of", "running, or use force");
+    await this.#machine.hotplug.detach(id, options);
+  }
+
+  #requireMachine(verb: string): void {
+    if (this.#life.ended) this.#life.refuse(verb, "created, running or paused");
   }
 
   // ---- looking inside and debugging

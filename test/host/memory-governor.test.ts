@@ -48,7 +48,13 @@ class Machine {
       capacityBytes: () => capacityBytes,
       vms: () => guests,
       balloons: async (): Promise<BalloonReport[]> =>
-        this.#ballooned.map(({ number, balloonBytes, usedBytes }) => ({ vm: number, balloonBytes, usedBytes })),
+        this.#ballooned.map(({ number, balloonBytes, usedBytes, asked = 0 }) => ({
+          vm: number,
+          targetBytes: asked,
+          balloonBytes,
+          usedBytes,
+        })),
+      seen: () => {},
       setBalloonTarget: async (vm, bytes) => {
         const asked = guests.find(({ number }) => number === vm);
         if (asked !== undefined) asked.asked = bytes;
@@ -145,7 +151,8 @@ describe("the memory governor", () => {
       nowNs: () => (now += 1e9),
       capacityBytes: () => 256 * MIB,
       vms: () => [one],
-      balloons: async () => (there ? [{ vm: 1, balloonBytes: 0, usedBytes: 300 * MIB }] : []),
+      balloons: async () => (there ? [{ vm: 1, targetBytes: 0, balloonBytes: 0, usedBytes: 300 * MIB }] : []),
+      seen: () => {},
       setBalloonTarget: async (_vm, bytes) => void asked.push(bytes),
     });
     await governor.step();

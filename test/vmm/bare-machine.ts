@@ -85,6 +85,7 @@ export class BareMachine {
       post: nothing,
       wake: nothing,
       trace: nothing,
+      removed: nothing,
     };
   }
 }

@@ -19,6 +19,7 @@ function board() {
     powerOff: nothing,
     debugExit: nothing,
     a20: nothing,
+    ejected: nothing,
     ignne: nothing,
     ioDelay: nothing,
     replacePit: nothing,

@@ -6,7 +6,7 @@ import { hostNetworkClock, type NetworkClock } from "./clock.ts";
 import type { NetworkHost } from "./network-host.ts";
 import { capturedBackend, pcapHeader } from "./pcap.ts";
 import { checkUserNetwork } from "./user/settings.ts";
-import { UserNetwork } from "./user/user-network.ts";
+import type { UserNetwork } from "./user/user-network.ts";
 import { VirtualNetwork } from "./virtual-network.ts";
 
 export type OpenedNetwork = NetworkBackend & Partial<Disposable>;
@@ -67,6 +67,8 @@ export async function openUserNetwork(
   clock: NetworkClock = hostNetworkClock(platform.monotonicNs),
 ): Promise<UserNetwork> {
   const host = await requireHost(platform);
+  // Pages have no sockets, and most machines no such card.
+  const { UserNetwork } = await import("./user/user-network.ts");
   const words = new Uint32Array(1);
   const network = new UserNetwork(checkUserNetwork(settings), {
     clock,

@@ -19,9 +19,14 @@ const enum AmlOp {
   Ext = 0x5b,
   RootChar = 0x5c,
   DualName = 0x2e,
+  MultiName = 0x2f,
+  Local0 = 0x60,
   Arg0 = 0x68,
   Store = 0x70,
+  And = 0x7b,
   Notify = 0x86,
+  ExtOpRegion = 0x80,
+  ExtField = 0x81,
   ExtDevice = 0x82,
   If = 0xa0,
   Return = 0xa4,
@@ -40,13 +45,14 @@ function withLength(body: Aml): number[] {
   throw new RangeError("An AML package is longer than 256 MiB.");
 }
 
-/** One or two name segments of up to four characters, padded; a leading backslash means the root. */
+/** Name segments of up to four characters, padded; a leading backslash means the root. */
 export function name(path: string): number[] {
   const root = path.startsWith("\\");
   const segments = (root ? path.slice(1) : path).split(".");
-  if (segments.length > 2) throw new RangeError(`The AML name ${path} has more than two segments.`);
+  const prefix =
+    segments.length === 1 ? [] : segments.length === 2 ? [AmlOp.DualName] : [AmlOp.MultiName, segments.length];
   const bytes = segments.flatMap((segment) => Array.from(segment.padEnd(4, "_"), (c) => c.charCodeAt(0)));
-  return [...(root ? [AmlOp.RootChar] : []), ...(segments.length === 2 ? [AmlOp.DualName] : []), ...bytes];
+  return [...(root ? [AmlOp.RootChar] : []), ...prefix, ...bytes];
 }
 
 export function integer(value: number): number[] {
@@ -102,7 +108,33 @@ export function notify(object: Aml, value: Aml): number[] {
   return [AmlOp.Notify, ...object, ...value];
 }
 
+/** The bits that both have, as a value: its target is none. */
+export function and(left: Aml, right: Aml): number[] {
+  return [AmlOp.And, ...left, ...right, AmlOp.Zero];
+}
+
+/** A range of I/O ports, and names for its 32-bit registers in order (19.6.100, 19.6.46). */
+export function portRegisters(region: string, first: number, names: readonly string[]): number[] {
+  const REGION_IO = 1;
+  // 32-bit accesses, no lock, what is not written is kept.
+  const FIELD_FLAGS = 0x03;
+  // A width below 64 bits is its own length in one byte.
+  const fields = names.flatMap((field) => [...name(field), 32]);
+  return [
+    AmlOp.Ext,
+    AmlOp.ExtOpRegion,
+    ...name(region),
+    REGION_IO,
+    ...integer(first),
+    ...integer(names.length * 4),
+    AmlOp.Ext,
+    AmlOp.ExtField,
+    ...withLength([...name(region), FIELD_FLAGS, ...fields]),
+  ];
+}
+
 export const arg0: Aml = [AmlOp.Arg0];
+export const local0: Aml = [AmlOp.Local0];
 
 /** EISAID("PNP0501"): three letters of five bits and four hex digits, big endian (19.6.37). */
 export function eisaId(id: string): number[] {

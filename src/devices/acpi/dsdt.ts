@@ -4,10 +4,12 @@ import { GPE0_BASE, GPE0_BYTES, PM_BASE, PM_BYTES, SLEEP_TYPE_S5, SMI_COMMAND_PO
 import { HPET_BASE, HPET_BYTES } from "../hpet.ts";
 import { type PciInterrupt, pciInterrupts } from "../interrupt-wiring.ts";
 import { PCI_MEMORY_WINDOW, PCI_MEMORY_WINDOW_END } from "../pci/firmware-setup.ts";
+import { HOTPLUG_BASE, HOTPLUG_BYTES, HOTPLUG_GPE, HOTPLUG_SLOTS } from "../pci/hotplug.ts";
 import { SOUTH_BRIDGE_SLOT } from "../pci/piix3.ts";
 import { VM_GENERATION_GPA, VM_GENERATION_GPE } from "../vm-generation.ts";
 import {
   type Aml,
+  and,
   arg0,
   define,
   device,
@@ -15,10 +17,12 @@ import {
   giveBack,
   ifTrue,
   integer,
+  local0,
   method,
   name,
   notify,
   pack,
+  portRegisters,
   resources,
   scope,
   store,
@@ -99,13 +103,62 @@ export function dsdtBody(options: DsdtOptions): Aml {
           isa("FPU", "PNP0C04", ports(0xf0, 1), irq(13)),
           isa("LPT", "PNP0400", ports(0x378, 8), irq(7)),
           ...serial,
-          isa("SYSR", "PNP0C02", ports(PM_BASE, PM_BYTES), ports(GPE0_BASE, GPE0_BYTES), ports(SMI_COMMAND_PORT, 2)),
+          isa(
+            "SYSR",
+            "PNP0C02",
+            ports(PM_BASE, PM_BYTES),
+            ports(GPE0_BASE, GPE0_BYTES),
+            ports(HOTPLUG_BASE, HOTPLUG_BYTES),
+            ports(SMI_COMMAND_PORT, 2),
+          ),
         ),
+        ...hotplugSlots(),
       ),
     ),
     ...scope(
       "\\_GPE",
-      method(`_E${VM_GENERATION_GPE.toString(16).padStart(2, "0")}`, 0, notify(name("\\_SB.VGEN"), integer(0x80))),
+      edgeEvent(VM_GENERATION_GPE, notify(name("\\_SB.VGEN"), integer(0x80))),
+      edgeEvent(HOTPLUG_GPE, name("\\_SB.PCI0.HOTP")),
+    ),
+  ];
+}
+
+/** The method of a general-purpose event. */
+function edgeEvent(gpe: number, ...terms: Aml[]): Aml {
+  return method(`_E${hex2(gpe)}`, 0, ...terms);
+}
+
+function hex2(value: number): string {
+  return value.toString(16).toUpperCase().padStart(2, "0");
+}
+
+const DEVICE_CHECK = 1;
+const EJECT_REQUEST = 3;
+
+/** Slots whose cards come and go (ACPI 6.5, 6.3): each with its eject method, and the method that tells who was meant. */
+function hotplugSlots(): Aml[] {
+  const slots = HOTPLUG_SLOTS.map((slot) => ({ slot, path: `S${hex2(slot)}`, bit: integer((1 << slot) >>> 0) }));
+  const tell = (what: number): Aml =>
+    slots.flatMap(({ path, bit }) => ifTrue(and(local0, bit), notify(name(path), integer(what))));
+  return [
+    portRegisters("HPR", HOTPLUG_BASE, ["HPIN", "HPRM", "HPEJ"]),
+    ...slots.map(({ slot, path, bit }) =>
+      device(
+        path,
+        define("_ADR", integer(slot * 0x10000)),
+        define("_SUN", integer(slot)),
+        method("_EJ0", 1, store(bit, name("HPEJ"))),
+      ),
+    ),
+    method(
+      "HOTP",
+      0,
+      // Seen is what was read, not what came meanwhile.
+      store(name("HPIN"), local0),
+      store(local0, name("HPIN")),
+      tell(DEVICE_CHECK),
+      store(name("HPRM"), local0),
+      tell(EJECT_REQUEST),
     ),
   ];
 }

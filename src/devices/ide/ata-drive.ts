@@ -168,6 +168,7 @@ export class AtaDrive extends IdeDrive {
   #flush(): void {
     this.counts.flushes++;
     this.work(
+      0,
       () => this.options.backend.flush(),
       () => this.complete(),
       () => this.fail(ERROR_ABRT, STATUS_DF),
@@ -208,6 +209,7 @@ export class AtaDrive extends IdeDrive {
     this.#block = Math.min(this.#left, this.#blockLimit);
     const length = this.#block * SECTOR_BYTES;
     this.work(
+      length,
       () => this.options.backend.read(this.#lba * SECTOR_BYTES, this.buffer.subarray(0, length)),
       () => this.offerData(length),
       () => this.fail(ERROR_UNC),
@@ -234,6 +236,7 @@ export class AtaDrive extends IdeDrive {
   #writeBlock(): void {
     const through = this.#throughCache;
     this.work(
+      this.#block * SECTOR_BYTES,
       () => runSteps(this.#store(this.#lba, this.buffer.subarray(0, this.#block * SECTOR_BYTES), through)),
       () => {
         this.counts.sectorsWritten += this.#block;
@@ -277,6 +280,7 @@ export class AtaDrive extends IdeDrive {
     const write = command.kind === "write";
     let short = false;
     this.work(
+      this.#left * SECTOR_BYTES,
       () =>
         runSteps(
           this.#dma(target, write, () => {
@@ -336,6 +340,7 @@ export class AtaDrive extends IdeDrive {
     const list = new Uint8Array(sectors * SECTOR_BYTES);
     const moved = target.take(list);
     this.work(
+      0,
       () => runSteps(this.#discard(new DataView(list.buffer, 0, moved - (moved % TRIM_ENTRY_BYTES)))),
       () => {
         this.channel.endDma(this, "complete");

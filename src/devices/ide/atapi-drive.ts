@@ -240,6 +240,7 @@ export class AtapiDrive extends IdeDrive {
   #fillBuffer(): void {
     const count = Math.min(this.#left, CHUNK_SECTORS);
     this.work(
+      count * CD_SECTOR,
       () => this.#tray.medium?.read(this.#lba * CD_SECTOR, this.buffer.subarray(0, count * CD_SECTOR)),
       () => {
         this.counts.sectorsRead += count;
@@ -304,6 +305,7 @@ export class AtapiDrive extends IdeDrive {
     }
     let short = false;
     this.work(
+      this.#left * CD_SECTOR,
       () =>
         runSteps(
           this.#moveSectors(target, () => {

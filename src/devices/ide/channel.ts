@@ -1,5 +1,5 @@
 // One ATA channel: registers that up to two drives share, its interrupt, and its bus master.
-import type { DeviceState, GuestMemory, IoHandler, IrqLine } from "../../vmm/device.ts";
+import type { DeviceClock, DeviceState, GuestMemory, IoHandler, IrqLine } from "../../vmm/device.ts";
 import { SavedState } from "../saved-state.ts";
 import { AtapiDrive } from "./atapi-drive.ts";
 import { BusMaster } from "./bus-master.ts";
@@ -36,10 +36,11 @@ export class IdeChannel implements DriveChannel {
     readonly name: string,
     private readonly irq: IrqLine,
     memory: GuestMemory,
+    clock: DeviceClock,
     readonly drives: DrivePair,
   ) {
     this.busMaster = new BusMaster(memory);
-    for (const drive of drives) drive?.attach(this);
+    for (const [unit, drive] of drives.entries()) drive?.attach(this, clock, `${name}.${unit}`);
     this.commandBlock = {
       read: (offset, size) => this.#read(offset, size),
       write: (offset, size, value) => this.#write(offset, size, value),

@@ -1,8 +1,9 @@
 // What every drive on an ATA channel has: the task file, the interrupt, and data that moves through the data port.
 import type { MaybePromise } from "../../vmm/block.ts";
-import type { DeviceState } from "../../vmm/device.ts";
+import type { DeviceClock, DeviceState, DeviceTimer } from "../../vmm/device.ts";
 import { whenDone } from "../../vmm/maybe-promise.ts";
 import { SavedState } from "../saved-state.ts";
+import { RateLimiter, type RateLimitOptions } from "../token-bucket.ts";
 import {
   CONTROL_HOB,
   DEVICE_ONES,
@@ -67,13 +68,31 @@ export abstract class IdeDrive {
   /** The backend works; when the state is saved now, the request is made again after loading. */
   protected waiting = false;
   mustResubmit = false;
+  readonly #limiter = new RateLimiter();
+  /** Work that waits until its drive's limits allow it. */
+  #limited: (() => void) | undefined;
+  #limitTimer: DeviceTimer | undefined;
+  #clock: DeviceClock | undefined;
   /** Counts resets: what was begun before one ends without effect. */
   #epoch = 0;
   protected channel: DriveChannel = { interruptChanged: () => {}, requestDma: () => {}, endDma: () => {} };
   protected counts = { commands: 0, sectorsRead: 0, sectorsWritten: 0, flushes: 0, errors: 0 };
 
-  attach(channel: DriveChannel): void {
+  /** `name` is unique in the machine. */
+  attach(channel: DriveChannel, clock: DeviceClock, name: string): void {
     this.channel = channel;
+    this.#clock = clock;
+    this.#limitTimer = clock.timer(`${name}.limit`, () => {
+      const work = this.#limited;
+      this.#limited = undefined;
+      work?.();
+    });
+  }
+
+  setLimits(limits: RateLimitOptions): void {
+    this.#limiter.change(limits);
+    // What waited may go now.
+    if (this.#limitTimer?.deadlineNs !== undefined) this.#limitTimer.arm(this.#clock?.nowNs() ?? 0);
   }
 
   /** Begins a command; the channel has refused it while the drive is busy. */
@@ -152,6 +171,8 @@ export abstract class IdeDrive {
   /** Power-on, SRST, DEVICE RESET and the end of the diagnostics. */
   reset(): void {
     this.#epoch++;
+    this.#limited = undefined;
+    this.#limitTimer?.disarm();
     this.waiting = this.mustResubmit = false;
     this.#at = this.#end = 0;
     this.command = 0;
@@ -182,11 +203,18 @@ export abstract class IdeDrive {
     this.setInterrupt(true);
   }
 
-  /** Busy until the backend is done; `done` and `failed` are not called after a reset. */
-  protected work(run: () => MaybePromise<void>, done: () => void, failed: () => void): void {
+  /** Busy until the backend has moved `bytes`; `done` and `failed` are not called after a reset. */
+  protected work(bytes: number, run: () => MaybePromise<void>, done: () => void, failed: () => void): void {
     const epoch = this.#epoch;
     this.status = STATUS_BSY;
     this.waiting = true;
+    const now = this.#clock?.nowNs() ?? 0;
+    const wait = this.#limiter.admit(bytes, now);
+    if (wait > 0) {
+      this.#limited = () => this.work(bytes, run, done, failed);
+      this.#limitTimer?.arm(now + wait);
+      return;
+    }
     const current = (then: () => void) => () => {
       if (epoch !== this.#epoch) return;
       this.waiting = false;
@@ -293,6 +321,7 @@ export abstract class IdeDrive {
       bufferAt: this.#at,
       bufferEnd: this.#end,
       toHost: this.#toHost,
+      limits: this.#limiter.save(),
       ...this.saveCommand(),
     };
   }
@@ -328,6 +357,8 @@ export abstract class IdeDrive {
     this.#end = end;
     this.#toHost = saved.flag("toHost");
     this.#epoch++;
+    this.#limited = undefined;
+    this.#limiter.load(name, saved.nested("limits"));
     this.waiting = saved.flag("waiting");
     this.mustResubmit = this.waiting;
     if (this.waiting) this.status = STATUS_BSY;
@@ -344,6 +375,6 @@ export abstract class IdeDrive {
   protected abstract loadCommand(saved: SavedState): void;
 
   metrics(): Readonly<Record<string, number>> {
-    return { ...this.counts };
+    return { ...this.counts, throttled: this.#limiter.throttled };
   }
 }

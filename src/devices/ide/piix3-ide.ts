@@ -42,8 +42,8 @@ export class Piix3Ide implements Device {
     const { drives, irqs, memory, clock } = options;
     const pair = (first: number): DrivePair => [drives[first], drives[first + 1]];
     this.channels = [
-      new IdeChannel("ide.primary", irqs[0], memory, pair(0)),
-      new IdeChannel("ide.secondary", irqs[1], memory, pair(2)),
+      new IdeChannel("ide.primary", irqs[0], memory, clock, pair(0)),
+      new IdeChannel("ide.secondary", irqs[1], memory, clock, pair(2)),
     ];
     this.#continue = clock.timer("ide.continue", () => {
       for (const channel of this.channels) channel.continueWork();

@@ -164,6 +164,17 @@ export class PciFunction {
     this.#powerOn = this.config.slice();
   }
 
+  /** Off the bus: decodes nothing, interrupts nobody. */
+  detach(): void {
+    this.#intx = false;
+    this.#driveIntx();
+    this.#slot = undefined;
+    for (const bar of this.#bars) {
+      bar?.mapping?.unmap();
+      if (bar !== undefined) bar.mapping = undefined;
+    }
+  }
+
   // ---- configuration accesses
 
   readConfig(offset: number, size: number): number {

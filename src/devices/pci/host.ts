@@ -57,6 +57,12 @@ export class PciHost implements Device {
     func.attach({ map: this.options.map, setIntx: (pin, level) => this.options.setIntx(device, pin, level) });
   }
 
+  /** Takes a function off the bus: from now on nobody answers there. */
+  remove(device: number, fn: number): void {
+    this.#functions[device * 8 + fn]?.detach();
+    this.#functions[device * 8 + fn] = undefined;
+  }
+
   /** All functions in order of address. */
   functions(): { device: number; fn: number; func: PciFunction }[] {
     return this.#functions.flatMap((func, devfn) =>

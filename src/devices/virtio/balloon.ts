@@ -263,7 +263,9 @@ export class VirtioBalloon extends VirtioDevice {
   }
 
   protected override deviceMetrics(): Readonly<Record<string, number>> {
-    return { balloonBytes: this.balloonBytes, targetBytes: this.targetBytes, ...this.#counts };
+    const { usedBytes } = this;
+    const told: Record<string, number> = usedBytes === undefined ? {} : { usedBytes };
+    return { balloonBytes: this.balloonBytes, targetBytes: this.targetBytes, ...told, ...this.#counts };
   }
 }
 

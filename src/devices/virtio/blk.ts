@@ -136,6 +136,12 @@ export class VirtioBlk extends VirtioDevice {
     this.configChanged();
   }
 
+  setLimits(limits: RateLimitOptions): void {
+    this.#limiter.change(limits);
+    // What waited may go now.
+    if (this.#limitTimer.deadlineNs !== undefined) this.#limitTimer.arm(this.#clock.nowNs());
+  }
+
   protected override stopped(): void {
     this.#underWay = new Set();
     this.#resubmit = [];

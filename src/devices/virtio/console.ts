@@ -1,7 +1,8 @@
 // Console device (virtio 1.2, section 5.3) with several ports, each a console or a plain byte stream by name.
-import type { ByteBackend, DeviceState, DmaMemory } from "../../vmm/device.ts";
+import type { ByteBackend, DeviceClock, DeviceState, DeviceTimer, DmaMemory } from "../../vmm/device.ts";
 import { ByteQueue } from "../byte-queue.ts";
 import { SavedState } from "../saved-state.ts";
+import { RateLimiter, type RateLimitOptions } from "../token-bucket.ts";
 import { VirtioDevice } from "./device.ts";
 
 const TYPE_CONSOLE = 3;
@@ -54,6 +55,8 @@ interface Port {
   columns: number;
   rows: number;
   subscription: { dispose(): void };
+  readonly limiter: RateLimiter;
+  readonly limitTimer: DeviceTimer;
 }
 
 export class VirtioConsole extends VirtioDevice {
@@ -61,7 +64,12 @@ export class VirtioConsole extends VirtioDevice {
   #messages: Uint8Array[] = [];
   #counts = { receivedBytes: 0, sentBytes: 0, droppedMessages: 0 };
 
-  constructor(name: string, memory: DmaMemory, ports: readonly ConsolePortOptions[]) {
+  constructor(
+    name: string,
+    memory: DmaMemory,
+    private readonly clock: DeviceClock,
+    ports: readonly ConsolePortOptions[],
+  ) {
     const queueSizes = new Array(4 + 2 * (ports.length - 1)).fill(QUEUE_SIZE);
     const features = [F_SIZE, F_MULTIPORT, F_EMERG_WRITE];
     super({ name, type: TYPE_CONSOLE, queueSizes, features, configBytes: CONFIG_BYTES }, memory);
@@ -70,7 +78,10 @@ export class VirtioConsole extends VirtioDevice {
       const input = new ByteQueue(INPUT_BYTES);
       const subscription = options.backend.onInput((bytes) => this.#receive(i, bytes));
       const size = { columns: 80, rows: 25 };
-      return { options, receiveQueue, transmitQueue: receiveQueue + 1, input, open: false, ...size, subscription };
+      const transmitQueue = receiveQueue + 1;
+      const limiter = new RateLimiter();
+      const limitTimer = clock.timer(`${name}.limit${i}`, () => this.serve(transmitQueue));
+      return { options, receiveQueue, transmitQueue, input, open: false, ...size, subscription, limiter, limitTimer };
     });
     this.config.setUint16(CONFIG_COLUMNS, 80, true);
     this.config.setUint16(CONFIG_ROWS, 25, true);
@@ -91,6 +102,15 @@ export class VirtioConsole extends VirtioDevice {
     }
     if (this.#multiport) this.#sendSize(index);
     else if (index === 0) this.configChanged();
+  }
+
+  /** What each port may print; the guest waits where it prints more. */
+  limitOutput(limits: RateLimitOptions): void {
+    for (const { limiter, limitTimer } of this.#ports) {
+      limiter.change(limits);
+      // What waited may go now.
+      if (limitTimer.deadlineNs !== undefined) limitTimer.arm(this.clock.nowNs());
+    }
   }
 
   #receive(index: number, bytes: Uint8Array): void {
@@ -129,6 +149,11 @@ export class VirtioConsole extends VirtioDevice {
 
   #transmit(port: Port): void {
     this.drain(port.transmitQueue, (chain) => {
+      const wait = port.limiter.admit(chain.readableBytes, this.clock.nowNs());
+      if (wait > 0) {
+        port.limitTimer.arm(this.clock.nowNs() + wait);
+        return false;
+      }
       while (chain.unreadBytes > 0) this.#output(port, chain.readCopy(OUTPUT_PIECE));
       this.complete(port.transmitQueue, chain);
       return true;
@@ -226,16 +251,19 @@ export class VirtioConsole extends VirtioDevice {
 
   protected override stopped(): void {
     this.#messages = [];
-    for (const port of this.#ports) port.open = false;
+    for (const port of this.#ports) {
+      port.open = false;
+      port.limitTimer.disarm();
+    }
   }
 
   protected override saveDevice(): DeviceState {
     return {
       messages: this.#messages.map((message) => message.slice()),
       ports: Object.fromEntries(
-        this.#ports.map(({ input, open, columns, rows }, i) => [
+        this.#ports.map(({ input, open, columns, rows, limiter }, i) => [
           String(i),
-          { input: input.toBytes(), open, columns, rows },
+          { input: input.toBytes(), open, columns, rows, limits: limiter.save() },
         ]),
       ),
     };
@@ -252,12 +280,14 @@ export class VirtioConsole extends VirtioDevice {
       port.open = state.flag("open");
       port.columns = state.integer("columns", 0xffff);
       port.rows = state.integer("rows", 0xffff);
+      port.limiter.load(this.name, state.nested("limits"));
     }
   }
 
   protected override deviceMetrics(): Readonly<Record<string, number>> {
     const inputDropped = this.#ports.reduce((sum, { input }) => sum + input.dropped, 0);
-    return { ...this.#counts, inputDropped };
+    const throttled = this.#ports.reduce((sum, { limiter }) => sum + limiter.throttled, 0);
+    return { ...this.#counts, inputDropped, throttled };
   }
 
   override dispose(): void {

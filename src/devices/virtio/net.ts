@@ -140,6 +140,14 @@ export class VirtioNet extends VirtioDevice {
     if (this.hasFeature(F_GUEST_ANNOUNCE)) this.#setStatus(STATUS_ANNOUNCE, true);
   }
 
+  setLimits(receive: RateLimitOptions, transmit: RateLimitOptions): void {
+    this.#receiveLimiter.change(receive);
+    this.#transmitLimiter.change(transmit);
+    // What waited may go now.
+    for (const timer of [this.#receiveTimer, this.#transmitTimer])
+      if (timer.deadlineNs !== undefined) timer.arm(this.#clock.nowNs());
+  }
+
   #setStatus(bit: number, on: boolean): void {
     const old = this.config.getUint16(CONFIG_STATUS, true);
     const status = on ? old | bit : old & ~bit;

@@ -23,9 +23,13 @@ class Reservation extends VirtualContender implements HeapItem {
   mode: Mode = "slack";
   budgetLeftNs = 0;
   deadlineNs = -Infinity;
-  readonly replenishment = { heapIndex: -1, atNs: 0, reservation: this };
+  readonly replenishment: Replenishment = { heapIndex: -1, atNs: 0, reservation: this };
 }
-type Replenishment = Reservation["replenishment"];
+
+interface Replenishment extends HeapItem {
+  atNs: number;
+  readonly reservation: Reservation;
+}
 
 export class EarliestDeadline implements Discipline<Reservation> {
   readonly name = "edf";

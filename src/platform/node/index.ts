@@ -29,6 +29,7 @@ export function nodePlatform(): Platform {
     processors: availableParallelism(),
     memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
     startPcpuWorker: startNodeWorker,
+    workerMemory: "shared",
     entropy: fillEntropy,
     sha256,
     networkHost: async () => (await import("./network-host.ts")).nodeNetworkHost,

@@ -6,5 +6,8 @@ import { nodePlatform } from "./index.ts";
 
 const port = parentPort;
 if (port === null) throw new Error("pcpu-worker is started by a host, not by hand");
-const agent = new PcpuAgent(nodePlatform(), "shared", workerData as PcpuSetup, (message) => port.postMessage(message));
+const platform = nodePlatform();
+const agent = new PcpuAgent(platform, platform.workerMemory, workerData as PcpuSetup, (message) =>
+  port.postMessage(message),
+);
 port.on("message", (message) => agent.receive(message as CallMessage));

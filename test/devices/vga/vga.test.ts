@@ -278,7 +278,7 @@ describe.skipIf(!(await haveTools()))("a snapshot has the screen", () => {
     const store = new MemorySnapshots();
     await vm.snapshot({ store, name: "drawn" });
     await using copy = await Vm.restore({ store, name: "drawn" });
-    expect(sameFrame(copy.frame(), vm.frame())).toBe(true);
+    expect(sameFrame(copy.screen().frame, vm.screen().frame)).toBe(true);
     expect(await copy.stateHash()).toBe(await vm.stateHash());
   });
 });

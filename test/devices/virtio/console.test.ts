@@ -11,7 +11,7 @@ const FROM_GUEST = 3;
 function console_(without: number[] = []) {
   const where = place();
   const backends = [new MemoryBackend(), new MemoryBackend()] as const;
-  const device = new VirtioConsole("console", where.memory, [
+  const device = new VirtioConsole("console", where.memory, where.clock, [
     { backend: backends[0], kind: "console" },
     { backend: backends[1], kind: "stream", name: "log" },
   ]);

@@ -53,7 +53,7 @@ export function makeDevice(kind: Kind, memory: TestMemory, clock: TestClock, sha
     }
     case "console": {
       const backends = [new MemoryBackend(4096), new MemoryBackend(4096)] as const;
-      const device = new VirtioConsole("console", memory, [
+      const device = new VirtioConsole("console", memory, clock, [
         { backend: backends[0], kind: "console" },
         { backend: backends[1], kind: "stream", name: "fuzz" },
       ]);

@@ -1,0 +1,77 @@
+// Routes of devices that come and go: disks and network cards by hot-plug, media of CD and floppy drives.
+import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import { jsonResponse, readJson } from "./request.ts";
+import { present, type Route } from "./route.ts";
+import { VM_SCHEMA } from "./schemas.ts";
+import { vmView } from "./views.ts";
+import { DRIVE_FIELDS, driveOfSpec } from "./vm-spec.ts";
+
+const ATTACH_FIELDS = {
+  drive: {
+    kind: "object",
+    title: "a disk; while the guest runs on bus virtio only",
+    fields: { ...DRIVE_FIELDS, id: { ...DRIVE_FIELDS.id, required: true } },
+    required: true,
+  },
+} as const satisfies FieldTable;
+
+const DETACH_FIELDS = {
+  id: { kind: "text", title: "of the drive or network card", maxLength: 20, required: true },
+  force: { kind: "boolean", title: "without asking the guest, as if somebody pulled it out", default: false },
+  timeoutMs: {
+    kind: "number",
+    title: "what the guest gets to let go of it, ms",
+    min: 0,
+    max: 600_000,
+    default: 10_000,
+  },
+} as const satisfies FieldTable;
+
+const MEDIUM_FIELDS = {
+  drive: { kind: "text", title: "id of a CD or floppy drive", maxLength: 20, required: true },
+  file: { ...DRIVE_FIELDS.file, title: "image; without one the drive is emptied" },
+  format: DRIVE_FIELDS.format,
+  force: { kind: "boolean", title: "also where the guest has locked the drive", default: false },
+} as const satisfies FieldTable;
+
+export const DEVICE_ROUTES: readonly Route[] = [
+  {
+    method: "POST",
+    path: "/v1/vms/{name}/attach",
+    id: "attach",
+    summary: "Put a disk into it; a guest that runs hears of it by ACPI",
+    body: schemaOf(ATTACH_FIELDS),
+    answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
+    handle: async (request, _context, vm) => {
+      const { drive } = checkFields(ATTACH_FIELDS, readJson(request));
+      await vm.attach({ drive: driveOfSpec(drive, drive.id) });
+      return jsonResponse(200, vmView(vm));
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/vms/{name}/detach",
+    id: "detach",
+    summary: "Ask the guest for a disk or network card, and take it",
+    body: schemaOf(DETACH_FIELDS),
+    answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
+    handle: async (request, _context, vm) => {
+      const { id, ...options } = checkFields(DETACH_FIELDS, readJson(request));
+      await vm.detach(id, options);
+      return jsonResponse(200, vmView(vm));
+    },
+  },
+  {
+    method: "POST",
+    path: "/v1/vms/{name}/medium",
+    id: "medium",
+    summary: "Put another disc or floppy into a drive, or take it out",
+    body: schemaOf(MEDIUM_FIELDS),
+    answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
+    handle: async (request, _context, vm) => {
+      const { drive, file, force, ...more } = checkFields(MEDIUM_FIELDS, readJson(request));
+      await vm.changeMedium(drive, file === undefined ? undefined : { path: file, ...present(more) }, force);
+      return jsonResponse(200, vmView(vm));
+    },
+  },
+];

@@ -1,0 +1,36 @@
+// What a visitor downloads before choosing a guest.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { gzipSync } from "node:zlib";
+import { describe, expect, it } from "vitest";
+
+const FOLDER = "dist/web";
+const BAR_KIB = 400;
+
+/** Files that `name` imports as it is loaded, and so on. What is imported later belongs to what asks for it: an xz kernel, a solver. */
+function closure(name: string, found = new Set<string>()): Set<string> {
+  if (found.has(name) || !existsSync(join(FOLDER, name))) return found;
+  found.add(name);
+  const text = readFileSync(join(FOLDER, name), "utf8");
+  for (const [, imported] of text.matchAll(/(?:from|import)\s*["']\.\/([^"']+\.js)["']/g))
+    if (imported !== undefined) closure(imported, found);
+  return found;
+}
+
+describe("the built page", () => {
+  it("is at most 400 KiB compressed, worker and core included, guests not", () => {
+    const files = new Set(["index.html", "page.css", "xterm.css", "icon.svg", "roms.json", "paravane.shared.wasm"]);
+    // The half of the platform layer for pages is asked for at the start.
+    const platform = readdirSync(FOLDER).filter((name) => /^web-\w+\.js$/.test(name));
+    expect(platform.length).toBeGreaterThan(0);
+    for (const entry of ["page.js", "pcpu-worker.js", ...platform]) closure(entry, files);
+    expect(files.size).toBeGreaterThan(8);
+    const sizes = [...files].map((name) => gzipSync(readFileSync(join(FOLDER, name))).length);
+    expect(sizes.reduce((sum, size) => sum + size, 0) / 1024).toBeLessThan(BAR_KIB);
+  });
+
+  it("knows nothing of Node", () => {
+    for (const name of readdirSync(FOLDER).filter((file) => file.endsWith(".js")))
+      expect(readFileSync(join(FOLDER, name), "utf8"), name).not.toMatch(/from\s*["']node:|import\(["']node:/);
+  });
+});

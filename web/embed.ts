@@ -1,0 +1,28 @@
+// One guest and nothing around it, for frames in other pages: the address says which.
+import { Host } from "../src/index.ts";
+import { loadCatalogue, loadRom } from "./catalogue.ts";
+import { byId, errorText } from "./dom.ts";
+import { GuestPanel } from "./guest-panel.ts";
+import { configOf, fetchSnapshot, parseUrl, whatBoots } from "./guest-request.ts";
+import { startTheme } from "./theme.ts";
+
+try {
+  const query = new URLSearchParams(location.search);
+  startTheme(query.get("theme"));
+  const wanted = parseUrl(query);
+  const host = await Host.create({ pcpus: 1, threads: wanted.threads });
+  const find = async (name: string) =>
+    (await loadRom(name)) ?? (await loadCatalogue()).find((preset) => preset.name === name);
+  const vm =
+    wanted.snapshot === undefined
+      ? await host.createVm({ ...configOf(await whatBoots(wanted, find), wanted), name: "guest" })
+      : await host.restoreVm({ bytes: await fetchSnapshot(wanted.snapshot) }, { name: "guest" });
+  const panel = new GuestPanel(vm, { controls: wanted.controls });
+  byId("guests").append(panel.element);
+  const started = query.get("autostart") === "off" ? undefined : panel.act(() => vm.start());
+  panel.open();
+  await started;
+} catch (error) {
+  byId("alert").hidden = false;
+  byId("alert").textContent = errorText(error);
+}

@@ -1,0 +1,172 @@
+// The page: the form, and the guests that it started.
+import { Host, type HostedVm } from "../src/index.ts";
+import { loadCatalogue, loadRom, type Preset } from "./catalogue.ts";
+import { ComparisonPanel } from "./comparison.ts";
+import { byId, errorText } from "./dom.ts";
+import { GuestPanel } from "./guest-panel.ts";
+import {
+  configOf,
+  fetchSnapshot,
+  type MachineOptions,
+  parseUrl,
+  type UrlRequest,
+  type WhatBoots,
+  whatBoots,
+} from "./guest-request.ts";
+import { restoreKept } from "./kept.ts";
+import { Launcher, type LauncherOwner } from "./launcher.ts";
+import { chooseTheme, currentTheme, startTheme } from "./theme.ts";
+
+/** More share the processors that a page may use. */
+const PCPUS_MAX = 4;
+
+class Page implements LauncherOwner {
+  readonly #panels = new Set<GuestPanel>();
+  readonly #launcher = new Launcher(this);
+  readonly #names = new Map<string, number>();
+
+  constructor(private readonly host: Host) {
+    this.#showIsolation();
+    new ComparisonPanel();
+    const theme = byId("theme");
+    const showTheme = (): void => {
+      theme.textContent = currentTheme() === "dark" ? "Light" : "Dark";
+      for (const panel of this.#panels) panel.applyTheme();
+    };
+    theme.addEventListener("click", () => {
+      chooseTheme(currentTheme() === "dark" ? "light" : "dark");
+      showTheme();
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
+    showTheme();
+    host.on("pcpu-lost", ({ reason }) => this.tell(new Error(`A worker of this page failed: ${reason}.`)));
+  }
+
+  /** What the address asks for, at once; the rest of the page follows. */
+  async open({ wanted, catalogue, what }: Asked): Promise<void> {
+    const started = what === undefined ? undefined : this.#openAsked(wanted, what);
+    const listed = catalogue.then((presets) => this.#launcher.offer(presets));
+    await Promise.all([
+      started,
+      listed.catch((error: unknown) => this.tell(error)),
+      this.#launcher.listKept().catch(() => {}),
+    ]);
+  }
+
+  async start(what: WhatBoots, options: MachineOptions & { readonly network: boolean }): Promise<void> {
+    this.tell(undefined);
+    const vm = await this.host.createVm({ ...configOf(what, options), name: this.#freeName(what.name) });
+    await this.#show(vm);
+  }
+
+  async restore(snapshot: { readonly file: File } | { readonly kept: string }, wanted: string): Promise<void> {
+    this.tell(undefined);
+    const name = this.#freeName(wanted);
+    const vm =
+      "file" in snapshot
+        ? await this.host.restoreVm({ bytes: snapshot.file }, { name })
+        : await restoreKept(this.host, snapshot.kept, name);
+    await this.#show(vm);
+  }
+
+  tell(error: unknown): void {
+    const alert = byId("alert");
+    alert.hidden = error === undefined;
+    alert.textContent = error === undefined ? "" : errorText(error);
+  }
+
+  // ---- inside
+
+  async #openAsked(wanted: UrlRequest, what: NonNullable<Asked["what"]>): Promise<void> {
+    this.#launcher.close();
+    try {
+      const found = await what;
+      if ("bytes" in found) await this.#show(await this.host.restoreVm(found, { name: this.#freeName("restored") }));
+      else await this.start(found, { ...wanted, network: false });
+    } catch (error) {
+      this.tell(error);
+    }
+  }
+
+  async #show(vm: HostedVm): Promise<void> {
+    const panel = new GuestPanel(vm, {
+      controls: true,
+      onKept: () => void this.#launcher.listKept(),
+      onClosed: () => {
+        this.#panels.delete(panel);
+        this.#count();
+      },
+    });
+    this.#panels.add(panel);
+    this.#launcher.close();
+    byId("guests").append(panel.element);
+    this.#count();
+    // The machine does not wait for its terminal.
+    const started = panel.act(() => vm.start());
+    panel.open();
+    await started;
+    panel.focus();
+  }
+
+  #count(): void {
+    byId("guests").dataset["count"] = String(this.#panels.size);
+  }
+
+  /** hello, hello-2, hello-3: names of a host's VMs differ. */
+  #freeName(wanted: string): string {
+    const base = wanted.replace(/-\d+$/, "").slice(0, 40) || "guest";
+    for (;;) {
+      const count = (this.#names.get(base) ?? 0) + 1;
+      this.#names.set(base, count);
+      const name = count === 1 ? base : `${base}-${count}`;
+      if (!this.host.vms.some((vm) => vm.name === name)) return name;
+    }
+  }
+
+  #showIsolation(): void {
+    const badge = byId("isolation");
+    const { pcpus } = this.host;
+    badge.hidden = false;
+    badge.textContent = crossOriginIsolated
+      ? `${pcpus} pCPU${pcpus > 1 ? "s" : ""}, shared memory`
+      : "1 pCPU, not isolated";
+    badge.title = crossOriginIsolated
+      ? "This page is isolated from others: guests run in workers that share memory, and move between them."
+      : "This page is not isolated from others (no COOP and COEP headers): all guests run in one worker.";
+  }
+}
+
+/** What the address asks for, on its way. */
+interface Asked {
+  readonly wanted: UrlRequest;
+  readonly catalogue: Promise<readonly Preset[]>;
+  /** Undefined where it asks for nothing. */
+  readonly what: Promise<WhatBoots | { readonly bytes: Uint8Array }> | undefined;
+}
+
+function ask(query: URLSearchParams): Asked {
+  const wanted = parseUrl(query);
+  const what = wanted.autostart
+    ? wanted.snapshot === undefined
+      ? whatBoots(
+          wanted,
+          async (name) => (await loadRom(name)) ?? (await catalogue).find((preset) => preset.name === name),
+        )
+      : fetchSnapshot(wanted.snapshot).then((bytes) => ({ bytes }))
+    : undefined;
+  const catalogue = loadCatalogue();
+  // Whoever waits for them tells what went wrong.
+  for (const promise of [what, catalogue]) promise?.catch(() => {});
+  return { wanted, catalogue, what };
+}
+
+try {
+  const query = new URLSearchParams(location.search);
+  startTheme(query.get("theme"));
+  const asked = ask(query);
+  const pcpus = Math.min(PCPUS_MAX, navigator.hardwareConcurrency);
+  await new Page(await Host.create({ pcpus, threads: asked.wanted.threads })).open(asked);
+} catch (error) {
+  byId("alert").hidden = false;
+  byId("alert").textContent = errorText(error);
+}
