@@ -9,11 +9,11 @@ import { fileURLToPath } from "node:url";
 const folder = join(dirname(dirname(fileURLToPath(import.meta.url))), "roms");
 const check = process.argv.includes("--check");
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
-const { roms } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
+const { roms, programs } = JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8"));
 const scratch = check ? mkdtempSync(join(tmpdir(), "paravane-roms-")) : undefined;
 let wrong = 0;
 
-for (const rom of roms) {
+for (const rom of [...roms, ...programs]) {
   if (names.length > 0 && !names.includes(rom.name)) continue;
   const target = scratch ? join(scratch, basename(rom.file)) : rom.file;
   const other = check ? otherCompiler(rom.compiler) : undefined;

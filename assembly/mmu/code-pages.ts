@@ -2,7 +2,7 @@
 // A bit for each 64-byte granule says where instructions are: data beside code costs a slow write and nothing more.
 import {
   BLOCK_ADDR, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_NEXT_HASH, BLOCK_NEXT_PAGE, BLOCK_RECORDS, COUNT_SMC, COUNT_ARENA_FLUSH, FLUSH_GEN, JUMP_CACHE, JUMP_CACHE_ENTRIES,
-  PAGE_CODE, REC_OP, REC_STRIDE, TLB_DELTA, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_NO_TAG, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_ARENA_BASE, VM_ARENA_NEXT,
+  PAGE_CODE, REC_OP, REC_STRIDE, TLB_DELTA, TLB_JOURNAL, TLB_JOURNAL_COUNT, TLB_NO_TAG, TLB_WRITE, VCPU_BASE, VCPU_STRIDE, VM_ARENA_BASE, VM_ARENA_GONE, VM_ARENA_NEXT,
   VM_BASE, VM_BLOCK_MAP, VM_CODE_BITS, VM_PAGE_BLOCKS, VM_PAGE_FLAGS, VM_VCPU_COUNT, BLOCK_MAP_ENTRIES, BLOCK_MODE,
 } from "../../spec/layout";
 import { Op } from "../../spec/op.gen";
@@ -104,6 +104,11 @@ export function flushBlocks(vcpu: i32): void {
   const map = load<i32>(VM_BASE, VM_BLOCK_MAP);
   for (let i = 0; i < BLOCK_MAP_ENTRIES; i++) {
     let b = load<i32>(map + (i << 2));
+    const gone = load<i32>(VM_BASE, VM_ARENA_GONE) + (i >> 3);
+    const bit: u32 = 1 << (i & 7);
+    const bits = <u32>load<u8>(gone);
+    const now = b != 0 ? bits | bit : bits & ~bit;
+    if (now != bits) store<u8>(gone, now);
     while (b != 0) {
       const page = load<u32>(b, BLOCK_ADDR) >> 12;
       store<u32>(load<i32>(VM_BASE, VM_PAGE_BLOCKS) + <i32>(page << 2), 0);

@@ -6,7 +6,9 @@
 #define CMOS_INDEX 0x70
 #define CMOS_DATA 0x71
 #define PIT_HZ 1193182u
-#define CALIBRATION_COUNTS (PIT_HZ / 100)
+/** 2 ms: each look at the port may be an exit. */
+#define CALIBRATIONS_A_SECOND 500
+#define CALIBRATION_COUNTS (PIT_HZ / CALIBRATIONS_A_SECOND)
 
 u32 tsc_khz;
 static u64 tsc_base;
@@ -20,7 +22,7 @@ static u32 measure_tsc(void) {
   const u64 start = read_tsc();
   while (!(in8(0x61) & 0x20)) {
   }
-  return (u32)div64(read_tsc() - start, 10, NULL);
+  return (u32)(read_tsc() - start) / (1000 / CALIBRATIONS_A_SECOND);
 }
 
 void clock_init(void) {

@@ -8,6 +8,7 @@
 #include "drivers/hypercalls.h"
 #include "drivers/nic.h"
 #include "drivers/pci.h"
+#include "drivers/testdev.h"
 #include "drivers/uart.h"
 #include "hypervisor.h"
 #include "irq.h"
@@ -92,6 +93,7 @@ void main(u32 magic, const u32 *info) {
   virtio_net_init();
   rtl8139_init();
   bench_console_init();
+  testdev_init();
   uart_start_input(&com1);
   if (bench_para && paravane_calls & HCF_CONSOLE) console_use(&hypercall_console);
   if (bench_para && paravane_calls & HCF_MMU) paging_use_hypercalls();

@@ -7,6 +7,7 @@
 #include "drivers/disk.h"
 #include "drivers/nic.h"
 #include "drivers/pci.h"
+#include "drivers/testdev.h"
 #include "hypervisor.h"
 #include "irq.h"
 #include "paging.h"
@@ -93,6 +94,7 @@ int show(u32 what) {
     case SHOW_INTERRUPTS: show_interrupts(); return 1;
     case SHOW_DATE: show_date(); return 1;
     case SHOW_BENCHMARKS: bench_list(); return 1;
+    case SHOW_TEST_DEVICE: return testdev_check() == 0;
     default: return 0;
   }
 }

@@ -84,7 +84,7 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   const verb = (nameAndArgs: string, description: string): Command =>
     program.command(nameAndArgs).description(description).exitOverride();
 
-  addRunOptions(verb("run [guest]", "boot a ROM, an image or a file (without a name: our own hello ROM)"))
+  addRunOptions(verb("run [guest]", "boot a ROM, an image or a file (without a name: our own kernel)"))
     .addHelpText("after", RUN_EXAMPLES)
     .action(async (guest: string | undefined, options) => {
       setCode(await (await import("./run.ts")).run(guest, options, io));
@@ -195,11 +195,12 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   bench
     .command("virt")
     .description("full, hardware-assisted and paravirtualization side by side, operation by operation")
+    .option("--guest <guest>", "rom (our own kernel, the default) or linux (Debian's, fetched once)")
     .option("--only <names>", "operations by name or beginning of a name: pte,page-fault (default: all)")
-    .option("--forms <forms>", "full, assisted, para (default: all three)")
-    .option("--repeats <n>", "rounds, each with a run of every form (5)")
+    .option("--forms <forms>", "full, assisted, para; linux also with one switch changed (default: all)")
+    .option("--repeats <n>", "rounds, each with a run of every form (5; linux 3)")
     .option("--percent <n>", "of each operation's usual count (100)")
-    .option("--out <folder>", "where virt.html, virt.md and virt.json go (bench-virt)")
+    .option("--out <folder>", "where the report goes, as HTML, Markdown and JSON (bench-virt)")
     .option("--json", "print the JSON in place of the table")
     .exitOverride()
     .action(async (options) => setCode(await (await import("./bench-virt.ts")).benchVirtVerb(options, io)));
@@ -258,7 +259,7 @@ function collect(value: string, previous: string[] | undefined): string[] {
 
 const RUN_EXAMPLES = `
 Examples:
-  paravane run                                     our hello ROM
+  paravane run                                     our own kernel and its shell
   paravane run linux                               Debian's kernel with a busybox shell
   paravane run linux --until '/ #' --stats         seconds to the shell
   paravane run -kernel bzImage -initrd fs.gz -append console=ttyS0 -m 256

@@ -39,10 +39,14 @@ export interface RomEntry {
   readonly tags?: readonly string[];
 }
 
+/** A program for guests of others, not a guest itself. */
+export type GuestProgram = Pick<RomEntry, "name" | "title" | "file" | "source" | "build" | "compiler">;
+
 export interface RomManifest {
   /** The guest of `paravane run` without a name. */
   readonly default: string;
   readonly roms: readonly RomEntry[];
+  readonly programs: readonly GuestProgram[];
 }
 
 export function romFolder(): string {
@@ -53,7 +57,7 @@ export function readRomManifest(folder = romFolder()): RomManifest {
   return JSON.parse(readFileSync(join(folder, "manifest.json"), "utf8")) as RomManifest;
 }
 
-export async function readRomImage(rom: RomEntry, folder = romFolder()): Promise<Uint8Array> {
+export async function readRomImage(rom: RomEntry | GuestProgram, folder = romFolder()): Promise<Uint8Array> {
   try {
     return await readFile(join(folder, rom.file));
   } catch (cause) {

@@ -9,6 +9,7 @@ import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { VmState } from "../vmm/status.ts";
 import { BalanceLoop } from "./balance-loop.ts";
+import { shareOf } from "./hosted-claims.ts";
 import { HostedVm } from "./hosted-vm.ts";
 import { MemoryGovernor } from "./memory-governor.ts";
 import type { PcpuAccount } from "./pcpu.ts";
@@ -16,7 +17,7 @@ import { PcpuLink } from "./pcpu-link.ts";
 import type { PortableRestoreOptions, SnapshotBytes, SnapshotFile } from "./protocol.ts";
 import { admit } from "./resources/admission.ts";
 import { type CapacityInput, checkCapacity, checkResources, type ResourcesInput } from "./resources/check-claims.ts";
-import { CPU, capacityOf, type HostCapacity, MEMORY, PAGE_BYTES, type VmClaims } from "./resources/model.ts";
+import { CPU, capacityOf, claimOf, type HostCapacity, MEMORY, PAGE_BYTES, type VmClaims } from "./resources/model.ts";
 import { checkRunClaims, fillResources, ramOf, schedulingOf } from "./resources/run-claims.ts";
 import { checkSchedParameters } from "./sched/parameters.ts";
 import type { SchedParameters } from "./sched/policy.ts";
@@ -118,7 +119,11 @@ export class Host implements AsyncDisposable {
       accounts: () => this.accounts(),
       apply: async ({ vcpu, to }) => {
         const vm = this.#byNumber.get(vcpu);
-        if (vm !== undefined && !vm.pinned && !vm.busy && vm.state === "running") await this.move(vm, to);
+        if (vm === undefined || vm.pinned || vm.busy || vm.state !== "running") return;
+        const { reservation } = claimOf(vm, CPU);
+        // Weights may ask for it; what is held for others there does not give way.
+        if (reservation > 0 && this.#reservedOn(to) + reservation > 1) return;
+        await this.move(vm, to);
       },
     });
     this.#governor = new MemoryGovernor({
@@ -327,8 +332,8 @@ export class Host implements AsyncDisposable {
       throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
     }
     this.#admit({ name, resources });
-    const link = this.#place(wanted.pcpu);
-    const { config, make } = plan({ name, number, link, scheduling });
+    const link = this.#place(wanted.pcpu, claimOf({ name, resources }, CPU).reservation);
+    const { config, make } = plan({ name, number, link, scheduling: shareOf(name, scheduling, resources) });
     const parts = { name, number, config, scheduling, resources, pinned: wanted.pinned ?? false };
     const vm = new HostedVm(parts, link, {
       admit: (changed) => this.#admit(changed),
@@ -392,11 +397,22 @@ export class Host implements AsyncDisposable {
     admit(this.capacity, this.vms, claims);
   }
 
-  #place(pcpu: number | undefined): PcpuLink {
+  /** Where there is room for the reservation, the one with the least weight on it. */
+  #place(pcpu: number | undefined, reservation: number): PcpuLink {
     if (pcpu !== undefined) return this.#linkAt(pcpu);
+    const free = this.#links.map((_, index) => 1 - this.#reservedOn(index));
+    const roomy = free.map((part) => part >= reservation);
     const weights = this.#links.map(() => 0);
     for (const vm of this.#vms.values()) weights[vm.pcpu] = (weights[vm.pcpu] ?? 0) + vm.scheduling.weight;
-    return this.#linkAt(weights.indexOf(Math.min(...weights)));
+    // Without room anywhere, where most is left.
+    if (!roomy.includes(true)) return this.#linkAt(free.indexOf(Math.max(...free)));
+    const least = Math.min(...weights.filter((_, index) => roomy[index]));
+    return this.#linkAt(weights.findIndex((weight, index) => roomy[index] && weight === least));
+  }
+
+  /** Sum of the reservations on a pCPU. */
+  #reservedOn(pcpu: number): number {
+    return this.vms.reduce((sum, vm) => sum + (vm.pcpu === pcpu ? claimOf(vm, CPU).reservation : 0), 0);
   }
 
   /** Its VMs are gone; a new thread takes its place, and the others go on. */

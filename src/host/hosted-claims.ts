@@ -23,6 +23,11 @@ export class HostedClaims {
     public resources: VmClaims["resources"],
   ) {}
 
+  /** For the pCPU: with what is held for it. */
+  get share(): SchedParameters {
+    return shareOf(this.parts.name, this.scheduling, this.resources);
+  }
+
   get memory(): ResourceClaim {
     return claimOf({ name: this.parts.name, resources: this.resources }, MEMORY);
   }
@@ -63,11 +68,18 @@ export class HostedClaims {
     // From here on others are admitted against the new claims.
     this.resources = resources;
     try {
-      if (scheduling !== this.scheduling) await this.parts.schedule(scheduling);
+      const share = shareOf(this.parts.name, scheduling, resources);
+      const reserved = shareOf(this.parts.name, scheduling, before).reservation;
+      if (scheduling !== this.scheduling || share.reservation !== reserved) await this.parts.schedule(share);
     } catch (error) {
       if (this.resources === resources) this.resources = before;
       throw error;
     }
     this.scheduling = scheduling;
   }
+}
+
+/** Scheduling parameters with the reservation of a claim on CPU. */
+export function shareOf(name: string, scheduling: SchedParameters, resources: VmClaims["resources"]): SchedParameters {
+  return { ...scheduling, reservation: claimOf({ name, resources }, CPU).reservation };
 }

@@ -150,7 +150,7 @@ export class HostedVm {
     return this.#verb("start", async () => {
       if (this.#state !== "created") {
         await this.#seat.call("destroy");
-        await this.#seat.call("create", this.#config, this.scheduling);
+        await this.#seat.call("create", this.#config, this.#claims.share);
         this.#setState("created");
         this.#renewScreen();
       }
@@ -199,7 +199,7 @@ export class HostedVm {
     return this.#verb("restore", async () => {
       await this.#seat.call("destroy");
       try {
-        const config = await this.#seat.call("restore", from, { ...options, name: this.name }, this.scheduling);
+        const config = await this.#seat.call("restore", from, { ...options, name: this.name }, this.#claims.share);
         try {
           this.made(config, this.#claims.readmitted(config));
         } catch (error) {
@@ -208,7 +208,7 @@ export class HostedVm {
         }
       } catch (error) {
         // As it was: a machine that can be started.
-        await this.#seat.call("create", this.#config, this.scheduling);
+        await this.#seat.call("create", this.#config, this.#claims.share);
         throw error;
       } finally {
         this.#setState("created");
@@ -416,7 +416,7 @@ export class HostedVm {
     return this.#exclusive(async () => {
       if (this.#gone) return false;
       try {
-        return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.scheduling);
+        return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.#claims.share);
       } finally {
         this.#renewScreen();
       }

@@ -7,6 +7,7 @@ import { LatencyHistogram, type LatencySummary } from "./latency.ts";
 import { exchangePolicy } from "./sched/exchange.ts";
 import { Heap, type HeapItem } from "./sched/heap.ts";
 import type { Ns, SchedCarry, SchedParameters, SchedPolicy, VcpuId } from "./sched/policy.ts";
+import { reservedWeights } from "./sched/reserved-weights.ts";
 
 /** Host time after which messages and I/O get their turn. */
 const YIELD_NS = 4e6;
@@ -79,12 +80,17 @@ class Task implements Executor, HeapItem {
   steal: StealSink | undefined;
   #finish: (() => void) | undefined;
 
+  /** With which it is scheduled: its own, or what its reservation makes of it. */
+  weight: number;
+
   constructor(
     readonly id: VcpuId,
     public parameters: SchedParameters,
     private readonly pcpu: Pcpu,
     private readonly stepper: SoloExecutor,
-  ) {}
+  ) {
+    this.weight = parameters.weight;
+  }
 
   run(runnable: Runnable): Promise<void> {
     this.runnable = runnable;
@@ -158,7 +164,21 @@ export class Pcpu {
     task.stolenNs = carry?.stolenNs ?? 0;
     task.dispatches = carry?.dispatches ?? 0;
     this.#tasks.set(vcpu, task);
+    this.#reweigh();
     return task;
+  }
+
+  /** Who shares by weight gives everybody what is held for it. */
+  #reweigh(): void {
+    const tasks = [...this.#tasks.values()];
+    const weights = reservedWeights(tasks.map(({ parameters }) => parameters));
+    const now = this.platform.monotonicNs();
+    for (const [i, task] of tasks.entries()) {
+      const weight = weights[i] ?? task.parameters.weight;
+      if (weight === task.weight) continue;
+      task.weight = weight;
+      this.#policy.set(task.id, { ...task.parameters, weight }, now);
+    }
   }
 
   /** Where the guest hears of stolen time. */
@@ -174,7 +194,9 @@ export class Pcpu {
     this.#tasks.delete(vcpu);
     this.#setIdle(task, undefined);
     const { ranNs, stolenNs, dispatches } = task;
-    return { scheduling: this.#policy.remove(vcpu, this.platform.monotonicNs()), ranNs, stolenNs, dispatches };
+    const scheduling = this.#policy.remove(vcpu, this.platform.monotonicNs());
+    this.#reweigh();
+    return { scheduling, ranNs, stolenNs, dispatches };
   }
 
   set(vcpu: VcpuId, parameters: SchedParameters): void {
@@ -182,6 +204,8 @@ export class Pcpu {
     if (task === undefined) return;
     this.#policy.set(vcpu, parameters, this.platform.monotonicNs());
     task.parameters = parameters;
+    task.weight = parameters.weight;
+    this.#reweigh();
     this.#lookAgain();
   }
 

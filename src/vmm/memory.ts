@@ -25,6 +25,8 @@ import {
   VM_A20_MASK,
   VM_ARENA_BASE,
   VM_ARENA_END,
+  VM_ARENA_GONE,
+  VM_ARENA_LIMIT,
   VM_ARENA_NEXT,
   VM_BASE,
   VM_BLOCK_MAP,
@@ -52,6 +54,10 @@ const WASM_PAGE = 64 * KIB;
 const PAGE = 4 * KIB;
 /** Entries of the hash from (address, mode) to decoded block. */
 const BLOCK_MAP_BYTES = 65536 * 4;
+/** One bit an entry. */
+const BLOCKS_GONE_BYTES = 65536 / 8;
+/** What the core uses of the arena at first; it grows into the rest where decoded code does not fit. */
+const ARENA_START = 1 * MIB;
 const ARENA_MIN = 8 * MIB;
 const ARENA_MAX = 64 * MIB;
 /** Version of the layout above and of spec/layout.ts. */
@@ -73,6 +79,7 @@ export interface MemoryShape {
 export interface MemoryMap extends MemoryShape {
   readonly tlbBase: number;
   readonly blockMap: number;
+  readonly blocksGone: number;
   readonly pageFlags: number;
   readonly codeBits: number;
   readonly pageBlocks: number;
@@ -102,11 +109,19 @@ export function layOut(shape: MemoryShape): MemoryMap {
   const arenaBytes = align(Math.min(ARENA_MAX, Math.max(ARENA_MIN, ramBytes / 8)), WASM_PAGE);
   // The per-page tables cover the whole memory, themselves included; 13 bytes a page, so one generous estimate does.
   const fixed =
-    DERIVED_BASE + vcpuCount * TLB_TABLES * TLB_SIZE + BLOCK_MAP_BYTES + arenaBytes + romBytes + vramBytes + ramBytes;
+    DERIVED_BASE +
+    vcpuCount * TLB_TABLES * TLB_SIZE +
+    BLOCK_MAP_BYTES +
+    BLOCKS_GONE_BYTES +
+    arenaBytes +
+    romBytes +
+    vramBytes +
+    ramBytes;
   const pages = align(Math.ceil((fixed / PAGE) * 1.01) + 64, 64);
   const tlbBase = DERIVED_BASE;
   const blockMap = tlbBase + vcpuCount * TLB_TABLES * TLB_SIZE;
-  const pageFlags = blockMap + BLOCK_MAP_BYTES;
+  const blocksGone = blockMap + BLOCK_MAP_BYTES;
+  const pageFlags = blocksGone + BLOCKS_GONE_BYTES;
   const codeBits = align(pageFlags + pages, PAGE);
   const pageBlocks = align(codeBits + pages * 8, PAGE);
   const arenaBase = align(pageBlocks + pages * 4, WASM_PAGE);
@@ -121,6 +136,7 @@ export function layOut(shape: MemoryShape): MemoryMap {
     ...shape,
     tlbBase,
     blockMap,
+    blocksGone,
     pageFlags,
     codeBits,
     pageBlocks,
@@ -170,7 +186,9 @@ export function writeHeader(memory: WebAssembly.Memory, map: MemoryMap, clock: C
   u32(VM_BLOCK_MAP, map.blockMap);
   u32(VM_ARENA_BASE, map.arenaBase);
   u32(VM_ARENA_END, map.arenaEnd);
+  u32(VM_ARENA_LIMIT, Math.min(map.arenaEnd, map.arenaBase + ARENA_START));
   u32(VM_ARENA_NEXT, map.arenaBase);
+  u32(VM_ARENA_GONE, map.blocksGone);
   u32(VM_CLOCK_MODE, clock.kind === "virtual" ? CLOCK_VIRTUAL : CLOCK_REAL);
   u32(VM_TSC_KHZ, clock.tscKhz);
   u32(VM_PS_PER_INSTRUCTION, clock.psPerInstruction);

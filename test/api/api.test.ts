@@ -257,7 +257,7 @@ describe("VMs over the API", () => {
       expect(status).toBe(400);
       expect(value.error.message).toContain("text or keys says what to type");
     }
-    expect((await send("keys", { keys: "ctrl-any" })).value.error.message).toMatch(/keys has "any"; it takes a, b/);
+    expect((await send("keys", { keys: "ctrl-any" })).value.error.message).toMatch(/keys has "any"; it takes .*ctrl_r/);
     expect((await send("mouse", { buttons: 99 })).status).toBe(400);
   });
 

@@ -114,7 +114,7 @@ describe("paravane run", () => {
   it("boots the default ROM without a name", async () => {
     const io = fakeIo();
     expect(await paravane(io, "run")).toBe(0);
-    expect(io.machine?.config).toMatchObject({ name: "hello", boot: { kind: "multiboot" } });
+    expect(io.machine?.config).toMatchObject({ name: "kernel", boot: { kind: "multiboot" } });
   });
 
   it("prints what COM1 says and hands piped input to the guest, beyond the input's end", async () => {

@@ -16,7 +16,7 @@ async function boot(image: string, config: Partial<VmConfig>, append = ""): Prom
     clock: "virtual",
     display: "vga",
     vgaBios: await readImageFile("seabios", "vgabios"),
-    timeoutMs: 110_000,
+    timeoutMs: 350_000,
     ...config,
   });
   return new ScreenGuest(vm);
@@ -26,7 +26,7 @@ describe("memtest86+", () => {
   // Guest time that passes quickly: it waits a few seconds for keys, and calibrates its clocks.
   const machine = { memoryBytes: 8 << 20, nsPerInstruction: 20 } as const;
 
-  it("passes its first tests on the screen, and takes keys", { timeout: 120_000 }, async () => {
+  it("passes its first tests on the screen, and takes keys", { timeout: 360_000 }, async () => {
     await using guest = await boot("memtest86+", machine);
     await guest.shows(/Memtest86\+ v\d/);
     await guest.shows(/Test #4 /);
@@ -43,7 +43,7 @@ describe("memtest86+", () => {
 const LINUX = "console=tty0 quiet cryptomgr.notests clocksource=hpet nolapic_timer";
 
 describe("Linux with its console on the VGA, and timed by the HPET", () => {
-  it("shows its shell, takes what is typed, and writes text without an exit", { timeout: 120_000 }, async () => {
+  it("shows its shell, takes what is typed, and writes text without an exit", { timeout: 360_000 }, async () => {
     await using guest = await boot("linux", { hpet: true }, LINUX);
     await guest.shows(/^~ #$/);
     const { vm } = guest;

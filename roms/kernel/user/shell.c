@@ -79,6 +79,7 @@ SHOW(mem, SHOW_MEMORY)
 SHOW(devices, SHOW_DEVICES)
 SHOW(irqs, SHOW_INTERRUPTS)
 SHOW(date, SHOW_DATE)
+SHOW(testdev, SHOW_TEST_DEVICE)
 
 static const struct { const char *name, *about; void (*run)(const char *argument); } commands[] = {
     {"help", "this", do_help},
@@ -92,6 +93,7 @@ static const struct { const char *name, *about; void (*run)(const char *argument
     {"devices", "PCI functions, disks, network cards", do_devices},
     {"irqs", "interrupts by vector", do_irqs},
     {"date", "date, time since the start", do_date},
+    {"testdev", "checks pc-testdev, as kvm-unit-tests use it", do_testdev},
     {"echo", "echo WORDS", do_echo},
     {"sleep", "sleep [MS]", do_sleep},
     {"reboot", "by the keyboard controller", do_reboot},

@@ -1,5 +1,4 @@
 // Why a ratio is what it is: the exits and events of one form that the other does not have.
-import type { VirtForm } from "./measurement.ts";
 import type { FormResult, OperationResult, Ratio } from "./result.ts";
 
 /** Less than this for each operation is the timer's and the scheduler's doing. */
@@ -36,7 +35,7 @@ function sentence({ slower, faster, verdict }: Ratio, a: FormResult, b: FormResu
 }
 
 /** "full: 2.00 exits (1.00 port-in, 1.00 port-out)". */
-export function exitText(form: VirtForm, result: FormResult): string {
+export function exitText(form: string, result: FormResult): string {
   const reasons = Object.entries(result.exits)
     .filter(([, count]) => count > NEGLIGIBLE)
     .sort(([, x], [, y]) => y - x)

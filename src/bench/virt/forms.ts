@@ -1,19 +1,14 @@
 // The three ways to virtualize the benchmark guest: what the machine is made of, and what the guest is told to use. Each has
 // both device sets on board; the guest drives one.
+import { PARAVIRT_SWITCHES, type ParavirtName } from "../../../spec/cpuid.ts";
 import { MemoryBackend } from "../../backends/memory.ts";
 import type { ClockKind, VmConfig } from "../../vmm/config.ts";
 import { benchDisk } from "./disk.ts";
 import { EchoNetwork } from "./echo-network.ts";
 import type { VirtForm } from "./measurement.ts";
 
-export const FORM_TITLES: Readonly<Record<VirtForm, string>> = {
-  full: "full",
-  assisted: "assisted",
-  para: "para",
-};
-
 /** For reports: what a form is. */
-export const FORM_DESCRIPTIONS: Readonly<Record<VirtForm, string>> = {
+export const FORM_DESCRIPTIONS: Readonly<Record<string, string>> = {
   full: "port-mapped devices (8259, 8254, 16550, IDE), shadow paging, trapping controls, no paravirtual interface",
   assisted: "the same devices and the same guest, with direct paging and nothing trapped that the hardware can do",
   para: "virtio, APIC with PV EOI, kvm-clock, page tables and console by hypercalls",
@@ -45,7 +40,10 @@ export function formConfig({ form, rom, only, percent, clock }: FormOptions): Vm
       { id: "ide", bus: "ide", backend: benchDisk() },
       { id: "virtio", bus: "virtio", backend: benchDisk() },
     ],
-    nics: [{ id: "virtio", model: "virtio", backend: new EchoNetwork() }],
+    nics: [
+      { id: "rtl8139", model: "rtl8139", backend: new EchoNetwork() },
+      { id: "virtio", model: "virtio", backend: new EchoNetwork() },
+    ],
     consoles: [{ backend: new MemoryBackend(1 << 16) }],
     boot: { kind: "multiboot", kernel: rom, append },
     ...(clock === undefined ? {} : { clock }),
@@ -53,6 +51,9 @@ export function formConfig({ form, rom, only, percent, clock }: FormOptions): Vm
   };
 }
 
-function virtualization(form: VirtForm): Partial<VmConfig> {
-  return form === "para" ? {} : { paravirt: [] };
+/** What the machine does for a form; `without` is one part of the paravirtual interface that it does not offer. */
+export function virtualization(form: VirtForm, without?: ParavirtName): Partial<VmConfig> {
+  if (form !== "para") return { paravirt: [] };
+  if (without === undefined) return {};
+  return { paravirt: PARAVIRT_SWITCHES.map(({ name }) => name).filter((name) => name !== without) };
 }

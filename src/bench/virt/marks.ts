@@ -30,6 +30,9 @@ export class MarkReader {
   readonly #costs: Cost[] = [];
   #before: VmStatistics | undefined;
   #beganNs = 0;
+  #startBefore: VmStatistics | undefined;
+  #startNs = 0;
+  readonly #started: Measurement[] = [];
   readonly #decoder = new TextDecoder("latin1");
 
   /** `statistics` and `nowNs` are asked for such that what they take themselves is not in the result. */
@@ -54,10 +57,23 @@ export class MarkReader {
     }
   }
 
+  /** An operation that the host itself begins and ends, before any mark of the guest. */
+  begin(): void {
+    this.#startBefore = this.statistics();
+    this.#startNs = this.nowNs();
+  }
+  end(operation: string): void {
+    if (this.#startBefore === undefined) return;
+    const ns = this.nowNs() - this.#startNs;
+    const cost = costBetween(this.#startBefore, this.statistics(), ns, false);
+    this.#started.push({ operation, count: 1, bytes: 0, by: "CPU", extra: {}, cost });
+    this.#startBefore = undefined;
+  }
+
   result(): MarkedRun {
-    const measurements: Measurement[] = [];
+    const measurements: Measurement[] = [...this.#started];
     const skipped: Skipped[] = [];
-    const operations: string[] = [];
+    const operations: string[] = this.#started.map(({ operation }) => operation);
     let guest: Readonly<Record<string, string>> = {};
     let panic: string | undefined;
     let begun:
@@ -108,15 +124,15 @@ function words(text: string): Record<string, string> {
   return result;
 }
 
-function costBetween(before: VmStatistics, after: VmStatistics, ns: number): Cost {
+function costBetween(before: VmStatistics, after: VmStatistics, ns: number, marked = true): Cost {
   const exits = difference(before.exits, after.exits);
   const marks = exits[MARK_EXIT] ?? 0;
-  if (marks > 1) exits[MARK_EXIT] = marks - 1;
-  else delete exits[MARK_EXIT];
+  if (marked && marks > 1) exits[MARK_EXIT] = marks - 1;
+  else if (marked) delete exits[MARK_EXIT];
   delete exits[SLICE_EXIT];
   return {
     ns,
-    instructions: after.instructions - before.instructions - 1,
+    instructions: after.instructions - before.instructions - (marked ? 1 : 0),
     exits,
     events: difference(before.core, after.core),
   };

@@ -1,18 +1,19 @@
 // The comparison as one HTML file that needs nothing else: no script, no font, no picture from elsewhere.
 import { barChart } from "../../chart/bars.ts";
 import { escapeXml } from "../../chart/svg.ts";
-import { FORM_TITLES } from "./forms.ts";
 import {
   type Comparison,
   exitTable,
   explanations,
   failures,
   formTable,
+  mainForms,
   measurementTables,
   PUBLISHED_NOTE,
   publishedTables,
   type ReportTable,
   ratioText,
+  switchTable,
   whereParaDoesNotWin,
 } from "./report.ts";
 import { grouped, titleOf } from "./titles.ts";
@@ -33,6 +34,7 @@ const LABEL_WIDTH = 250;
 
 export function virtReportHtml(comparison: Comparison): string {
   const bad = failures(comparison);
+  const switches = switchTable(comparison);
   const notWon = whereParaDoesNotWin(comparison);
   const body = [
     `<h1>${escapeXml(comparison.title)}</h1>`,
@@ -41,6 +43,7 @@ export function virtReportHtml(comparison: Comparison): string {
     `<p>Times are for one operation: the median of ${comparison.repeats} interleaved runs, ± half of what they lie apart. Ratios are times; the last form is 1.</p>`,
     ...(bad.length > 0 ? [`<h2 class="bad">Wrong results</h2>`, list(bad)] : []),
     ...groupSections(comparison),
+    ...(switches.rows.length > 0 ? [`<h2>${escapeXml(switches.title)}</h2>`, htmlTable(switches)] : []),
     "<h2>Why</h2>",
     list(
       explanations(comparison).map(
@@ -86,10 +89,10 @@ function groupSections(comparison: Comparison): string[] {
       unit: "ns for one operation",
       logarithmic: true,
       labelWidth: LABEL_WIDTH,
-      series: comparison.forms.map((form) => FORM_TITLES[form]),
+      series: mainForms(comparison.forms),
       groups: results.map((result) => ({
         label: titleOf(result.operation),
-        values: comparison.forms.map((form) => result.forms[form]?.ns.median),
+        values: mainForms(comparison.forms).map((form) => result.forms[form]?.ns.median),
       })),
     });
     return [`<h2>${escapeXml(table.title)}</h2>`, chart, htmlTable(table)];

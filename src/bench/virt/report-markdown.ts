@@ -10,12 +10,14 @@ import {
   publishedTables,
   type ReportTable,
   ratioText,
+  switchTable,
   whereParaDoesNotWin,
 } from "./report.ts";
 import { titleOf } from "./titles.ts";
 
 export function virtReportMarkdown(comparison: Comparison): string {
   const bad = failures(comparison);
+  const switches = switchTable(comparison);
   const notWon = whereParaDoesNotWin(comparison);
   const parts = [
     `# ${plain(comparison.title)}`,
@@ -26,6 +28,7 @@ export function virtReportMarkdown(comparison: Comparison): string {
     `Times are for one operation: the median of ${comparison.repeats} interleaved runs, ± half of what they lie apart. Ratios are times, the last column's form is 1.`,
     ...measurementTables(comparison).map((t) => `## ${t.title}\n\n${table(t)}`),
     ...(bad.length > 0 ? [`## Wrong results\n\n${bad.map((line) => `- ${plain(line)}`).join("\n")}`] : []),
+    ...(switches.rows.length > 0 ? [`## ${switches.title}\n\n${table(switches)}`] : []),
     `## Why\n\n${explanations(comparison)
       .map(
         ({ operation, ratio, why }) =>

@@ -1,15 +1,17 @@
 // A comparison as rows that Markdown, HTML and the terminal show alike.
 import { type Explanation, exitText, explain, round } from "./explain.ts";
-import { FORM_DESCRIPTIONS, FORM_TITLES } from "./forms.ts";
-import type { VirtForm } from "./measurement.ts";
+import { FORM_DESCRIPTIONS } from "./forms.ts";
+import { VIRT_FORMS } from "./measurement.ts";
 import { COUNTERPARTS, PUBLISHED } from "./published.ts";
-import type { OperationResult, Ratio } from "./result.ts";
+import type { FormName, OperationResult, Ratio } from "./result.ts";
 import { grouped, titleOf } from "./titles.ts";
 
 /** What a report is made of; the measurement of Linux guests gives the same. */
 export interface Comparison {
   readonly title: string;
-  readonly forms: readonly VirtForm[];
+  readonly forms: readonly FormName[];
+  /** What each form is; those of the three usual ones by default. */
+  readonly descriptions?: Readonly<Record<FormName, string>>;
   readonly repeats: number;
   readonly operations: readonly OperationResult[];
   /** Lines of Markdown without formatting: date, host, versions, load. */
@@ -23,13 +25,14 @@ export interface ReportTable {
 }
 
 /** One for each group: times, instructions and exits of every form, and the ratios. */
-export function measurementTables({ operations, forms }: Comparison): ReportTable[] {
+export function measurementTables({ operations, forms: all }: Comparison): ReportTable[] {
+  const forms = mainForms(all);
   return grouped(operations).map(({ title, results }) => ({
     title,
     header: [
       "operation",
-      ...forms.map((form) => `${FORM_TITLES[form]}, ns`),
-      ...forms.map((form) => `${FORM_TITLES[form]}, exits`),
+      ...forms.map((form) => `${form}, ns`),
+      ...forms.map((form) => `${form}, exits`),
       "instructions",
       "ratio",
     ],
@@ -46,8 +49,30 @@ export function measurementTables({ operations, forms }: Comparison): ReportTabl
   }));
 }
 
+/** Without those that have only a switch changed. */
+export function mainForms(forms: readonly FormName[]): FormName[] {
+  return forms.filter((form) => (VIRT_FORMS as readonly string[]).includes(form));
+}
+
+/** For forms with a switch changed: their times by those of para. No rows: there are none. */
+export function switchTable({ operations, forms }: Comparison): ReportTable {
+  const changed = forms.filter((form) => !mainForms(forms).includes(form));
+  const rows = operations.map((result) => [
+    titleOf(result.operation),
+    ...changed.map((form) => {
+      const ratio = result.ratios.find(({ slower, faster }) => slower === form && faster === "para");
+      return ratio === undefined ? "-" : `${ratioText(ratio)}${ratio.verdict === "unclear" ? " ?" : ""}`;
+    }),
+  ]);
+  return {
+    title: "One switch at a time: time by that of para (least to most; ? where the rounds do not agree)",
+    header: ["operation", ...changed],
+    rows: changed.length === 0 ? [] : rows.filter((row) => row.slice(1).some((cell) => cell !== "-")),
+  };
+}
+
 /** "1,234 ±5%": median, and half of what the runs lie apart. */
-function timeText(result: OperationResult, form: VirtForm): string {
+function timeText(result: OperationResult, form: FormName): string {
   const ns = result.forms[form]?.ns;
   if (ns === undefined) return result.failures.some((failure) => failure.form === form) ? "failed" : "-";
   const apart = ns.median > 0 ? (ns.max - ns.min) / 2 / ns.median : 0;
@@ -55,14 +80,14 @@ function timeText(result: OperationResult, form: VirtForm): string {
 }
 
 /** One number where all forms retire the same. */
-function instructionText(result: OperationResult, forms: readonly VirtForm[]): string {
+function instructionText(result: OperationResult, forms: readonly FormName[]): string {
   const values = forms.flatMap((form) => result.forms[form]?.instructions ?? []);
   const texts = values.map(round);
   return new Set(texts).size === 1 ? (texts[0] ?? "-") : texts.join(" / ");
 }
 
 /** "12 : 3.1 : 1": times by that of the last form measured. */
-export function proportion(result: OperationResult, forms: readonly VirtForm[]): string {
+export function proportion(result: OperationResult, forms: readonly FormName[]): string {
   const present = forms.filter((form) => result.forms[form] !== undefined);
   const last = present.at(-1);
   const base = last === undefined ? undefined : result.forms[last]?.ns.median;
@@ -107,7 +132,7 @@ export function whereParaDoesNotWin({ operations }: Comparison): { operation: st
 export function exitTable({ operations, forms }: Comparison): ReportTable {
   return {
     title: "Exits by reason, for one operation",
-    header: ["operation", ...forms.map((form) => FORM_TITLES[form])],
+    header: ["operation", ...forms],
     rows: operations.map((result) => [
       titleOf(result.operation),
       ...forms.map((form) => {
@@ -118,19 +143,20 @@ export function exitTable({ operations, forms }: Comparison): ReportTable {
   };
 }
 
-export function formTable({ forms }: Comparison): ReportTable {
+export function formTable({ forms, descriptions = FORM_DESCRIPTIONS }: Comparison): ReportTable {
   return {
     title: "The forms",
     header: ["form", "what it is"],
-    rows: forms.map((form) => [FORM_TITLES[form], FORM_DESCRIPTIONS[form]]),
+    rows: forms.map((form) => [form, descriptions[form] ?? ""]),
   };
 }
 
 /** Published figures, each row with ours beside it. */
-export function publishedTables({ operations, forms }: Comparison): ReportTable[] {
+export function publishedTables({ operations, forms: all }: Comparison): ReportTable[] {
+  const forms = mainForms(all);
   return PUBLISHED.map(({ title, source, header, rows }) => ({
     title: `${title} (${source})`,
-    header: [...header, `ours, ns (${forms.map((form) => FORM_TITLES[form]).join(" / ")})`],
+    header: [...header, `ours, ns (${forms.join(" / ")})`],
     rows: rows.map((row) => {
       const ours = operations.find(({ operation }) => operation === COUNTERPARTS[String(row[0])]);
       const values = forms.map((form) => ours?.forms[form]?.ns.median);
@@ -147,6 +173,6 @@ export const PUBLISHED_NOTE =
 
 export function failures({ operations }: Comparison): string[] {
   return operations.flatMap(({ operation, failures: list }) =>
-    list.map(({ form, why }) => `${titleOf(operation)}, ${FORM_TITLES[form]}: ${why}`),
+    list.map(({ form, why }) => `${titleOf(operation)}, ${form}: ${why}`),
   );
 }

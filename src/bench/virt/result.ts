@@ -1,6 +1,9 @@
 // Measurements of several rounds put together: each operation in each form, and how the forms compare.
-import type { Measurement, VirtForm } from "./measurement.ts";
+import { type Measurement, VIRT_FORMS } from "./measurement.ts";
 import { type Spread, spreadOf } from "./spread.ts";
+
+/** "full", "assisted", "para", or one of those with something changed: "no-clock". */
+export type FormName = string;
 
 /** One operation in one form, for a single one of its `count`. */
 export interface FormResult {
@@ -19,8 +22,8 @@ export interface FormResult {
 
 /** Time in one form divided by that in another, from runs of the same round: above 1 the second one is faster. */
 export interface Ratio {
-  readonly slower: VirtForm;
-  readonly faster: VirtForm;
+  readonly slower: FormName;
+  readonly faster: FormName;
   readonly ratio: Spread;
   /** Whether all rounds agree, by more than a tenth. */
   readonly verdict: "wins" | "loses" | "same" | "unclear";
@@ -28,34 +31,38 @@ export interface Ratio {
 
 export interface OperationResult {
   readonly operation: string;
-  readonly forms: Partial<Readonly<Record<VirtForm, FormResult>>>;
-  /** full / assisted, assisted / para, full / para, where both were measured. */
+  readonly forms: Readonly<Record<FormName, FormResult>>;
+  /** full / assisted, assisted / para, full / para, and each other form / para, where both were measured. */
   readonly ratios: readonly Ratio[];
-  readonly failures: readonly { readonly form: VirtForm; readonly why: string }[];
-  readonly skipped: Partial<Readonly<Record<VirtForm, string>>>;
+  readonly failures: readonly { readonly form: FormName; readonly why: string }[];
+  readonly skipped: Readonly<Record<FormName, string>>;
 }
 
-export type Round = Partial<Record<VirtForm, readonly Measurement[]>>;
+export type Round = Readonly<Record<FormName, readonly Measurement[]>>;
 
-const PAIRS: readonly (readonly [VirtForm, VirtForm])[] = [
+const PAIRS: readonly (readonly [FormName, FormName])[] = [
   ["full", "assisted"],
   ["assisted", "para"],
   ["full", "para"],
 ];
+const BASE = "para";
 const NOTICEABLE = 1.1;
 
 export function combine(
   operations: readonly string[],
   rounds: readonly Round[],
-  skipped: Partial<Readonly<Record<VirtForm, ReadonlyMap<string, string>>>>,
+  skipped: Readonly<Record<FormName, ReadonlyMap<string, string>>>,
 ): OperationResult[] {
+  const names = [...new Set([...rounds.flatMap((round) => Object.keys(round)), ...Object.keys(skipped)])];
+  const others = names.filter((name) => !(VIRT_FORMS as readonly string[]).includes(name));
+  const pairs = [...PAIRS, ...others.map((name) => [name, BASE] as const)];
   return operations.map((operation) => {
-    const of = (round: Round, form: VirtForm): Measurement | undefined =>
+    const of = (round: Round, form: FormName): Measurement | undefined =>
       round[form]?.find((measurement) => measurement.operation === operation && measurement.failed === undefined);
-    const forms: Partial<Record<VirtForm, FormResult>> = {};
-    const failures: { form: VirtForm; why: string }[] = [];
-    const why: Partial<Record<VirtForm, string>> = {};
-    for (const form of ["full", "assisted", "para"] as const) {
+    const forms: Record<FormName, FormResult> = {};
+    const failures: { form: FormName; why: string }[] = [];
+    const why: Record<FormName, string> = {};
+    for (const form of names) {
       const runs = rounds.flatMap((round) => of(round, form) ?? []);
       const result = formResult(runs);
       if (result !== undefined) forms[form] = result;
@@ -65,7 +72,7 @@ export function combine(
       const reason = skipped[form]?.get(operation);
       if (reason !== undefined && result === undefined) why[form] = reason;
     }
-    const ratios = PAIRS.flatMap(([slower, faster]): Ratio[] => {
+    const ratios = pairs.flatMap(([slower, faster]): Ratio[] => {
       const values = rounds.flatMap((round) => {
         const [a, b] = [of(round, slower), of(round, faster)];
         return a === undefined || b === undefined || b.cost.ns === 0 ? [] : [each(a, a.cost.ns) / each(b, b.cost.ns)];

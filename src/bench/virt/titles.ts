@@ -9,6 +9,7 @@ const SIZES = ["4k", "16k", "64k", "128k"];
 const sized = (name: string, title: string): Record<string, string> =>
   Object.fromEntries(SIZES.map((size) => [`${name}-${size}`, `${title}, ${size.replace("k", " KiB")}`]));
 
+/** Of the benchmark kernel. */
 export const OPERATION_GROUPS: readonly OperationGroup[] = [
   {
     title: "Processor and hypercalls",
@@ -100,7 +101,57 @@ export const OPERATION_GROUPS: readonly OperationGroup[] = [
   },
 ];
 
-const ALL: Readonly<Record<string, string>> = Object.assign({}, ...OPERATION_GROUPS.map((group) => group.operations));
+/** Of Linux guests (roms/measure). */
+export const LINUX_GROUPS: readonly OperationGroup[] = [
+  {
+    title: "Linux: boot and programs",
+    operations: {
+      "linux-boot": "power-on to init",
+      "linux-gzip": "gzip of 512 KiB (control)",
+      "linux-tar": "tar of 100 files",
+    },
+  },
+  {
+    title: "Linux: kernel",
+    operations: {
+      "linux-syscall": "getppid",
+      "linux-page-fault": "page fault",
+      "linux-pipe": "pipe, a byte there and back",
+      "linux-fork": "fork, exit, wait",
+      "linux-exec": "fork, exec, wait",
+    },
+  },
+  {
+    title: "Linux: clock_gettime",
+    operations: {
+      "linux-clock-tsc": "by the TSC",
+      "linux-clock-kvm-clock": "by kvm-clock",
+      "linux-clock-hpet": "by the HPET",
+      "linux-clock-acpi_pm": "by the PM timer",
+      "linux-clock-pit": "by the 8254",
+      "linux-clock-refined-jiffies": "by jiffies",
+      "linux-clock-jiffies": "by jiffies",
+    },
+  },
+  {
+    title: "Linux: devices",
+    operations: {
+      "disk-read-rand-4k": "disk read, 4 KiB at random",
+      "disk-write-rand-4k": "disk write, 4 KiB at random",
+      "disk-read-seq-128k": "disk read, 128 KiB in a row",
+      "disk-write-seq-128k": "disk write, 128 KiB in a row",
+      "net-send-1500": "frame of 1514 bytes sent",
+      "net-echo-64": "frame of 64 bytes there and back",
+      "net-echo-1500": "frame of 1514 bytes there and back",
+      "console-line": "line of 80 bytes",
+    },
+  },
+];
+
+const ALL: Readonly<Record<string, string>> = Object.assign(
+  {},
+  ...[...OPERATION_GROUPS, ...LINUX_GROUPS].map((group) => group.operations),
+);
 
 export function titleOf(operation: string): string {
   return ALL[operation] ?? operation;
@@ -110,10 +161,16 @@ export function titleOf(operation: string): string {
 export function grouped<T extends { readonly operation: string }>(
   results: readonly T[],
 ): { readonly title: string; readonly results: readonly T[] }[] {
-  const groups = OPERATION_GROUPS.map(({ title, operations }) => ({
+  const isLinux = results.some(({ operation }) => operation.startsWith("linux-"));
+  const groups = (isLinux ? LINUX_GROUPS : OPERATION_GROUPS).map(({ title, operations }) => ({
     title,
     results: results.filter(({ operation }) => operation in operations),
   }));
-  groups.push({ title: "Others", results: results.filter(({ operation }) => !(operation in ALL)) });
+  groups.push({
+    title: "Others",
+    results: results.filter(
+      ({ operation }) => !groups.some((group) => group.results.some((r) => r.operation === operation)),
+    ),
+  });
   return groups.filter((group) => group.results.length > 0);
 }

@@ -20,6 +20,8 @@ export interface SchedParameters {
   readonly sliceNs: Ns | undefined;
   /** Real-time reservation: `budgetNs` in every `periodNs`. Undefined: none. */
   readonly realtime: { readonly periodNs: Ns; readonly budgetNs: Ns } | undefined;
+  /** Part of a pCPU that is held for it, from its claim on CPU (docs/RESOURCES.md); no setting of its own. */
+  readonly reservation?: number;
 }
 
 /** Who runs next, and at most how long before `account` and another `pick`. */
