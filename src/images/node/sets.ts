@@ -128,8 +128,8 @@ async function debianInstaller(directory: string, options: SourceOptions): Promi
     kind: "linux",
     files: { kernel: part("linux"), initrd: part("initrd\\.gz") },
     source: describe([debianPackage]),
-    // Its dialogues as text, not in a frame buffer.
-    append: "vga=normal fb=false",
+    // Its dialogues as text: no driver for the adapter, no frame buffer.
+    append: "nomodeset fb=false",
     memoryBytes: 512 * MIB,
     display: "vga",
   };
