@@ -29,12 +29,12 @@ export async function resolveGuest(request: GuestRequest, progress: Progress): P
 /** Firmware runs it, and it has the font for guests that start without firmware. */
 async function readVgaBios(
   { display, vgaBios }: GuestRequest,
-  { name, boot }: ResolvedGuest,
+  { name, boot, defaults }: ResolvedGuest,
   progress: Progress,
 ): Promise<Uint8Array | undefined> {
   if (vgaBios !== undefined) return await readInput(vgaBios, "--vga-bios");
-  if (display === "none" || (display === undefined && !(boot.kind === "firmware" && name === FIRMWARE_IMAGE)))
-    return undefined;
+  const isSeaBios = boot.kind === "firmware" && name === FIRMWARE_IMAGE;
+  if ((display ?? defaults.display ?? (isSeaBios ? "vga" : "none")) === "none") return undefined;
   const { readImageFile } = await import("../images/node/index.ts");
   return await pulled(FIRMWARE_IMAGE, progress, () => readImageFile(FIRMWARE_IMAGE, "vgabios"));
 }
@@ -129,6 +129,7 @@ async function fromImage(name: string, request: GuestRequest, progress: Progress
     defaults: {
       ...(image.memoryBytes === undefined ? {} : { memoryBytes: image.memoryBytes }),
       ...(image.cpu === undefined ? {} : { cpu: image.cpu }),
+      ...(image.display === undefined ? {} : { display: image.display }),
     },
   };
 }

@@ -27,6 +27,7 @@ export interface ImageManifest {
   readonly files: Readonly<Record<string, FileRecord>>;
   readonly append: string;
   readonly memoryBytes?: number;
+  readonly display?: "vga";
 }
 
 const HEX_DIGEST = /^[0-9a-f]{64}$/;
@@ -200,6 +201,7 @@ function parseManifest(content: string): ImageManifest | undefined {
     typeof value.name === "string" &&
     typeof value.append === "string" &&
     (value.kind === "linux" || value.kind === "firmware") &&
+    (value.display === undefined || value.display === "vga") &&
     typeof value.files === "object" &&
     value.files !== null &&
     Object.values(value.files).every(isRecord);

@@ -36,6 +36,8 @@ export interface OpenedImage {
   readonly append: string;
   readonly memoryBytes?: number;
   readonly cpu?: string;
+  /** It is used through its screen. */
+  readonly display?: "vga";
 }
 
 export const knownImages: readonly { readonly name: string; readonly title: string }[] = imageSets.map(
@@ -85,7 +87,7 @@ async function pull(
     options.onProgress?.({ phase: "writing the image" });
     const files: Record<string, FileRecord> = {};
     for (const [file, bytes] of Object.entries(built.files)) files[file] = await cache.put(bytes);
-    const { kind, source, append, memoryBytes } = built;
+    const { kind, source, append, memoryBytes, display } = built;
     const recipe = imageSets.find((set) => set.name === name)?.recipe;
     const manifest: ImageManifest = {
       format: 1,
@@ -98,6 +100,7 @@ async function pull(
       files,
       append,
       ...(memoryBytes === undefined ? {} : { memoryBytes }),
+      ...(display === undefined ? {} : { display }),
     };
     await cache.writeManifest(manifest);
     return entryOf(manifest);
@@ -132,10 +135,14 @@ export async function removeImage(name: string, cache = new ImageCache()): Promi
 /** Throws VmError("not-found") when it has not been pulled, VmError("bad-image") when it is damaged. */
 export async function openImage(name: string, cache = new ImageCache()): Promise<OpenedImage> {
   const manifest = await requireManifest(name, cache);
-  const { kind, append, memoryBytes } = manifest;
+  const { kind, append, memoryBytes, display } = manifest;
   const kernel = await readImageFile(name, kind === "firmware" ? "firmware" : "kernel", cache);
   const initrd = manifest.files.initrd === undefined ? {} : { initrd: await readImageFile(name, "initrd", cache) };
-  return { kind, kernel, append, ...initrd, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
+  const needs = {
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(display === undefined ? {} : { display }),
+  };
+  return { kind, kernel, append, ...initrd, ...needs };
 }
 
 /** One file of an image: "kernel", "initrd", "firmware", "vgabios". Throws as `openImage` does. */

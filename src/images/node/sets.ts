@@ -17,6 +17,8 @@ export interface BuiltImage {
   readonly source: string;
   readonly append: string;
   readonly memoryBytes?: number;
+  /** It is used through its screen. */
+  readonly display?: "vga";
 }
 
 export interface ImageSet {
@@ -50,6 +52,11 @@ export const imageSets: readonly ImageSet[] = [
   },
   { name: "linux-tiny", title: "a kernel of 1 MB, built here, with a busybox shell", build: tinyLinux },
   { name: "memtest86+", title: "the memory tester", build: memtest },
+  {
+    name: "debian-installer",
+    title: "Debian's installer over the network, on the screen",
+    build: debianInstaller,
+  },
   { name: "seabios", title: "SeaBIOS and its VGA BIOS, the usual PC firmware", build: seabios },
 ];
 
@@ -108,6 +115,23 @@ async function memtest(directory: string, options: SourceOptions): Promise<Built
     source: describe([debianPackage]),
     append: `${SERIAL_CONSOLE},115200`,
     memoryBytes: 64 * MIB,
+  };
+}
+
+async function debianInstaller(directory: string, options: SourceOptions): Promise<BuiltImage> {
+  const source = await open(directory, options);
+  const [debianPackage] = (await source.fetch(["debian-installer-12-netboot-i386"])) as [DebianPackage];
+  const tar = await debianPackage.dataTar();
+  const part = (name: string): Uint8Array =>
+    fileOf(tar, new RegExp(`/i386/text/debian-installer/i386/${name}$`), debianPackage);
+  return {
+    kind: "linux",
+    files: { kernel: part("linux"), initrd: part("initrd\\.gz") },
+    source: describe([debianPackage]),
+    // Its dialogues as text: no driver for the adapter, no frame buffer.
+    append: "nomodeset fb=false",
+    memoryBytes: 512 * MIB,
+    display: "vga",
   };
 }
 
