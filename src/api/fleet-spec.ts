@@ -1,6 +1,7 @@
 // A whole fleet in one file: the host, and the VMs on it.
 import { checkFields, type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
 import type { HostConfig } from "../host/host.ts";
+import type { HostNetworkSettings } from "../host/networks.ts";
 import {
   CAPACITY_SCHEMA,
   type CapacityInput,
@@ -11,6 +12,7 @@ import {
 import { PLAN_FLEET_FIELDS, PLAN_VM_FIELDS } from "../host/resources/fleet.ts";
 import { createPolicy } from "../host/sched/registry.ts";
 import { VmError } from "../vmm/error.ts";
+import { NETWORK_FIELDS, networkSettings } from "./network-fields.ts";
 import { checkVmSpec, VM_SPEC_FIELDS, type VmSpec } from "./vm-spec.ts";
 
 const COUNT_MAX = 1000;
@@ -82,6 +84,13 @@ const RUN_FLEET_FIELDS = {
       ),
     },
   },
+  networks: {
+    kind: "list",
+    title: "networks between the VMs, made in this order",
+    of: NETWORK_FIELDS,
+    minItems: 0,
+    maxItems: 256,
+  },
   vms: {
     kind: "list",
     title: "the VMs, started in this order",
@@ -95,12 +104,13 @@ const FLEET_FIELDS: typeof RUN_FLEET_FIELDS = { ...passedOver(PLAN_FLEET_FIELDS)
 
 export interface FleetSpec {
   readonly host: Pick<HostConfig, "pcpus" | "policy" | "capacity" | "overcommit">;
+  readonly networks: readonly HostNetworkSettings[];
   readonly vms: readonly { readonly spec: VmSpec; readonly start: boolean }[];
 }
 
 /** Throws VmError("bad-config") naming the field and what is accepted. */
 export function checkFleetSpec(input: unknown): FleetSpec {
-  const { host, vms } = checkFields(FLEET_FIELDS, input);
+  const { host, networks, vms } = checkFields(FLEET_FIELDS, input);
   if (host?.policy !== undefined) createPolicy(host.policy);
   const names = new Set<string>();
   const all = vms.flatMap((entry, i) => {
@@ -121,6 +131,7 @@ export function checkFleetSpec(input: unknown): FleetSpec {
   });
   return {
     host: Object.fromEntries(Object.entries(host ?? {}).filter(([, value]) => value !== undefined)),
+    networks: (networks ?? []).map((network, i) => networkSettings(network, `networks[${i}].`)),
     vms: all,
   };
 }

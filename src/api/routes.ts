@@ -2,6 +2,7 @@
 import { CONSOLE_ROUTES } from "./console-routes.ts";
 import { DEVICE_ROUTES } from "./device-routes.ts";
 import { EVENT_ROUTES, HOST_ROUTES } from "./host-routes.ts";
+import { NETWORK_ROUTES } from "./network-routes.ts";
 import { openApiDocument } from "./openapi.ts";
 import { jsonResponse } from "./request.ts";
 import type { Route } from "./route.ts";
@@ -13,6 +14,7 @@ export const ROUTES: readonly Route[] = [
   ...VM_ROUTES,
   ...DEVICE_ROUTES,
   ...SNAPSHOT_ROUTES,
+  ...NETWORK_ROUTES,
   ...CONSOLE_ROUTES,
   ...EVENT_ROUTES,
   {

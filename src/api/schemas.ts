@@ -40,6 +40,20 @@ export const VM_SCHEMA = object({
   resources: byResource(
     object({ reservation: number, limit: number, shares: { type: "integer" }, demand: number }, ["limit", "demand"]),
   ),
+  nics: {
+    type: "array",
+    items: object({
+      id: text,
+      model: text,
+      mac: text,
+      network: text,
+      up: { type: "boolean" },
+      forwards: {
+        type: "array",
+        items: object({ protocol: text, hostPort: { type: "integer" }, guestPort: { type: "integer" } }),
+      },
+    }),
+  },
   devices: object({ drives: { type: "array", items: text }, nics: { type: "array", items: text } }),
   limits: schemaOf(LIMIT_FIELDS),
   balloon: {
@@ -54,6 +68,19 @@ export const VM_SCHEMA = object({
 });
 
 export const VMS_SCHEMA: Schema = { type: "array", items: VM_SCHEMA };
+
+export const NETWORK_VIEW_SCHEMA = object(
+  {
+    name: text,
+    gateway: { type: "object" },
+    link: { type: "object" },
+    links: { type: "array", items: { type: "object" } },
+    ports: { type: "integer" },
+    addresses: { type: "integer" },
+    metrics: counters,
+  },
+  ["gateway", "link", "links"],
+);
 
 export const HOST_SCHEMA = object({
   version: text,

@@ -1,5 +1,6 @@
 // What the API shows of a host and its VMs, as plain JSON.
 import type { Host } from "../host/host.ts";
+import type { NicView } from "../host/hosted-nics.ts";
 import type { HostedVm } from "../host/hosted-vm.ts";
 import type { VcpuAccount } from "../host/pcpu.ts";
 import { claimOf, limitOn, resourceNames } from "../host/resources/model.ts";
@@ -18,6 +19,7 @@ export interface VmView {
   readonly scheduling: HostedVm["scheduling"];
   /** Claims by resource; a limit that is not there is none. */
   readonly resources: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly nics: readonly NicView[];
   /** Ids of its drives and network cards. */
   readonly devices: { readonly drives: readonly string[]; readonly nics: readonly string[] };
   readonly limits: VmLimits;
@@ -40,6 +42,7 @@ export function vmView(vm: HostedVm): VmView {
     clock: config.clock ?? "real",
     scheduling: vm.scheduling,
     resources: Object.fromEntries(Object.entries(vm.resources).map(([name, claim]) => [name, writtenClaim(claim)])),
+    nics: vm.nics.list.map((nic) => ({ ...nic, forwards: nic.forwards.map(forwardView) })),
     devices: {
       drives: (config.drives ?? []).map(({ id }) => id),
       nics: (config.nics ?? []).map(({ id }) => id),
@@ -62,6 +65,10 @@ export function vmView(vm: HostedVm): VmView {
             ...(lastExit.kind === "guest-exit" ? { code: lastExit.code } : {}),
           },
   };
+}
+
+function forwardView({ protocol, hostPort, guestPort }: NicView["forwards"][number]): NicView["forwards"][number] {
+  return { protocol, hostPort, guestPort };
 }
 
 export interface VmStatsView extends VmStatistics {

@@ -2,6 +2,7 @@
 import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
 import { PARAMETER_FIELDS } from "../host/sched/parameters.ts";
 import { givenLimits, LIMIT_FIELDS } from "./limit-fields.ts";
+import { NIC_PATCH_FIELDS } from "./network-fields.ts";
 import { jsonResponse, NO_CONTENT, readJson } from "./request.ts";
 import { type Route, requireRoom, verb, withoutDefaults } from "./route.ts";
 import { STATS_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
@@ -22,6 +23,7 @@ const STOP_FIELDS = {
 const VM_PATCH_FIELDS = {
   scheduling: { kind: "object", title: "what changes; the rest stays", fields: withoutDefaults(PARAMETER_FIELDS) },
   resources: RESOURCES_FIELD,
+  nics: { kind: "list", title: "network cards that change", of: NIC_PATCH_FIELDS, minItems: 0, maxItems: 8 },
   memoryMib: { kind: "number", title: "what the guest may have of its RAM, by its balloon, MiB", min: 1, max: 3072 },
   limits: { kind: "object", title: "rate limits; kinds that are left out stay", fields: LIMIT_FIELDS },
 } as const satisfies FieldTable;
@@ -61,16 +63,17 @@ export const VM_ROUTES: readonly Route[] = [
     method: "PATCH",
     path: "/v1/vms/{name}",
     id: "set",
-    summary: "Change its scheduling, claims, memory and rate limits while it runs",
+    summary: "Change its scheduling, claims, memory, rate limits and cables while it runs",
     body: schemaOf(VM_PATCH_FIELDS),
     answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
     handle: async (request, _context, vm) => {
-      const { scheduling, resources, memoryMib, limits } = checkFields(VM_PATCH_FIELDS, readJson(request));
+      const { scheduling, resources, memoryMib, limits, nics } = checkFields(VM_PATCH_FIELDS, readJson(request));
       const changed = Object.entries(scheduling ?? {}).filter(([, value]) => value !== undefined);
       if (changed.length > 0) await vm.schedule(Object.fromEntries(changed));
       if (resources !== undefined) await vm.setResources(resources);
       if (memoryMib !== undefined) await vm.setMemory(Math.round(memoryMib * 256) * 4096);
       if (limits !== undefined) await vm.setLimits(givenLimits(limits));
+      for (const { id, up } of nics ?? []) if (up !== undefined) vm.nics.setLink(id, up === "yes");
       return jsonResponse(200, vmView(vm));
     },
   },

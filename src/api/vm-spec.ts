@@ -6,6 +6,7 @@ import { checkResources, RESOURCES_SCHEMA, type ResourcesInput } from "../host/r
 import { checkSchedParameters, PARAMETER_FIELDS } from "../host/sched/parameters.ts";
 import type { DriveConfig } from "../vmm/device-config.ts";
 import { givenRates, LIMIT_FIELDS, RATE_FIELDS } from "./limit-fields.ts";
+import { NIC_FIELDS } from "./network-fields.ts";
 
 const PATH_LENGTH = 4096;
 
@@ -64,6 +65,7 @@ export const VM_SPEC_FIELDS = {
     minItems: 0,
     maxItems: 16,
   },
+  nics: { kind: "list", title: "network cards", of: NIC_FIELDS, minItems: 0, maxItems: 8 },
   limits: { kind: "object", title: "rate limits, as token buckets", fields: LIMIT_FIELDS },
   rng: { kind: "boolean", title: "virtio entropy device", default: false },
   balloon: { kind: "boolean", title: "virtio memory balloon", default: false },

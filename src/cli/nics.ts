@@ -19,6 +19,7 @@ const MODELS: Readonly<Record<string, Model>> = {
   "virtio-net-pci": "virtio",
   "virtio-net": "virtio",
   rtl8139: "rtl8139",
+  rtl8139d: "rtl8139d",
 };
 /** What `-device` calls them. */
 export const NIC_DEVICES: readonly string[] = ["virtio-net-pci", "rtl8139"];

@@ -44,6 +44,7 @@ export async function up(file: string | undefined, raw: RawUpOptions, io: CliIo)
   const resolve = (spec: FleetSpec["vms"][number]["spec"]) => resolveVmSpec(spec, progress);
   const api = new Api({ host, resolve, version: findPackage().version, wallMs: () => Date.now() });
   await using _server = endpoint === undefined ? undefined : await serveApi(api, endpoint);
+  for (const network of fleet.networks) await host.networks.add(network);
   const stop = new Set<string>();
   for (const [i, { spec, start }] of fleet.vms.entries()) {
     progress.show({ phase: `making ${spec.name}`, done: i, total: fleet.vms.length });

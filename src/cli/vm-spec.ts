@@ -1,5 +1,6 @@
 // Reads what a VM specification names: ROMs, images and files of this machine.
 import { givenLimits } from "../api/limit-fields.ts";
+import { nicOfSpec } from "../api/network-fields.ts";
 import { driveOfSpec, type VmSpec } from "../api/vm-spec.ts";
 import type { HostedVmConfig } from "../host/host.ts";
 import { ramOf } from "../host/resources/run-claims.ts";
@@ -22,6 +23,7 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     resources,
     pcpu,
     drives,
+    nics,
     limits,
     ...machine
   } = spec;
@@ -61,6 +63,7 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     ...(name === undefined ? {} : { name }),
     ...(scheduling === undefined ? {} : { scheduling: defined(scheduling) }),
     ...(pcpu === undefined ? {} : { pcpu }),
+    ...(nics === undefined ? {} : { nics: nics.map((nic, i) => nicOfSpec(nic, `net${i}`, `nics[${i}]`)) }),
     ...(drives === undefined ? {} : { drives: drives.map((drive, i) => driveOfSpec(drive, `drive${i}`)) }),
     ...(limits === undefined ? {} : { limits: givenLimits(limits) }),
     boot: resolved.boot,

@@ -3,11 +3,13 @@ import { readFile } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 import type { Command } from "commander";
 import type { VmStatsView, VmView } from "../api/views.ts";
+import type { NicConfig } from "../vmm/device-config.ts";
 import { ApiClient, vmPath } from "./client.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
 import { LIMIT_HELP, parseLimits } from "./limit-values.ts";
 import type { CliIo } from "./machine.ts";
+import { parseNics } from "./nics.ts";
 import { formatTable } from "./table.ts";
 import { parseDuration, parseInteger, parseMemory, UsageError } from "./values.ts";
 
@@ -32,6 +34,7 @@ interface RawCreateOptions extends HostOption {
   cap?: string;
   priority?: string;
   resource?: readonly string[];
+  nic?: readonly string[];
   limit?: readonly string[];
   balloon?: boolean;
   pcpu?: string;
@@ -71,6 +74,7 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("--cap <percent>", "most of one pCPU that it may use")
     .option("--priority <n>", "0 (most urgent) to 139")
     .option("--resource <claims...>", RESOURCE_HELP)
+    .option("--nic <spec...>", "network cards: user,... or switch=NETWORK,... of the host (docs/NETWORK.md)")
     .option("--limit <limits...>", LIMIT_HELP)
     .option("--balloon", "with a memory balloon")
     .option("--pcpu <n>", "pCPU to run on first")
@@ -207,10 +211,18 @@ async function specOf(guest: string | undefined, options: RawCreateOptions): Pro
     pcpu: options.pcpu === undefined ? undefined : parseInteger(options.pcpu, "--pcpu", 0, 255),
     scheduling: Object.keys(scheduling).length > 0 ? scheduling : undefined,
     resources: claimsOf(options.resource),
+    nics: options.nic === undefined ? undefined : parseNics({ nic: [...options.nic] }).map(nicSpec),
     limits: parseLimits(options.limit),
     balloon: options.balloon,
   };
   return { ...fromFile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
+}
+
+/** As the API's `nics`: a switch is a network of the host. */
+function nicSpec({ backend, ...card }: NicConfig): Record<string, unknown> {
+  if (!("kind" in backend) || backend.kind === "none") throw new UsageError("--nic: give user or switch=NETWORK");
+  const { kind: _kind, ...source } = backend;
+  return backend.kind === "user" ? { ...card, user: source } : { ...card, network: backend.name, link: backend.link };
 }
 
 function schedulingOf(options: RawSetOptions): Record<string, unknown> {

@@ -6,7 +6,14 @@ const VLAN_TAG = 4;
 const TYPE_VLAN = 0x8100;
 const TYPE_IPV4 = 0x0800;
 const TYPE_IPV6 = 0x86dd;
+const IPV4_HEADER = 20;
+/** More fragments, or not the first. */
+const IPV4_FRAGMENT = 0x3fff;
 const PROTOCOL_TCP = 6;
+const PROTOCOL_UDP = 17;
+/** Offsets of checksums. */
+const TCP_SUM = 16;
+const UDP_SUM = 6;
 const IPV6_HEADER = 40;
 const TCP_HEADER = 20;
 const TCP_FIN_PSH = 0x09;
@@ -69,4 +76,27 @@ export function segmentTcp(frame: Uint8Array, segmentBytes: number): Uint8Array[
     segments.push(segment);
   }
   return segments;
+}
+
+/** Computes the checksums that a driver left to its card altogether. What is no IPv4 packet, or a fragment, stays as it is. */
+export function fillChecksums(frame: Uint8Array, which: { ip: boolean; tcp: boolean; udp: boolean }): void {
+  const tagged = get16(frame, 12) === TYPE_VLAN;
+  const l3 = ETHERNET_HEADER + (tagged ? VLAN_TAG : 0);
+  if (get16(frame, l3 - 2) !== TYPE_IPV4) return;
+  const headerBytes = ((frame[l3] ?? 0) & 0x0f) * 4;
+  const l4 = l3 + headerBytes;
+  const end = l3 + get16(frame, l3 + 2);
+  if (headerBytes < IPV4_HEADER || end > frame.length || l4 > end) return;
+  if (which.ip) {
+    put16(frame, l3 + 10, 0);
+    put16(frame, l3 + 10, ~onesComplementSum(frame, l3, l4));
+  }
+  const protocol = frame[l3 + 9] ?? 0;
+  const isFragment = (get16(frame, l3 + 6) & IPV4_FRAGMENT) !== 0;
+  const at = which.tcp && protocol === PROTOCOL_TCP ? TCP_SUM : which.udp && protocol === PROTOCOL_UDP ? UDP_SUM : 0;
+  if (at === 0 || isFragment || l4 + at + 2 > end) return;
+  put16(frame, l4 + at, 0);
+  const pseudoHeader = onesComplementSum(frame, l3 + 12, l3 + 20) + protocol + end - l4;
+  const sum = ~onesComplementSum(frame, l4, end, pseudoHeader) & 0xffff;
+  put16(frame, l4 + at, sum === 0 ? 0xffff : sum);
 }

@@ -44,6 +44,14 @@ export class SavedState {
     return this.state[field] === null ? undefined : this.number(field);
   }
 
+  /** So many integers from 0 to 2^32 - 1. */
+  integers(field: string, count: number): number[] {
+    const value = this.state[field];
+    const fits = (item: unknown): boolean => Number.isInteger(item) && Number(item) >= 0 && Number(item) <= 0xffffffff;
+    if (!Array.isArray(value) || value.length !== count || !value.every(fits)) this.#refuse(field, `${count} integers`);
+    return value as number[];
+  }
+
   flag(field: string): boolean {
     const value = this.state[field];
     if (typeof value !== "boolean") this.#refuse(field, "true or false");
@@ -57,6 +65,11 @@ export class SavedState {
       this.#refuse(field, `${exact ? "" : "at most "}${size} bytes`);
     }
     return (value as Uint8Array).slice();
+  }
+
+  /** The same, or null for undefined. */
+  optionalBytes(field: string, size: number): Uint8Array | undefined {
+    return this.state[field] === null ? undefined : this.bytes(field, size);
   }
 
   text(field: string): string {
@@ -73,6 +86,11 @@ export class SavedState {
       if (typeof item !== "object" || item === null) this.#refuse(`${field}[${i}]`, "an object");
       return new SavedState(this.device, item as DeviceState);
     });
+  }
+
+  /** A nested object, to be read by name in its turn. */
+  part(device: string, field: string): SavedState {
+    return new SavedState(device, this.nested(field));
   }
 
   nested(field: string): DeviceState {

@@ -98,6 +98,11 @@ export class RateLimiter {
     return 0;
   }
 
+  /** Bytes of what was admitted before its size was known. */
+  charge(bytes: number, nowNs: number): void {
+    this.#bandwidth?.take(bytes, nowNs);
+  }
+
   save(): DeviceState {
     return { bandwidth: this.#bandwidth?.save() ?? null, operations: this.#operations?.save() ?? null };
   }

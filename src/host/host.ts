@@ -7,10 +7,12 @@ import type { PortableConfig } from "../vmm/config.ts";
 import { isSource } from "../vmm/drives.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
+import { isNetworkSource } from "../vmm/nics.ts";
 import type { VmState } from "../vmm/status.ts";
 import { BalanceLoop } from "./balance-loop.ts";
 import { HostedVm } from "./hosted-vm.ts";
 import { MemoryGovernor } from "./memory-governor.ts";
+import { HostNetworks, withAddresses } from "./networks.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import { PcpuLink } from "./pcpu-link.ts";
 import type { PortableRestoreOptions, SnapshotBytes, SnapshotFile } from "./protocol.ts";
@@ -73,10 +75,12 @@ function requirePortable(config: Partial<PortableConfig>): void {
   const refuse = (field: string, accepted: string): never => {
     throw new VmError("bad-config", `${field} belongs to this thread; a VM on a worker takes ${accepted}.`, { field });
   };
-  for (const field of ["nics", "consoles", "shares", "vsock"] as const) {
+  for (const field of ["consoles", "shares", "vsock"] as const) {
     const value = config[field];
     if (Array.isArray(value) ? value.length > 0 : value !== undefined) refuse(field, "none");
   }
+  for (const [i, { backend }] of (config.nics ?? []).entries())
+    if (!isNetworkSource(backend)) refuse(`nics[${i}].backend`, 'what to connect it to: { kind: "user" }');
   for (const [i, { backend }] of (config.drives ?? []).entries())
     if (backend !== undefined && !isSource(backend)) refuse(`drives[${i}].backend`, "the path of an image: { path }");
 }
@@ -99,6 +103,8 @@ export class Host implements AsyncDisposable {
   #policy: { name: string; options: unknown };
   readonly #balance: BalanceLoop;
   readonly #governor: MemoryGovernor;
+  /** Networks that its VMs' cards can be connected to. */
+  readonly networks: HostNetworks;
   #nextNumber = 1;
   #closed = false;
 
@@ -112,6 +118,7 @@ export class Host implements AsyncDisposable {
     readonly capacity: HostCapacity,
   ) {
     this.#policy = { name: policy, options: policyOptions };
+    this.networks = new HostNetworks(platform);
     for (let index = 0; index < pcpus; index++) this.#links.push(this.#link(index));
     this.#balance = new BalanceLoop({
       nowNs: () => platform.monotonicNs(),
@@ -190,7 +197,8 @@ export class Host implements AsyncDisposable {
     const { memoryBytes } = checked;
     return await this.#join({ name: config.name, scheduling, resources, pcpu, pinned }, memoryBytes, (place) => {
       const boot = place.link.memory === "shared" ? shareImages(checked.boot) : checked.boot;
-      const shared: PortableConfig = { ...asked, name: place.name, memoryBytes, boot };
+      const nics = portable.nics && { nics: withAddresses(portable.nics, place.number) };
+      const shared: PortableConfig = { ...asked, name: place.name, memoryBytes, boot, ...nics };
       return {
         config: shared,
         make: async () => {
@@ -208,7 +216,8 @@ export class Host implements AsyncDisposable {
   async restoreVm(from: SnapshotFile | SnapshotBytes, config: RestoredVmConfig = {}): Promise<HostedVm> {
     if (this.#closed) throw new VmError("bad-state", "The host has been closed.");
     const { name, scheduling, resources, pcpu, pinned, ...options } = config;
-    return await this.#join({ name, scheduling, resources, pcpu, pinned }, undefined, (place) => ({
+    const isCopy = options.identity !== "same";
+    return await this.#join({ name, scheduling, resources, pcpu, pinned, isCopy }, undefined, (place) => ({
       // Until the file has been read nobody knows better.
       config: { boot: NOTHING },
       make: () => place.link.call("restore", place.number, from, { ...options, name: place.name }, place.scheduling),
@@ -290,6 +299,7 @@ export class Host implements AsyncDisposable {
     this.#governor.close();
     await Promise.all(this.vms.map((vm) => vm.destroy()));
     await Promise.all(this.#links.map((link) => link.close()));
+    this.networks[Symbol.dispose]();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -308,7 +318,9 @@ export class Host implements AsyncDisposable {
    * undefined where only the machine will tell, which is then admitted a second time.
    */
   async #join(
-    wanted: { [K in "name" | "scheduling" | "resources" | "pcpu" | "pinned"]: HostedVmConfig[K] | undefined },
+    wanted: { [K in "name" | "scheduling" | "resources" | "pcpu" | "pinned"]: HostedVmConfig[K] | undefined } & {
+      readonly isCopy?: boolean;
+    },
     memoryBytes: number | undefined,
     plan: (place: Place) => { config: PortableConfig; make: () => Promise<PortableConfig> },
   ): Promise<HostedVm> {
@@ -331,6 +343,7 @@ export class Host implements AsyncDisposable {
     const { config, make } = plan({ name, number, link, scheduling });
     const parts = { name, number, config, scheduling, resources, pinned: wanted.pinned ?? false };
     const vm = new HostedVm(parts, link, {
+      networks: this.networks,
       admit: (changed) => this.#admit(changed),
       destroyed: (gone) => this.#forget(gone),
       claimsChanged: () => this.#governor.soon(),
@@ -345,6 +358,7 @@ export class Host implements AsyncDisposable {
     try {
       const made = await make();
       vm.made(made, memoryBytes === undefined ? await this.#admitMade(vm, claims, made) : resources);
+      await this.#connect(vm, wanted.isCopy ?? false);
     } catch (error) {
       this.#forgetQuietly(vm);
       throw error;
@@ -370,10 +384,21 @@ export class Host implements AsyncDisposable {
     }
   }
 
+  /** Puts its cables in; where that fails the machine goes again. */
+  async #connect(vm: HostedVm, isCopy: boolean): Promise<void> {
+    try {
+      await vm.nics.connect(isCopy);
+    } catch (error) {
+      await this.#linkAt(vm.pcpu).call("destroy", vm.number);
+      throw error;
+    }
+  }
+
   #link(index: number): PcpuLink {
     const setup = { policy: this.#policy.name, policyOptions: this.#policy.options };
     return new PcpuLink(index, this.platform, setup, this.inProcess, {
       event: (number, name, event) => this.#byNumber.get(number)?.report(name, event),
+      frames: ({ vm, nic, batch }) => this.#byNumber.get(vm)?.nics.frames(nic, batch),
       lost: (reason) => this.#lost(index, reason),
     });
   }

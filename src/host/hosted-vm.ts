@@ -12,7 +12,9 @@ import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
 import { HostedClaims } from "./hosted-claims.ts";
 import { HostedConsoles } from "./hosted-consoles.ts";
+import { HostedNics } from "./hosted-nics.ts";
 import type { BalloonReport } from "./memory-governor.ts";
+import { type HostNetworks, withAddress } from "./networks.ts";
 import type { VcpuAccount } from "./pcpu.ts";
 import type { PcpuLink } from "./pcpu-link.ts";
 import { PcpuSeat } from "./pcpu-seat.ts";
@@ -53,6 +55,7 @@ export interface HostedVmParts {
 
 /** What a VM asks of its host. */
 export interface HostedVmOwner {
+  readonly networks: HostNetworks;
   /** Throws VmError("admission") where the host cannot hold what these claims promise. */
   admit(claims: VmClaims): void;
   destroyed(vm: HostedVm): void;
@@ -70,6 +73,8 @@ export class HostedVm {
   readonly #events = new Emitter<VmEvents>();
   readonly #consoles: HostedConsoles;
   readonly #seat: PcpuSeat;
+  /** Its network cards. */
+  readonly nics: HostedNics;
   #state: VmState = "created";
   readonly #claims: HostedClaims;
   #balloon: BalloonReport | undefined;
@@ -98,6 +103,11 @@ export class HostedVm {
     };
     this.#claims = new HostedClaims(claims, made.scheduling, made.resources);
     this.#seat = new PcpuSeat(made.number, link);
+    this.nics = new HostedNics({
+      networks: owner.networks,
+      config: () => this.#config.nics ?? [],
+      post: (nic, batch) => this.#seat.sendFrames(nic, batch),
+    });
     this.#consoles = new HostedConsoles(made.name, (port, bytes) => this.#input(port, bytes));
   }
 
@@ -151,6 +161,7 @@ export class HostedVm {
       if (this.#state !== "created") {
         await this.#seat.call("destroy");
         await this.#seat.call("create", this.#config, this.scheduling);
+        this.nics.reset();
         this.#setState("created");
         this.#renewScreen();
       }
@@ -202,6 +213,7 @@ export class HostedVm {
         const config = await this.#seat.call("restore", from, { ...options, name: this.name }, this.scheduling);
         try {
           this.made(config, this.#claims.readmitted(config));
+          await this.nics.connect(options.identity !== "same");
         } catch (error) {
           await this.#seat.call("destroy");
           throw error;
@@ -277,11 +289,13 @@ export class HostedVm {
    * One more disk or network card. A guest that runs hears of it by ACPI (drives on bus virtio); a VM that does not run has it
    * from its next start. Throws VmError: "bad-config" naming the field, "bad-state" where the machine cannot.
    */
-  attach(card: NewCard): Promise<void> {
+  attach(given: NewCard): Promise<void> {
     return this.#exclusive(async () => {
+      const card = given.nic ? { nic: withAddress(given.nic, this.number, this.#config.nics ?? []) } : given;
       this.owner.requirePortable(card);
       if (ALIVE.includes(this.#state)) this.#adopt(await this.#seat.call("attachCard", card));
       else this.#adopt(withCard(this.#config, card));
+      await this.nics.follow();
     });
   }
 
@@ -387,7 +401,11 @@ export class HostedVm {
       this.#consoles.output(port, bytes);
     }
     if (name === "exit") this.#lastExit = event as ExitStatus;
-    if (name === "removed") this.#adopt(droppedCard(this.#config, (event as VmEvents["removed"]).id));
+    if (name === "removed") {
+      this.#adopt(droppedCard(this.#config, (event as VmEvents["removed"]).id));
+      // Cables that are taken out cannot fail; others are connected by who puts the card in.
+      void this.nics.follow().catch(() => {});
+    }
     this.#events.emit(name, event);
   }
 
@@ -414,6 +432,7 @@ export class HostedVm {
         return await this.#seat.move(to, ALIVE.includes(this.#state), this.#config, this.scheduling);
       } finally {
         this.#renewScreen();
+        this.nics.reset();
       }
     });
   }
@@ -481,6 +500,7 @@ export class HostedVm {
 
   #leave(): void {
     this.#gone = true;
+    this.nics.close();
     this.#consoles.close();
     this.owner.destroyed(this);
   }

@@ -10,13 +10,16 @@ import type { PortableConfig } from "../vmm/config.ts";
 import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import type { DetachOptions } from "../vmm/hotplug.ts";
+import type { ConnectNic } from "../vmm/nics.ts";
 import type { VmEvents, VmStatistics } from "../vmm/status.ts";
 import { Vm } from "../vmm/vm.ts";
 import { ConsoleBatch } from "./console-batch.ts";
+import { FramePipe } from "./frame-pipe.ts";
 import type { BalloonReport } from "./memory-governor.ts";
 import { Pcpu, type PcpuAccount } from "./pcpu.ts";
 import {
   type CallMessage,
+  type FramesMessage,
   type MovedVm,
   type PcpuCalls,
   type PcpuMessage,
@@ -55,6 +58,7 @@ async function placeOf(from: SnapshotFile | SnapshotBytes): Promise<SnapshotName
 export class PcpuAgent implements PcpuCalls {
   readonly #pcpu: Pcpu;
   readonly #vms = new Map<VmNumber, Resident>();
+  readonly #pipes = new Map<string, FramePipe>();
 
   constructor(
     private readonly platform: Platform,
@@ -65,7 +69,11 @@ export class PcpuAgent implements PcpuCalls {
     this.#pcpu = new Pcpu(platform, createPolicy(setup.policy, setup.policyOptions));
   }
 
-  receive(message: CallMessage): void {
+  receive(message: CallMessage | FramesMessage): void {
+    if (message.kind === "frames") {
+      this.#pipes.get(pipeKey(message.vm, message.nic))?.receive(message.batch);
+      return;
+    }
     const { id, method, args } = message;
     const fail = (error: unknown): void => this.post({ kind: "error", id, error: packError(error) });
     const done = (value: unknown): void => this.post({ kind: "result", id, value });
@@ -102,7 +110,7 @@ export class PcpuAgent implements PcpuCalls {
 
   create(number: VmNumber, config: PortableConfig, scheduling: SchedParameters): Promise<void> {
     const executor = this.#pcpu.add(number, scheduling);
-    return this.#settle(number, Vm.create(config, { executor, memory: this.memory }));
+    return this.#settle(number, Vm.create(config, { executor, memory: this.memory, connectNic: this.#cables(number) }));
   }
 
   async restore(
@@ -113,8 +121,9 @@ export class PcpuAgent implements PcpuCalls {
   ): Promise<PortableConfig> {
     const executor = this.#pcpu.add(number, scheduling);
     const open = async (): Promise<Vm> => {
+      const placement = { executor, memory: this.memory, connectNic: this.#cables(number) };
       const config = name === undefined ? {} : { name };
-      return await Vm.restore(await placeOf(from), { ...options, config }, { executor, memory: this.memory });
+      return await Vm.restore(await placeOf(from), { ...options, config }, placement);
     };
     await this.#settle(number, open());
     const config = this.#vm(number).portableConfig;
@@ -142,7 +151,7 @@ export class PcpuAgent implements PcpuCalls {
 
   attach(number: VmNumber, config: PortableConfig, scheduling: SchedParameters, moved: MovedVm): Promise<void> {
     const executor = this.#pcpu.add(number, scheduling, moved.carry);
-    return this.#settle(number, Vm.attach(config, moved.vm, { executor }));
+    return this.#settle(number, Vm.attach(config, moved.vm, { executor, connectNic: this.#cables(number) }));
   }
 
   async destroy(number: VmNumber): Promise<void> {
@@ -243,6 +252,26 @@ export class PcpuAgent implements PcpuCalls {
 
   // ---- inside
 
+  /** How the cards of a VM are connected: to the host's thread. */
+  #cables(vm: VmNumber): ConnectNic {
+    return ({ id: nic }) => {
+      const pipe = new FramePipe(
+        (batch) => this.post({ kind: "frames", vm, nic, batch }),
+        (flush) => void this.platform.yieldToEventLoop().then(flush),
+      );
+      const key = pipeKey(vm, nic);
+      this.#pipes.set(key, pipe);
+      return {
+        send: (frame) => pipe.send(frame),
+        onReceive: (listener) => pipe.onReceive(listener),
+        onLink: (listener) => pipe.onLink(listener),
+        [Symbol.dispose]: () => {
+          if (this.#pipes.get(key) === pipe) this.#pipes.delete(key);
+        },
+      };
+    };
+  }
+
   #vm(number: VmNumber): Vm {
     const resident = this.#vms.get(number);
     if (resident === undefined) throw new VmError("internal", `This pCPU has no VM number ${number}.`, { number });
@@ -285,6 +314,10 @@ export class PcpuAgent implements PcpuCalls {
     // What follows a virtual clock must not depend on what else the host has to do.
     if (vm.clock === "real") this.#pcpu.reportSteal(number, vm.vcpu());
   }
+}
+
+function pipeKey(vm: VmNumber, nic: string): string {
+  return `${vm} ${nic}`;
 }
 
 /** Without the images that portableConfig also has: this goes between threads. */

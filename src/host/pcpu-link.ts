@@ -4,6 +4,7 @@ import { VmError } from "../vmm/error.ts";
 import { PcpuAgent } from "./pcpu-agent.ts";
 import {
   type CallMessage,
+  type FramesMessage,
   type PcpuCalls,
   type PcpuMessage,
   type PcpuMethod,
@@ -15,6 +16,7 @@ import {
 
 export interface LinkEvents {
   event(vm: VmNumber, name: ReportedEvent, event: unknown): void;
+  frames(message: FramesMessage): void;
   /** The thread ended without being asked to; every call that waited is rejected, no other will be answered. */
   lost(reason: Error): void;
 }
@@ -28,7 +30,7 @@ export class PcpuLink {
   /** What memory the VMs on it have. */
   readonly memory: MemoryKind;
   readonly #waiting = new Map<number, Waiting>();
-  readonly #post: (message: CallMessage) => void;
+  readonly #post: (message: CallMessage | FramesMessage) => void;
   readonly #thread: WorkerThread | undefined;
   #nextId = 1;
   /** It has said something: its program runs. */
@@ -66,6 +68,11 @@ export class PcpuLink {
     });
   }
 
+  /** Frames for a guest on it. */
+  sendFrames(message: FramesMessage): void {
+    if (this.#lost === undefined) this.#post(message);
+  }
+
   async close(): Promise<void> {
     await this.#thread?.terminate();
     this.#fail(new VmError("bad-state", "The host has been closed."));
@@ -75,6 +82,10 @@ export class PcpuLink {
     this.answered = true;
     if (message.kind === "event") {
       this.events.event(message.vm, message.name, message.event);
+      return;
+    }
+    if (message.kind === "frames") {
+      this.events.frames(message);
       return;
     }
     const waiting = this.#waiting.get(message.id);

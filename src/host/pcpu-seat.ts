@@ -1,5 +1,6 @@
 // Where a VM of a host lives: calls to its pCPU, which wait while it moves to another.
 import type { PortableConfig } from "../vmm/config.ts";
+import type { FrameBatch } from "./frame-pipe.ts";
 import type { PcpuAccount } from "./pcpu.ts";
 import type { PcpuLink } from "./pcpu-link.ts";
 import type { PcpuCalls, VmNumber } from "./protocol.ts";
@@ -31,6 +32,11 @@ export class PcpuSeat {
   ): Promise<Awaited<ReturnType<PcpuCalls[K]>>> {
     if (this.#moving !== undefined) return this.#moving.then(() => this.call(method, ...args));
     return this.link.call(method, ...([this.number, ...args] as unknown as Parameters<PcpuCalls[K]>));
+  }
+
+  /** Frames for the guest; lost while it moves. */
+  sendFrames(nic: string, batch: FrameBatch): void {
+    if (this.#moving === undefined) this.link.sendFrames({ kind: "frames", vm: this.number, nic, batch });
   }
 
   account(): Promise<PcpuAccount> {

@@ -10,6 +10,7 @@ import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
+import type { FrameBatch } from "./frame-pipe.ts";
 import type { BalloonReport } from "./memory-governor.ts";
 import type { PcpuAccount, VcpuCarry } from "./pcpu.ts";
 import type { SchedParameters } from "./sched/policy.ts";
@@ -108,7 +109,16 @@ export interface CallMessage {
   readonly args: readonly unknown[];
 }
 
+/** Frames of a network card, from its guest or to it. Nobody answers. */
+export interface FramesMessage {
+  readonly kind: "frames";
+  readonly vm: VmNumber;
+  readonly nic: string;
+  readonly batch: FrameBatch;
+}
+
 export type PcpuMessage =
+  | FramesMessage
   | { readonly kind: "result"; readonly id: number; readonly value: unknown }
   | { readonly kind: "error"; readonly id: number; readonly error: PortableError }
   | { readonly kind: "event"; readonly vm: VmNumber; readonly name: ReportedEvent; readonly event: unknown };

@@ -20,6 +20,7 @@ import { Uart16550 } from "../devices/uart16550.ts";
 import type { Vga, VideoMemory } from "../devices/vga/vga.ts";
 import { VM_GENERATION_GPE, VmGeneration } from "../devices/vm-generation.ts";
 import { addStorage, bootOrderFile, floppyTypes, type StorageSet } from "./board-ide.ts";
+import { addNics, type NicSet } from "./board-nics.ts";
 import { addVga } from "./board-vga.ts";
 import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
@@ -98,6 +99,7 @@ export interface Board {
   readonly a20: A20Gate;
   readonly storage: StorageSet;
   readonly virtio: VirtioSet;
+  readonly nics: NicSet;
   readonly vga: Vga | undefined;
 }
 
@@ -181,6 +183,8 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
   devices.push(...storage.devices);
   const virtio = addVirtio(config, { ...parts, pci });
   devices.push(...virtio.devices);
+  const nics = addNics(parts.nics, virtio, { pci, memory, clock });
+  devices.push(...nics.devices);
   if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
   for (const device of devices) {
     // The test device's byte register would cover the debug console: it takes the ports that are free.
@@ -199,7 +203,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     for (const range of device.ports ?? []) addChosen(ports, range, field);
   }
   const power = { pm, hotplug, generation };
-  return { devices, uarts, keyboard, rtc, pci, bridge, ...power, ferr, fwCfg, a20, storage, virtio, vga };
+  return { devices, uarts, keyboard, rtc, pci, bridge, ...power, ferr, fwCfg, a20, storage, virtio, nics, vga };
 }
 
 /** Maps a device at the port that the configuration chose for it. */

@@ -7,7 +7,7 @@ import type { NicConfig } from "./device-config.ts";
 import type { NetworkBackend, NetworkSource, UserNetworkSettings } from "./network.ts";
 
 export const NICS_MAX = 8;
-export const NIC_MODELS = ["virtio", "rtl8139"] as const;
+export const NIC_MODELS = ["virtio", "rtl8139", "rtl8139d"] as const;
 const MTU_MIN = 68;
 const SWITCH_NAME_MAX = 64;
 const USER_FIELDS: readonly (keyof UserNetworkSettings)[] = [

@@ -64,7 +64,8 @@ export interface NicConfig {
   readonly id: string;
   /** The network, or what to connect the card to. */
   readonly backend: NetworkBackend | NetworkSource;
-  readonly model: "virtio" | "rtl8139";
+  /** "rtl8139" is the C+, "rtl8139d" one without its second mode. */
+  readonly model: "virtio" | "rtl8139" | "rtl8139d";
   /** Place, 0 to 7. Default: the first free. */
   readonly unit?: number;
   /** "02:70:76:00:00:01" and so on by default: each card of a machine another, each machine the same. */

@@ -18,6 +18,6 @@ export function applyLimits(board: Board, { limits, drives, nics }: CheckedConfi
   for (const nic of nics) {
     const { receiveLimits, transmitLimits, id } = nic;
     const own = devices[id];
-    board.virtio.nics.get(id)?.setLimits(own ?? receiveLimits ?? network, own ?? transmitLimits ?? network);
+    board.nics.cards.get(id)?.setLimits(own ?? receiveLimits ?? network, own ?? transmitLimits ?? network);
   }
 }

@@ -1,5 +1,5 @@
 // The network cards of a machine with what they are connected to: opened before it is made, closed after its end.
-import { MachineNetworks, type OpenedNetwork } from "../backends/network/open.ts";
+import { capturedNetwork, MachineNetworks, type OpenedNetwork } from "../backends/network/open.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { CheckedNic } from "./check-network.ts";
 import type { NetworkBackend, NetworkSource } from "./network.ts";
@@ -19,7 +19,7 @@ export class OpenNics {
   readonly #opened = new Map<string, OpenedNetwork[]>();
 
   private constructor(
-    platform: Platform,
+    private readonly platform: Platform,
     private readonly connect: ConnectNic | undefined,
   ) {
     this.#networks = new MachineNetworks(platform);
@@ -52,7 +52,7 @@ export class OpenNics {
       else opened = own(this.connect?.(nic) ?? (await this.#networks.open(backend)));
       // Who connects the card elsewhere captures there.
       if (nic.capture !== undefined && this.connect === undefined)
-        opened = own(await this.#networks.captured(opened, nic.capture));
+        opened = own(await capturedNetwork(opened, nic.capture, this.platform));
       const card = { ...nic, backend: opened };
       this.nics.push(card);
       return card;

@@ -12,7 +12,7 @@ import { VirtualNetwork } from "./virtual-network.ts";
 export type OpenedNetwork = NetworkBackend & Partial<Disposable>;
 
 /** Without a cable: nothing arrives, and the card says so. */
-const UNPLUGGED: NetworkBackend = {
+export const UNPLUGGED: NetworkBackend = {
   send: () => {},
   onReceive: () => ({ dispose: () => {} }),
   onLink: (listener) => {
@@ -21,7 +21,7 @@ const UNPLUGGED: NetworkBackend = {
   },
 };
 
-type NetworkPlatform = Pick<Platform, "monotonicNs" | "wallMs" | "entropy" | "networkHost">;
+export type NetworkPlatform = Pick<Platform, "monotonicNs" | "wallMs" | "entropy" | "networkHost">;
 
 /** What one machine's cards are connected to. */
 export class MachineNetworks {
@@ -44,20 +44,20 @@ export class MachineNetworks {
         return UNPLUGGED;
     }
   }
+}
 
-  async captured(backend: OpenedNetwork, path: string): Promise<OpenedNetwork> {
-    const { platform } = this;
-    const file = (await requireHost(platform)).createCapture(path);
-    file.write(pcapHeader());
-    const captured = capturedBackend(backend, (bytes) => file.write(bytes), platform.wallMs);
-    return {
-      ...captured,
-      [Symbol.dispose]: () => {
-        backend[Symbol.dispose]?.();
-        file.close();
-      },
-    };
-  }
+/** The same network, with everything that passes it written to a file. Throws VmError("host"). */
+export async function capturedNetwork(
+  backend: OpenedNetwork,
+  path: string,
+  platform: NetworkPlatform,
+): Promise<OpenedNetwork> {
+  const file = (await requireHost(platform)).createCapture(path);
+  file.write(pcapHeader());
+  return {
+    ...capturedBackend(backend, (bytes) => file.write(bytes), platform.wallMs),
+    [Symbol.dispose]: () => file.close(),
+  };
 }
 
 /** Ready, its forwarded ports open. */
@@ -70,7 +70,9 @@ export async function openUserNetwork(
   // Pages have no sockets, and most machines no such card.
   const { UserNetwork } = await import("./user/user-network.ts");
   const words = new Uint32Array(1);
-  const network = new UserNetwork(checkUserNetwork(settings), {
+  const checked = checkUserNetwork(settings);
+  const network = new UserNetwork(checked, {
+    files: settings.tftp === undefined ? undefined : host.openTree(settings.tftp),
     clock,
     sockets: host.sockets,
     wallMs: platform.wallMs,

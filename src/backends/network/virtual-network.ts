@@ -79,6 +79,13 @@ export class VirtualNetwork implements Disposable {
     this.#switches.set(name, new EthernetSwitch(name, () => this.#clock?.nowNs() ?? 0));
   }
 
+  /** Its ports must be gone. Throws VmError("not-found" | "bad-state"). */
+  removeSwitch(name: string): void {
+    const { ports } = this.#switch(name);
+    if (ports > 0) throw new VmError("bad-state", `${ports} cables are in the switch ${name}.`, { name });
+    this.#switches.delete(name);
+  }
+
   /** A new port of a switch, for a card. Throws VmError: "not-found" for the switch, "bad-config" for the link. */
   connect(switchName: string, link: LinkSettings = {}): NetworkPort {
     const target = this.#switch(switchName);

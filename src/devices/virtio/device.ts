@@ -172,6 +172,9 @@ export abstract class VirtioDevice {
     this.status = 0;
   }
 
+  /** The VM is a copy: see Device. */
+  renewIdentity(_entropy: (into: Uint8Array) => void): void {}
+
   // ---- for devices
 
   /** The driver broke the protocol: it must reset the device before anything goes on (2.1.2). */

@@ -1,6 +1,7 @@
 // Network card (virtio 1.2, section 5.1): one pair of queues and a control queue, over a NetworkBackend.
 import type { DeviceClock, DeviceState, DeviceTimer, DmaMemory } from "../../vmm/device.ts";
 import type { NetworkBackend } from "../../vmm/network.ts";
+import { MacTranslation, randomMac } from "../mac-translation.ts";
 import { finishChecksum, segmentTcp } from "../net-offload.ts";
 import { SavedState } from "../saved-state.ts";
 import { RateLimiter, type RateLimitOptions } from "../token-bucket.ts";
@@ -84,7 +85,9 @@ export interface VirtioNetOptions {
 export class VirtioNet extends VirtioDevice {
   readonly #backend: NetworkBackend;
   readonly #clock: DeviceClock;
-  readonly #mac: Uint8Array;
+  #mac: Uint8Array;
+  /** While a copy's driver believes that the card has the original's address. */
+  #translation: MacTranslation | undefined;
   readonly #trusted: boolean;
   readonly #filter = new NetFilter();
   readonly #receiveLimiter: RateLimiter;
@@ -164,6 +167,14 @@ export class VirtioNet extends VirtioDevice {
     return (this.config.getUint16(CONFIG_STATUS, true) & STATUS_LINK_UP) !== 0;
   }
 
+  /** A copy's card has an address of its own; the driver learns of it when it next resets the card. */
+  override renewIdentity(entropy: (into: Uint8Array) => void): void {
+    const known = this.#translation?.known ?? new Uint8Array(this.config.buffer).slice(CONFIG_MAC, ADDRESS_BYTES);
+    this.#mac = randomMac(entropy);
+    this.#translation = this.running ? new MacTranslation(known, this.#mac) : undefined;
+    if (!this.running) this.#setMac(this.#mac);
+  }
+
   // ---- for the driver
 
   override kicked(queue: number): void {
@@ -224,12 +235,13 @@ export class VirtioNet extends VirtioDevice {
   #toBackend(frame: Uint8Array): void {
     this.#counts.sent++;
     this.#counts.sentBytes += frame.length;
-    this.#backend.send(frame);
+    this.#backend.send(this.#translation?.outgoing(frame) ?? frame);
   }
 
   // ---- network to guest
 
-  #receive(frame: Uint8Array): void {
+  #receive(received: Uint8Array): void {
+    const frame = this.#translation?.incoming(received) ?? received;
     if (!this.running || !this.#linkUp || frame.length < FRAME_MIN || frame.length > FRAME_MAX) {
       this.#counts.dropped++;
       return;
@@ -356,6 +368,7 @@ export class VirtioNet extends VirtioDevice {
     this.#backlog = [];
     this.#backlogBytes = 0;
     this.#filter.reset();
+    this.#translation = undefined;
     this.#receiveTimer.disarm();
     this.#transmitTimer.disarm();
     this.#setMac(this.#mac);
@@ -365,6 +378,8 @@ export class VirtioNet extends VirtioDevice {
 
   protected override saveDevice(): DeviceState {
     return {
+      mac: this.#mac.slice(),
+      knownMac: this.#translation?.known.slice() ?? null,
       filter: this.#filter.save(),
       receiveLimits: this.#receiveLimiter.save(),
       transmitLimits: this.#transmitLimiter.save(),
@@ -374,6 +389,11 @@ export class VirtioNet extends VirtioDevice {
   /** Frames that waited are lost, as frames may be. */
   protected override loadDevice(saved: SavedState): void {
     this.#filter.load(new SavedState(this.name, saved.nested("filter")));
+    // Older states have the address of the configuration.
+    const fields = saved.fields();
+    if (fields.includes("mac")) this.#mac = saved.bytes("mac", ADDRESS_BYTES);
+    const known = fields.includes("knownMac") ? saved.optionalBytes("knownMac", ADDRESS_BYTES) : undefined;
+    this.#translation = known && new MacTranslation(known, this.#mac);
     this.#receiveLimiter.load(this.name, saved.nested("receiveLimits"));
     this.#transmitLimiter.load(this.name, saved.nested("transmitLimits"));
   }

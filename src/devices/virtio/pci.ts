@@ -292,6 +292,10 @@ export class VirtioPci implements Device {
     this.#msix.reset();
   }
 
+  renewIdentity(entropy: (into: Uint8Array) => void): void {
+    this.device.renewIdentity(entropy);
+  }
+
   save(): DeviceState {
     const virtio = this.device.save();
     return {

@@ -56,10 +56,11 @@ export const RUN_VM_FIELDS: readonly string[] = [
   "pinned",
   "start",
   "drives",
+  "nics",
   "rng",
   "balloon",
 ];
-const FLEET_FIELDS = ["$schema", "name", "host", "vms", ...PLAN_FLEET_FIELDS];
+const FLEET_FIELDS = ["$schema", "name", "host", "networks", "vms", ...PLAN_FLEET_FIELDS];
 export const HOSTS_MAX = 1000;
 export const VMS_MAX = 10_000;
 /** A program has a column for each VM on each host: more than this would not be solved, and take gigabytes to find out. */

@@ -1,7 +1,7 @@
 // The program of a pCPU's worker thread.
 import { parentPort, workerData } from "node:worker_threads";
 import { PcpuAgent } from "../../host/pcpu-agent.ts";
-import type { CallMessage, PcpuSetup } from "../../host/protocol.ts";
+import type { CallMessage, FramesMessage, PcpuSetup } from "../../host/protocol.ts";
 import { nodePlatform } from "./index.ts";
 
 const port = parentPort;
@@ -10,4 +10,4 @@ const platform = nodePlatform();
 const agent = new PcpuAgent(platform, platform.workerMemory, workerData as PcpuSetup, (message) =>
   port.postMessage(message),
 );
-port.on("message", (message) => agent.receive(message as CallMessage));
+port.on("message", (message) => agent.receive(message as CallMessage | FramesMessage));

@@ -1,6 +1,6 @@
 // Sockets of the host for user networks.
 import { createSocket, type Socket as DatagramSocket } from "node:dgram";
-import { getServers } from "node:dns";
+import dns from "node:dns";
 import { connect, createServer, type Socket } from "node:net";
 import type {
   HostSockets,
@@ -65,7 +65,8 @@ export const nodeSockets: HostSockets = {
       });
     }),
 
-  nameServers: () => getServers().filter((server) => /^\d+\.\d+\.\d+\.\d+(:\d+)?$/.test(server)),
+  // By the module: what it exports is another function after setServers.
+  nameServers: () => dns.getServers().filter((server) => /^\d+\.\d+\.\d+\.\d+(:\d+)?$/.test(server)),
 };
 
 function stream(socket: Socket, events: TcpEvents): TcpStream {

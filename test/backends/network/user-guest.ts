@@ -25,6 +25,7 @@ import {
 } from "../../../src/backends/network/user/tcp-segment.ts";
 import { type Datagram, readUdp, writeUdp } from "../../../src/backends/network/user/udp.ts";
 import { UserNetwork } from "../../../src/backends/network/user/user-network.ts";
+import type { FileTree } from "../../../src/vmm/file-tree.ts";
 import type { UserNetworkSettings } from "../../../src/vmm/network.ts";
 import { ManualClock } from "./manual-clock.ts";
 
@@ -120,9 +121,10 @@ export class UserGuest {
   wallMs = 1_750_000_000_000;
   #random = 1;
 
-  constructor(settings: UserNetworkSettings = {}) {
+  constructor(settings: UserNetworkSettings = {}, files?: FileTree) {
     this.network = new UserNetwork(checkUserNetwork(settings), {
       clock: this.clock,
+      files,
       sockets: this.sockets,
       wallMs: () => this.wallMs,
       random: () => {

@@ -2,6 +2,7 @@
 // UDP end here and go on through sockets of the host, so nothing of the host's configuration has to change and no rights are
 // needed.
 import { answerNtp, NTP_PORT } from "../../../host/clock/ntp.ts";
+import type { FileTree } from "../../../vmm/file-tree.ts";
 import type { NetworkBackend } from "../../../vmm/network.ts";
 import type { NetworkClock, NetworkTimer } from "../clock.ts";
 import {
@@ -31,12 +32,13 @@ import { Reassembly } from "../reassembly.ts";
 import { Destinations } from "./destinations.ts";
 import { CLIENT_PORT, DhcpServer, SERVER_PORT } from "./dhcp.ts";
 import { DNS_PORT, NameServer } from "./dns.ts";
-import type { HostSockets, Listener } from "./host-sockets.ts";
+import type { HostSockets } from "./host-sockets.ts";
 import { CODE_PORT, CODE_PROHIBITED, echoReply, isEchoRequest, timeExceeded, unreachable } from "./icmp.ts";
 import { Neighbours } from "./neighbours.ts";
-import { broadcastOf, type CheckedUserNetwork, LOOPBACK } from "./settings.ts";
+import { broadcastOf, type CheckedForward, type CheckedUserNetwork, LOOPBACK } from "./settings.ts";
 import type { OpenStream } from "./tcp-owner.ts";
 import { TcpTable } from "./tcp-table.ts";
+import { TftpServer } from "./tftp.ts";
 import { type Datagram, readUdp, UdpNat, writeUdp } from "./udp.ts";
 
 const MTU = 1500;
@@ -58,6 +60,8 @@ export interface UserNetworkParts {
   wallMs(): number;
   /** 32 random bits. */
   random(): number;
+  /** What TFTP serves; none without. The network closes it. */
+  readonly files?: (FileTree & Partial<Disposable>) | undefined;
 }
 
 export class UserNetwork implements NetworkBackend, Disposable {
@@ -69,11 +73,13 @@ export class UserNetwork implements NetworkBackend, Disposable {
   readonly #names: NameServer;
   readonly #tcp: TcpTable;
   readonly #udp: UdpNat;
+  readonly #tftp: TftpServer | undefined;
   readonly #destinations: Destinations;
   readonly #timer: NetworkTimer;
   /** Services by "address:port". */
   readonly #tcpServices = new Map<string, OpenStream>();
   readonly #udpServices = new Map<string, UdpService>();
+  readonly #forwards: CheckedForward[] = [];
   #timerNs = Number.POSITIVE_INFINITY;
   #id = 1;
   #closed = false;
@@ -117,25 +123,33 @@ export class UserNetwork implements NetworkBackend, Disposable {
     });
     this.#timer = clock.timer(() => this.#timeout());
     this.serveUdp(host, NTP_PORT, (datagram, reply) => this.#answerNtp(datagram, reply));
+    if (parts.files !== undefined) {
+      const listen = (port: number, service: UdpService | undefined): void => this.serveUdp(host, port, service);
+      this.#tftp = new TftpServer({ tree: parts.files, nowNs, listen });
+    }
     this.serveUdp(settings.dns, DNS_PORT, ({ data }, reply) => this.#names.ask(data, reply));
   }
 
   /** Opens the ports of the host that lead to guests. Rejects with VmError("host") where one cannot be had. */
-  async open(): Promise<readonly Listener[]> {
-    const listeners: Listener[] = [];
+  async open(): Promise<void> {
     for (const forward of this.settings.forwards) {
-      const table = forward.protocol === "tcp" ? this.#tcp : this.#udp;
-      listeners.push(await table.forward(forward));
+      const { port } = await (forward.protocol === "tcp" ? this.#tcp : this.#udp).forward(forward);
+      this.#forwards.push({ ...forward, hostPort: port });
     }
-    return listeners;
+  }
+
+  /** Those that are open, with the ports that they really have. */
+  get forwards(): readonly CheckedForward[] {
+    return this.#forwards;
   }
 
   /** A service of the gateway's own at one of its addresses; whoever may reach the gateway may use it. */
   serveTcp(address: number, port: number, open: OpenStream): void {
     this.#tcpServices.set(`${address}:${port}`, open);
   }
-  serveUdp(address: number, port: number, service: UdpService): void {
-    this.#udpServices.set(`${address}:${port}`, service);
+  serveUdp(address: number, port: number, service: UdpService | undefined): void {
+    if (service === undefined) this.#udpServices.delete(`${address}:${port}`);
+    else this.#udpServices.set(`${address}:${port}`, service);
   }
 
   // ---- the cable
@@ -170,6 +184,8 @@ export class UserNetwork implements NetworkBackend, Disposable {
       udpRefused: this.#udp.counts.refused,
       dnsQueries: this.#names.counts.queries,
       dnsRefused: this.#names.counts.refused,
+      tftpTransfers: this.#tftp?.size ?? 0,
+      tftpBytes: this.#tftp?.counts.bytes ?? 0,
       leases: this.#dhcp.leases.size,
       neighbours: this.#neighbours.size,
     };
@@ -180,6 +196,8 @@ export class UserNetwork implements NetworkBackend, Disposable {
     this.#tcp.close();
     this.#udp.close();
     this.#names.close();
+    this.#tftp?.close();
+    this.parts.files?.[Symbol.dispose]?.();
     this.#timer.disarm();
     this.#closed = true;
     this.#listeners.clear();
