@@ -3,7 +3,7 @@ import { Host } from "../src/index.ts";
 import { loadCatalogue, loadRom } from "./catalogue.ts";
 import { byId, errorText } from "./dom.ts";
 import { GuestPanel } from "./guest-panel.ts";
-import { configOf, fetchSnapshot, parseUrl, whatBoots } from "./guest-request.ts";
+import { configOf, fetchSnapshot, PAGE_NETWORK, parseUrl, whatBoots } from "./guest-request.ts";
 import { startTheme } from "./theme.ts";
 
 try {
@@ -11,6 +11,7 @@ try {
   startTheme(query.get("theme"));
   const wanted = parseUrl(query);
   const host = await Host.create({ pcpus: 1, threads: wanted.threads });
+  await host.networks.add({ name: PAGE_NETWORK });
   const find = async (name: string) =>
     (await loadRom(name)) ?? (await loadCatalogue()).find((preset) => preset.name === name);
   const vm =

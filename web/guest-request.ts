@@ -1,5 +1,12 @@
 // What a guest is to be, from the form or from the page's address, and the configuration that this makes.
-import { type BootSource, cpuModelNames, type DriveConfig, type HostedVmConfig, VmError } from "../src/index.ts";
+import {
+  type BootSource,
+  cpuModelNames,
+  type DriveConfig,
+  type HostedVmConfig,
+  type NicConfig,
+  VmError,
+} from "../src/index.ts";
 import { fetchBytes, type Preset, request } from "./catalogue.ts";
 import { bootKernel } from "./files.ts";
 
@@ -10,7 +17,12 @@ export interface MachineOptions {
   readonly cpu: string | undefined;
   readonly mode: VirtualizationMode;
   readonly screen: boolean;
+  /** On the switch that the guests of the page share. */
+  readonly network: boolean;
 }
+
+/** Name of that switch. */
+export const PAGE_NETWORK = "page";
 
 export interface WhatBoots {
   readonly name: string;
@@ -34,7 +46,13 @@ export function configOf(what: WhatBoots, options: MachineOptions): Omit<HostedV
     ...(options.screen ? { display: "vga" } : {}),
     ...(what.vgaBios === undefined ? {} : { vgaBios: what.vgaBios }),
     ...(what.drives === undefined ? {} : { drives: what.drives }),
+    ...(options.network ? { nics: [nicOf(options.mode)] } : {}),
   };
+}
+
+function nicOf(mode: VirtualizationMode): NicConfig {
+  const model = mode === "full" ? "rtl8139" : "virtio";
+  return { id: "net", model, backend: { kind: "switch", name: PAGE_NETWORK } };
 }
 
 /** The page's address, understood. docs/WEB.md lists the names. */
@@ -66,6 +84,7 @@ const NAMES = [
   "cpu",
   "mode",
   "screen",
+  "network",
   "autostart",
   "controls",
   "threads",
@@ -99,6 +118,7 @@ export function parseUrl(query: URLSearchParams): UrlRequest {
     cpu: cpuOf(text("cpu")),
     mode: choice("mode", ["full", "para"], "para"),
     screen: choice("screen", ["on", "off"], "off") === "on",
+    network: choice("network", ["on", "off"], "off") === "on",
     autostart: names !== undefined && choice("autostart", ["on", "off"], "on") === "on",
     controls: choice("controls", ["on", "off"], "on") === "on",
     threads: choice("threads", ["workers", "in-process"], "workers"),

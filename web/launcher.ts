@@ -12,7 +12,7 @@ const DEFAULT_CPU = "max";
 const OWN_FILES = "own files";
 
 export interface LauncherOwner {
-  start(what: WhatBoots, options: MachineOptions & { readonly network: boolean }): Promise<void>;
+  start(what: WhatBoots, options: MachineOptions): Promise<void>;
   /** A file that was dropped, or one in the browser's private files. */
   restore(snapshot: { readonly file: File } | { readonly kept: string }, name: string): Promise<void>;
   tell(error: unknown): void;

@@ -8,6 +8,7 @@ import {
   configOf,
   fetchSnapshot,
   type MachineOptions,
+  PAGE_NETWORK,
   parseUrl,
   type UrlRequest,
   type WhatBoots,
@@ -24,9 +25,12 @@ class Page implements LauncherOwner {
   readonly #panels = new Set<GuestPanel>();
   readonly #launcher = new Launcher(this);
   readonly #names = new Map<string, number>();
+  readonly #networks: Promise<void>;
 
   constructor(private readonly host: Host) {
     this.#showIsolation();
+    // Nothing is on it until a guest is.
+    this.#networks = host.networks.add({ name: PAGE_NETWORK });
     new ComparisonPanel();
     const theme = byId("theme");
     const showTheme = (): void => {
@@ -53,8 +57,9 @@ class Page implements LauncherOwner {
     ]);
   }
 
-  async start(what: WhatBoots, options: MachineOptions & { readonly network: boolean }): Promise<void> {
+  async start(what: WhatBoots, options: MachineOptions): Promise<void> {
     this.tell(undefined);
+    await this.#networks;
     const vm = await this.host.createVm({ ...configOf(what, options), name: this.#freeName(what.name) });
     await this.#show(vm);
   }
@@ -82,7 +87,7 @@ class Page implements LauncherOwner {
     try {
       const found = await what;
       if ("bytes" in found) await this.#show(await this.host.restoreVm(found, { name: this.#freeName("restored") }));
-      else await this.start(found, { ...wanted, network: false });
+      else await this.start(found, wanted);
     } catch (error) {
       this.tell(error);
     }
