@@ -47,14 +47,11 @@ export async function resolveGuest(request: GuestRequest, progress: Progress): P
 }
 
 async function fromRom(rom: RomEntry, request: GuestRequest): Promise<ResolvedGuest> {
+  refuseFileOptions(rom.name, request);
   const image = await readRomImage(rom);
   const append = request.append ?? rom.append;
-  const boot = await bootSource(
-    rom.name,
-    image,
-    { ...request, as: rom.kind, loadAddress: rom.address, entry: rom.entry, append },
-    rom.mode,
-  );
+  const { kind, address, entry, mode } = rom;
+  const boot = await bootSource(rom.name, image, { ...request, as: kind, loadAddress: address, entry, mode, append });
   const needs = rom.needs ?? {};
   return {
     name: rom.name,
@@ -71,6 +68,9 @@ async function fromRom(rom: RomEntry, request: GuestRequest): Promise<ResolvedGu
 }
 
 async function fromImage(name: string, request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
+  refuseFileOptions(name, request);
+  if (request.modules.length > 0)
+    throw new UsageError(`--module has a meaning only for multiboot kernels, and ${name} is none`);
   const { openImage, pullImage } = await import("../images/node/index.ts");
   const open = async () => {
     try {
@@ -83,7 +83,14 @@ async function fromImage(name: string, request: GuestRequest, progress: Progress
     }
   };
   const image = await open();
-  if (image.kind === "firmware") return { name, boot: { kind: "firmware", image: image.kernel }, defaults: {} };
+  if (image.kind === "firmware") {
+    for (const option of ["append", "initrd"] as const)
+      if (request[option] !== undefined)
+        throw new UsageError(`--${option} has no meaning for ${name}, which is firmware`);
+    if (request.guestDecompress)
+      throw new UsageError(`--guest-decompress has no meaning for ${name}, which is firmware`);
+    return { name, boot: { kind: "firmware", image: image.kernel }, defaults: {} };
+  }
   const initrd = request.initrd === undefined ? image.initrd : await readInput(request.initrd, "--initrd");
   // What the user appends comes last: later words of a kernel command line win.
   const append = [image.append, request.append].filter(Boolean).join(" ");
@@ -104,16 +111,19 @@ async function fromImage(name: string, request: GuestRequest, progress: Progress
   };
 }
 
+/** How a ROM or an image of ours is booted, it says itself. */
+function refuseFileOptions(name: string, { as, loadAddress, entry, mode }: GuestRequest): void {
+  const options = { "--load": loadAddress, "--entry": entry, "--mode": mode, "--as": as };
+  const given = Object.entries(options).find(([, value]) => value !== undefined)?.[0];
+  if (given !== undefined)
+    throw new UsageError(`${given} has a meaning only for a file, and "${name}" is a guest of ours`);
+}
+
 async function fromFile(path: string, request: GuestRequest, option: string): Promise<ResolvedGuest> {
   return { name: path, boot: await bootSource(path, await readInput(path, option), request), defaults: {} };
 }
 
-async function bootSource(
-  name: string,
-  image: Uint8Array,
-  request: GuestRequest,
-  mode?: "real" | "protected",
-): Promise<BootSource> {
+async function bootSource(name: string, image: Uint8Array, request: GuestRequest): Promise<BootSource> {
   if (image.length === 0)
     throw new VmError("bad-image", `${name} is empty; a kernel, ROM or firmware image is expected`, { name });
   const kind = request.as ?? (await import("../boot/detect.ts")).detectBootKind(image);
@@ -130,6 +140,8 @@ async function bootSource(
   }
   if (kind !== "multiboot" && request.modules.length > 0)
     throw new UsageError(`--module has a meaning only for multiboot kernels, and ${name} is none`);
+  if (kind !== "linux" && request.guestDecompress)
+    throw new UsageError(`--guest-decompress has a meaning only for Linux kernels, and ${name} is none`);
   switch (kind) {
     case "linux": {
       const initrd = request.initrd === undefined ? {} : { initrd: await readInput(request.initrd, "--initrd") };
@@ -147,7 +159,7 @@ async function bootSource(
         image,
         address: request.loadAddress ?? 0,
         ...(request.entry === undefined ? {} : { entry: request.entry }),
-        mode: mode ?? "protected",
+        mode: request.mode ?? "protected",
       };
     default:
       throw new VmError(

@@ -28,6 +28,7 @@ export interface RawRunOptions extends RawDriveOptions, RawNicOptions {
   as?: string;
   load?: string;
   entry?: string;
+  mode?: string;
   memory?: string;
   cpu?: string;
   pv?: string;
@@ -61,6 +62,8 @@ export interface RawRunOptions extends RawDriveOptions, RawNicOptions {
 
 export const BOOT_KINDS = ["linux", "multiboot", "elf", "firmware", "flat"] as const;
 export type BootKind = (typeof BOOT_KINDS)[number];
+const FLAT_MODES = ["protected", "real"] as const;
+export type FlatMode = (typeof FLAT_MODES)[number];
 const RESTORE_CLOCKS = ["resume", "now"] as const;
 type RestoreClock = (typeof RESTORE_CLOCKS)[number];
 const CLOCKS: readonly ClockKind[] = ["real", "virtual"];
@@ -81,6 +84,8 @@ export interface GuestRequest {
   readonly as: BootKind | undefined;
   readonly loadAddress: number | undefined;
   readonly entry: number | undefined;
+  /** How a flat binary starts; undefined: in protected mode. */
+  readonly mode?: FlatMode | undefined;
   readonly guestDecompress: boolean;
   /** There are drives: where nothing else says what to boot, firmware boots from them. */
   readonly fromDisk?: boolean;
@@ -224,6 +229,8 @@ function checkGuest(guest: string | undefined, raw: RawRunOptions): Omit<GuestRe
     throw new UsageError(`--load has a meaning only for flat binaries, not with --as ${as}`);
   if (raw.entry !== undefined && !flat)
     throw new UsageError("--entry has a meaning only for flat binaries; give --load too");
+  if (raw.mode !== undefined && !flat)
+    throw new UsageError("--mode has a meaning only for flat binaries; give --load too");
   if (as === "flat" && raw.load === undefined)
     throw new UsageError("--as flat needs --load ADDRESS, where the binary goes");
   return {
@@ -236,6 +243,7 @@ function checkGuest(guest: string | undefined, raw: RawRunOptions): Omit<GuestRe
     as: flat ? "flat" : as,
     loadAddress: raw.load === undefined ? undefined : parseAddress(raw.load, "--load"),
     entry: raw.entry === undefined ? undefined : parseAddress(raw.entry, "--entry"),
+    mode: raw.mode === undefined ? undefined : parseChoice(raw.mode, "--mode", FLAT_MODES),
     guestDecompress: raw.guestDecompress ?? false,
   };
 }

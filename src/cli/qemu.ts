@@ -83,8 +83,16 @@ const VALUE_OF_OURS: ReadonlySet<string> = new Set([
   "--netdev",
   "--pcap",
   "--module",
+  "--as",
   "--load",
   "--entry",
+  "--mode",
+  "--ns-per-instruction",
+  "--wall",
+  "--debug-exit",
+  "--restore",
+  "--restore-clock",
+  "--snapshot-on-exit",
   "--stats-file",
 ]);
 

@@ -13,6 +13,7 @@ export function addRunOptions(command: Command): Command {
     .option("--as <kind>", "do not guess: linux, multiboot, elf, firmware or flat")
     .option("--load <address>", "flat binary: where it goes")
     .option("--entry <address>", "flat binary: where it starts (default: its first byte)")
+    .option("--mode <mode>", "flat binary: protected, or real as a BIOS starts a boot sector (default: protected)")
     .option("--restore <file>", "no boot: go on from a snapshot (its parents are looked for beside it)")
     .option("--restore-clock <what>", "resume: guest time goes on from the snapshot; now: it jumps to the present")
     .option("--guest-decompress", "let the kernel unpack itself instead of unpacking it here")
@@ -68,7 +69,11 @@ export function addRunOptions(command: Command): Command {
     .optionsGroup("What to report:")
     .option("--stats [format]", "statistics at the end, on stderr: text or json (one object, one line)")
     .option("--stats-file <file>", "write them there instead")
-    .option("--trace <kinds>", "exits, ports, mmio, msrs, exceptions, hypercalls, io, all, insn", collect)
+    .option(
+      "--trace <kinds>",
+      "exits, ports, mmio, msrs, exceptions, hypercalls, irqs, io (ports and mmio), all, insn",
+      collect,
+    )
     .option("--trace-file <file>", "write the trace there instead of stderr")
     .option("--gdb [port]", "wait for gdb on this loopback port (default: 1234)")
     .optionsGroup("Others:");

@@ -1,9 +1,10 @@
 // The README's commands work as written (those that need no network).
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { transform } from "esbuild";
 import { afterAll, describe, expect, it } from "vitest";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -18,18 +19,47 @@ const examples = [
     .matchAll(/```\nnpx paravane (.*)\n```/g),
 ].map((match) => match[1] ?? "");
 
+/** Runs what stands behind `npx paravane`, as a shell takes it. */
+function paravane(args: string): { status: number | null; stdout: string; stderr: string } {
+  const launcher = join(root, "bin/paravane.js");
+  return spawnSync("sh", ["-c", `"${process.execPath}" "${launcher}" ${args}`], {
+    cwd: folder,
+    encoding: "utf8",
+    timeout: 25_000,
+    input: "",
+  });
+}
+
 describe("the README", () => {
   it("has five examples", () => expect(examples).toHaveLength(5));
 
   it.each(examples)("paravane %s", (args) => {
-    const launcher = join(root, "bin/paravane.js");
-    const { status, stderr } = spawnSync("sh", ["-c", `"${process.execPath}" "${launcher}" ${args}`], {
-      cwd: folder,
-      encoding: "utf8",
-      timeout: 25_000,
-      input: "",
-    });
+    const { status, stderr } = paravane(args);
     expect([status, status === 0 ? "" : stderr]).toEqual([0, ""]);
+  });
+
+  it("shows what the default guest says", () => {
+    const { stdout } = paravane("run --clock virtual --until 'Type help'");
+    const lines = stdout.split("\n").map((line) => line.trimEnd());
+    const first = lines.findIndex((line) => line.startsWith("Paravane "));
+    expect(readme).toContain(
+      `\n\`\`\`\n${lines.slice(first, lines.indexOf("Type help for the commands.") + 1).join("\n")}\n`,
+    );
+  });
+
+  it("has a program that runs", async () => {
+    const program = /```ts\n([^`]*)```/.exec(readme)?.[1] ?? "";
+    const { code } = await transform(program, { loader: "ts", format: "esm", target: "node20" });
+    // In the package's own folder "paravane" is this package. The guest of the example waits for input for ever.
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", code], { cwd: root });
+    let said = "";
+    for (const stream of [child.stdout, child.stderr])
+      stream.on("data", (bytes: Buffer) => {
+        said += bytes.toString();
+        if (said.includes("Type help for the commands.")) child.kill();
+      });
+    const signal = await new Promise((resolve) => child.on("close", (_, name) => resolve(name)));
+    expect([signal, signal === null ? said : ""]).toEqual(["SIGTERM", ""]);
   });
 
   it.each(["README.md", "docs/CLI.md", "docs/DEBUG.md"])("%s links only to files that are there", (name) => {

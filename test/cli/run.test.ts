@@ -95,6 +95,12 @@ describe("paravane run", () => {
     });
   });
 
+  it.each(["protected", "real"])("starts a flat binary in %s mode where it is loaded", async (mode) => {
+    const io = fakeIo();
+    await paravane(io, "run", kernel, "--load", "0x7c00", "--entry", "0x7c04", "--mode", mode);
+    expect(io.machine?.config.boot).toMatchObject({ kind: "flat", address: 0x7c00, entry: 0x7c04, mode });
+  });
+
   it("gives a machine only what was asked for: the rest is the machine's to decide", async () => {
     const io = fakeIo();
     await paravane(io, "run", kernel);

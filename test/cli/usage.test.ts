@@ -1,9 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Command } from "commander";
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
 import { runCommandLine } from "../../src/cli/main.ts";
+import { translateQemuSpellings } from "../../src/cli/qemu.ts";
+import { addRunOptions } from "../../src/cli/run-options.ts";
+import { TRACE_NAMES } from "../../src/cli/trace.ts";
 import { fakeIo } from "./fake-machine.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "paravane-usage-"));
@@ -65,6 +69,21 @@ describe("a wrong command line is one clear line and its exit code, before anyth
     [["run", "--initrd", "x"], 2, /--initrd needs a kernel/],
     [["run", "--bios", "x", "--append", "y"], 2, /--append has no meaning with --bios/],
     [["run", "hello", "--load", "1M"], 2, /^paravane: --load: "1M" is not a whole number/],
+    [
+      ["run", "--load", "0x7c00"],
+      2,
+      /^paravane: --load has a meaning only for a file, and "kernel" is a guest of ours$/,
+    ],
+    [["run", "hello", "--as", "elf"], 2, /--as has a meaning only for a file, and "hello" is a guest of ours$/],
+    [["run", "linux", "--load", "0", "--mode", "real"], 2, /--load has a meaning only for a file, and "linux" is/],
+    [["run", "linux", "--module", "x"], 2, /--module has a meaning only for multiboot kernels, and linux is none$/],
+    [
+      ["run", "hello", "--guest-decompress"],
+      2,
+      /--guest-decompress has a meaning only for Linux kernels, and hello is/,
+    ],
+    [["run", text, "--mode", "real"], 2, /--mode has a meaning only for flat binaries; give --load too$/],
+    [["run", text, "--load", "0", "--mode", "reel"], 2, /--mode: "reel" is not one of .* \(did you mean real\?\)$/],
     [["run", "hello", "--trace-file", "x"], 2, /--trace-file needs --trace/],
     [["run", "hello", "--ns-per-instruction", "2"], 2, /only with --clock virtual/],
     [
@@ -174,13 +193,29 @@ describe("help", () => {
     expect(b.outText()).toContain(a.outText().trimEnd());
   });
 
+  it("names every kind of trace", async () => {
+    const io = fakeIo();
+    expect(await runCommandLine(["help", "run"], io)).toBe(0);
+    const help = io.outText().replace(/\s+/g, " ");
+    const kinds = /--trace <kinds> ([^-]*)/.exec(help)?.[1]?.match(/\w+/g);
+    expect(kinds).toEqual(expect.arrayContaining([...Object.keys(TRACE_NAMES), "insn"]));
+  });
+
+  it("leaves the values of its own options alone, whatever they look like", () => {
+    const valued = addRunOptions(new Command()).options.filter((option) => option.required && option.long);
+    for (const { long } of valued) {
+      const words = [long ?? "", "-no-reboot"];
+      expect(translateQemuSpellings(words)).toEqual(words);
+    }
+  });
+
   it("explains exit codes and keys, and says the version", async () => {
     for (const [argv, expected] of [
       [["help", "exit-codes"], /^124 +--timeout ran out$/m],
       [["help", "keys"], /^Ctrl-A x +quit$/m],
       [["version"], /^paravane \d+\.\d+\.\d+ \(Node /],
       [["--version"], /^paravane \d+\.\d+\.\d+\n$/],
-      [["roms"], /^hello +.*\(default\)$/m],
+      [["roms"], /^kernel +.*\(default\)$/m],
     ] as const) {
       const io = fakeIo();
       expect(await runCommandLine(argv, io)).toBe(0);

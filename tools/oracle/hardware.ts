@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Batch } from "./format.ts";
+import { requireRuns } from "./runs-here.ts";
 
 const SOURCE = fileURLToPath(new URL("harness.c", import.meta.url));
 
@@ -38,6 +39,7 @@ export function buildHarness(): string {
       { stdio: "inherit" },
     );
   }
+  requireRuns(out);
   return out;
 }
 

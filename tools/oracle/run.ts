@@ -51,6 +51,15 @@ if (forms.length === 0) {
 const perForm = index >= 0 ? index + 1 : Math.ceil(number("count", values.count) / forms.length);
 const BATCH = 16384;
 
+function ready(): string {
+  try {
+    return buildHarness();
+  } catch (error) {
+    console.error(`oracle: ${(error as Error).message}`);
+    process.exit(2);
+  }
+}
+
 /** Intel-syntax disassembly through objdump where it is installed. */
 function disassemble(cases: DataView, at: number): string {
   if (!existsSync("/usr/bin/objdump")) return "";
@@ -89,7 +98,7 @@ interface Tally {
   readonly examples: string[];
 }
 
-const harness = buildHarness();
+const harness = ready();
 const machine = CoreMachine.create();
 const batch = new Batch();
 const tallies: Tally[] = [];

@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { requireRuns } from "./runs-here.ts";
 
 export class SimdCpu implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), "simd-oracle-"));
@@ -13,6 +14,7 @@ export class SimdCpu implements Disposable {
     const source = fileURLToPath(new URL("simd.c", import.meta.url));
     const flags = ["-m32", "-O1", "-no-pie", "-fno-pie", "-msse3", "-mssse3"];
     execFileSync("gcc", [...flags, source, "-o", this.#program], { stdio: "inherit" });
+    requireRuns(this.#program);
   }
 
   /** The states after the instructions, in the layout of the states before. */
