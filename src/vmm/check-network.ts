@@ -32,10 +32,11 @@ export interface CheckedNic extends NicConfig {
 export function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
   const seen = new Set<string>();
   const addresses = new Set<string>();
+  for (const [i, nic] of list("nics", nics, NICS_MAX).entries())
+    object(`nics[${i}]`, nic, "an object { id, backend, model }");
   const units = new Set(nics.flatMap(({ unit }) => (unit === undefined ? [] : [unit])));
-  return list("nics", nics, NICS_MAX).map((nic, i) => {
+  return nics.map((nic, i) => {
     const field = `nics[${i}]`;
-    object(field, nic, "an object { id, backend, model }");
     identifier(`${field}.id`, nic.id, seen);
     checkBackend(`${field}.backend`, nic.backend);
     const model = oneOf(`${field}.model`, nic.model, NIC_MODELS);

@@ -108,7 +108,7 @@ describe("paravane run", () => {
   });
 
   it.each([
-    ["all", undefined],
+    ["all", "all"],
     ["none", []],
     ["clock,steal", ["clock", "steal"]],
   ])("--pv %s", async (words, expected) => {
