@@ -106,7 +106,8 @@ export class CoreMachine {
   private constructor(module: WebAssembly.Module) {
     const tlb = L.DERIVED_BASE;
     const blockMap = tlb + L.TLB_TABLES * L.TLB_SIZE;
-    const pageFlags = blockMap + 65536 * 4;
+    const blocksGone = blockMap + L.BLOCK_MAP_ENTRIES * 4;
+    const pageFlags = blocksGone + L.BLOCK_MAP_ENTRIES / 8;
     const codeBits = pageFlags + 0x1000;
     const pageBlocks = codeBits + 0x8000;
     const arena = pageBlocks + 0x4000;
@@ -134,7 +135,9 @@ export class CoreMachine {
       [L.VM_BLOCK_MAP, blockMap],
       [L.VM_ARENA_BASE, arena],
       [L.VM_ARENA_END, arenaEnd],
+      [L.VM_ARENA_LIMIT, arenaEnd],
       [L.VM_ARENA_NEXT, arena],
+      [L.VM_ARENA_GONE, blocksGone],
       [L.VM_PAGE_BLOCKS, pageBlocks],
     ];
     for (const [offset, value] of vm) this.#view.setUint32(L.VM_BASE + offset, value, true);

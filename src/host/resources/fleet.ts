@@ -59,6 +59,11 @@ export const RUN_VM_FIELDS: readonly string[] = [
   "nics",
   "rng",
   "balloon",
+  "display",
+  "hpet",
+  "limits",
+  "paging",
+  "virt",
 ];
 const FLEET_FIELDS = ["$schema", "name", "host", "networks", "vms", ...PLAN_FLEET_FIELDS];
 export const HOSTS_MAX = 1000;

@@ -70,6 +70,7 @@ export class FuzzMachine {
     };
     const tlb = place(L.TLB_TABLES * L.TLB_SIZE);
     this.#blockMap = place(L.BLOCK_MAP_ENTRIES * 4);
+    const blocksGone = place(L.BLOCK_MAP_ENTRIES / 8);
     // the per-page tables cover 16 MiB
     this.#pageFlags = place(0x1000);
     const codeBits = place(0x1000 * 8);
@@ -110,7 +111,9 @@ export class FuzzMachine {
       [L.VM_BLOCK_MAP, this.#blockMap],
       [L.VM_ARENA_BASE, arena],
       [L.VM_ARENA_END, arena + ARENA_BYTES],
+      [L.VM_ARENA_LIMIT, arena + ARENA_BYTES],
       [L.VM_ARENA_NEXT, arena],
+      [L.VM_ARENA_GONE, blocksGone],
       [L.VM_CLOCK_MODE, L.CLOCK_VIRTUAL],
       [L.VM_TSC_KHZ, 1_000_000],
       [L.VM_PS_PER_INSTRUCTION, 10_000],

@@ -139,7 +139,7 @@ describe("a fleet file", () => {
     ["plan.strategy", "best", /^plan\.strategy is "best"; it takes one of minimum, maximum, dynamic, drf/],
     ["plan.timeSeconds", 0, /^plan\.timeSeconds is 0/],
     ["plan.idleTax", 1, /^plan\.idleTax is 1/],
-    ["vm", [], /^vm is not a field that is known; accepted: \$schema, name, host, vms, hosts/],
+    ["vm", [], /^vm is not a field that is known; accepted: \$schema, name, host, networks, vms, hosts/],
   ])("with %s = %j is refused by naming the field and what is accepted", (path, value, message) => {
     expect(refusal(changed(path, value))).toMatch(message);
   });
