@@ -24,7 +24,8 @@ describe.skipIf(noBrowser)(`full against para${BROWSER_HINT}`, () => {
       await page.getByText(/Warming up: /).waitFor();
       await page.locator("#compare").getByRole("button", { name: "Stop" }).click();
       await page.getByText("Stopped.").waitFor();
-      expect(page.workers().some((worker) => worker.url().includes("compare"))).toBe(false);
+      // A worker that was ended is told of a moment later.
+      await expect.poll(() => page.workers().some((worker) => worker.url().includes("compare"))).toBe(false);
       await page.getByRole("button", { name: "Compare" }).click();
       await page.getByText(/\d+ operations, 3 rounds/).waitFor({ timeout: RUN_MS });
       const row = page.getByRole("row", { name: /^port-out / });

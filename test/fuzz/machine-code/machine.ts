@@ -138,7 +138,8 @@ export class FuzzMachine {
     this.core.resetVcpu(this.vcpu);
     this.#guards.push(
       { name: "behind the VM header", start: L.VM_BASE + L.VM_SIZE, end: L.CHIPSET_BASE },
-      { name: "behind the slots", start: L.SLOTS_BASE + L.SLOTS_MAX * L.SLOT_STRIDE, end: L.VCPU_BASE },
+      { name: "behind the slots", start: L.SLOTS_BASE + L.SLOTS_MAX * L.SLOT_STRIDE, end: L.PINS_BASE },
+      { name: "behind the root tables", start: L.PINS_BASE + L.PINS_SIZE, end: L.VCPU_BASE },
       { name: "blocks of other vCPUs", start: L.VCPU_BASE + L.VCPU_STRIDE, end: L.DERIVED_BASE },
       { name: "below the static data", start: 0, end: L.STATIC_DATA_BASE },
     );
