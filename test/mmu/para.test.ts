@@ -185,9 +185,13 @@ describe.each(FORMATS)("%s", (format) => {
       fc.asyncProperty(fc.array(action, { minLength: 1, maxLength: 25 }), async (actions) => {
         const p = await pinned(format);
         const { core, vcpu } = p.m;
+        const { view, map } = p.m;
+        const refsOf = (page: number): number => view.getUint32(map.tableRefs + page * 4, true);
         const results: number[] = [];
         for (const a of actions) {
           if (a.kind === "update") {
+            // The batch became a table: read-only, so a guest could not have written what comes now.
+            if (refsOf((map.ramBase + BATCH) >> 12) !== 0) continue;
             for (const [i, [address, entry]] of a.items.entries()) {
               const at = BATCH + i * 2 * p.entryBytes;
               p.m.w32(at, address);
@@ -201,18 +205,17 @@ describe.each(FORMATS)("%s", (format) => {
         }
         for (const result of results) expect(result).toBeGreaterThan(-1001);
         // What is registered is exactly what the roots name: the account made anew is the same.
-        const { view, map } = p.m;
         const refs = (): number[] => {
           const pages: number[] = [];
           for (let page = map.ramBase >> 12; page < (map.ramBase + map.ramBytes) >> 12; page++)
-            pages.push(view.getUint32(map.tableRefs + page * 4, true));
+            pages.push(refsOf(page));
           return pages;
         };
         const kept = refs();
         p.m.sync();
         expect(refs()).toEqual(kept);
       }),
-      { numRuns: 60 },
+      { numRuns: Number(process.env.PARA_RUNS ?? 60) },
     );
   });
 });
