@@ -1,8 +1,8 @@
 // The comparison of full virtualization with paravirtualization: a button, and its table with a chart in it.
 import type { OperationResult, VirtBenchResult, VirtForm } from "../src/index.ts";
-import { fetchBytes } from "./catalogue.ts";
 import type { CompareAnswer, CompareRequest } from "./compare-worker.ts";
 import { byId, download, errorText, make, makeSvg } from "./dom.ts";
+import { fetchBytes } from "./fetch.ts";
 
 const ROM = "./roms/kernel/kernel.bin";
 const FORMS: readonly VirtForm[] = ["full", "para"];

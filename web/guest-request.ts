@@ -7,7 +7,8 @@ import {
   type NicConfig,
   VmError,
 } from "../src/index.ts";
-import { fetchBytes, type Preset, request } from "./catalogue.ts";
+import type { Preset } from "./catalogue.ts";
+import { fetchBytes, request } from "./fetch.ts";
 import { bootKernel } from "./files.ts";
 
 export type VirtualizationMode = "full" | "para";
