@@ -44,6 +44,7 @@ export async function buildWeb(root) {
   const roms = romRows(root);
   const bundle = (entryPoints, options) => esbuild.build({ ...common(root, out), entryPoints, ...options });
   await Promise.all([
+    bundle({ page: "web/page.css" }, { loader: {}, sourcemap: false }),
     bundle({ paravane: "src/index.ts" }, { splitting: true }),
     bundle({ ...PARTS, "compare-worker": "web/compare-worker.ts" }, { splitting: true }),
     bundle({ start: "web/start.ts" }, classic(roms)),
@@ -51,8 +52,7 @@ export async function buildWeb(root) {
       bundle({ [name]: path }, { plugins: [withoutNode(root), partsApart(root)] }),
     ),
   ]);
-  for (const name of ["index.html", "embed.html", "page.css", "icon.svg"])
-    copyFileSync(join(root, "web", name), join(out, name));
+  for (const name of ["index.html", "embed.html", "icon.svg"]) copyFileSync(join(root, "web", name), join(out, name));
   for (const name of ["paravane.wasm", "paravane.shared.wasm"])
     copyFileSync(join(root, "build", name), join(out, name));
   for (const { file } of roms) {
