@@ -59,6 +59,8 @@ export async function buildWeb(root) {
     mkdirSync(dirname(join(out, "roms", file)), { recursive: true });
     cpSync(join(root, "roms", file), join(out, "roms", file));
   }
+  // A server with a relay answers otherwise.
+  writeFileSync(join(out, "relay.json"), "{}");
   writeFileSync(join(out, "roms.json"), JSON.stringify(roms));
 }
 

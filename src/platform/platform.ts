@@ -1,5 +1,6 @@
 // What the hypervisor needs from the JavaScript runtime it runs in. The only place where runtimes differ.
 import type { NetworkHost } from "../backends/network/network-host.ts";
+import type { FrameSocket } from "../backends/network/relay.ts";
 import type { SnapshotStore } from "../snapshot/store.ts";
 import type { BlockBackend } from "../vmm/block.ts";
 import type { DiskSource } from "../vmm/device-config.ts";
@@ -94,6 +95,18 @@ export function timeoutSleep(milliseconds: number): Sleep {
     };
   });
   return { done, wake: () => finish() };
+}
+
+/** A WebSocket, which pages have and Node from version 22. Throws VmError("host"). */
+export function openWebSocket(url: string): FrameSocket {
+  const { WebSocket } = globalThis as { WebSocket?: new (url: string) => FrameSocket };
+  if (WebSocket === undefined)
+    throw new VmError(
+      "host",
+      "This runtime has no WebSocket for a relay: a browser has, and Node from version 22.",
+      {},
+    );
+  return new WebSocket(url);
 }
 
 /** SHA-256 by Web Crypto, which both platforms have. */
