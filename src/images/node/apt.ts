@@ -23,7 +23,7 @@ export class AptSource implements PackageSource {
     this.#options = options;
   }
 
-  /** Reads the package lists into `directory`. Throws VmError("host") when there is no apt or no list at all. */
+  /** Reads the package lists into `directory`. Throws VmError("not-found") when there is no apt or no list at all. */
   static async open(directory: string, architecture: string, options: SourceOptions): Promise<AptSource> {
     const source = new AptSource(directory, options);
     await source.#configure(architecture);
@@ -147,7 +147,7 @@ export class AptSource implements PackageSource {
         ? "check the machine's apt sources, or give the URL of a Debian mirror with --mirror URL"
         : `check that ${this.#options.mirror} is a Debian mirror with ${DEBIAN_SUITE}`;
     const said = errors.trim() === "" ? "" : ` (${lastLines(errors)})`;
-    return new VmError("host", `${what}${said}; ${where}.`, { errors });
+    return new VmError("not-found", `${what}${said}; ${where}.`, { errors });
   }
 }
 

@@ -3,7 +3,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { VmError } from "../../vmm/error.ts";
 
 export interface FileRecord {
@@ -41,7 +41,11 @@ export function defaultCacheRoot(env: Readonly<Record<string, string | undefined
 export const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
 export class ImageCache {
-  constructor(readonly root: string = defaultCacheRoot()) {}
+  readonly root: string;
+
+  constructor(root: string = defaultCacheRoot()) {
+    this.root = resolve(root);
+  }
 
   /** Keeps the bytes; the same bytes are kept once. */
   async put(bytes: Uint8Array): Promise<FileRecord> {
@@ -156,7 +160,7 @@ export class ImageCache {
 
   async #mkdir(path: string): Promise<void> {
     try {
-      await mkdir(path, { recursive: true });
+      await makeFolder(path);
     } catch (cause) {
       throw new VmError(
         "host",
@@ -182,6 +186,22 @@ export class ImageCache {
         { cause },
       );
     }
+  }
+}
+
+/** As mkdir with `recursive`, which in Node 20 never ends where a file system such as /proc says ENOENT to all. */
+async function makeFolder(path: string): Promise<void> {
+  const isFolder = await stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (isFolder) return;
+  if (dirname(path) !== path) await makeFolder(dirname(path));
+  try {
+    await mkdir(path);
+  } catch (error) {
+    // Somebody else may make the same one.
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
 }
 

@@ -19,7 +19,7 @@ export class MirrorSource implements PackageSource {
     readonly options: SourceOptions,
   ) {}
 
-  /** Throws VmError("host") when the mirror has no index for the architecture. */
+  /** Throws VmError("not-found") when the mirror has no index for the architecture. */
   static async open(mirror: string, architecture: string, options: SourceOptions): Promise<MirrorSource> {
     const url = mirror.replace(/\/+$/, "");
     options.onProgress?.({ phase: "reading package lists" });
@@ -45,7 +45,7 @@ export class MirrorSource implements PackageSource {
       const digest = sha256(deb);
       if (digest !== stanza.get("SHA256")) {
         throw new VmError(
-          "host",
+          "not-found",
           `The package ${name} from ${this.url} has SHA-256 ${digest.slice(0, 12)}, its index says ${stanza.get("SHA256")?.slice(0, 12)}; try another mirror.`,
           { name, digest },
         );
@@ -87,7 +87,7 @@ export class MirrorSource implements PackageSource {
     const stanza = this.index.get(name);
     if (!stanza)
       throw new VmError(
-        "host",
+        "not-found",
         `The mirror ${this.url} has no package ${name} in ${DEBIAN_SUITE}; try another mirror.`,
         { name },
       );
@@ -118,7 +118,7 @@ async function download(url: string, options: SourceOptions): Promise<Uint8Array
   } catch (cause) {
     options.signal?.throwIfAborted();
     throw new VmError(
-      "host",
+      "not-found",
       `${url} cannot be fetched: ${(cause as Error).message}; check the mirror's URL and the network.`,
       { url },
       { cause },

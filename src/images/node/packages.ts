@@ -36,7 +36,7 @@ export interface PackageSource {
   dependencies(name: string): Promise<string[]>;
 }
 
-/** apt where there is one, else the mirror. `directory` is for apt's lists and downloads. Throws VmError("host"). */
+/** apt where there is one, else the mirror. `directory` is for apt's lists and downloads. Throws VmError("not-found") for what cannot be had. */
 export async function openPackageSource(
   directory: string,
   architecture: string,
@@ -52,7 +52,7 @@ export async function openPackageSource(
   if (await isInstalled("apt-get")) return await AptSource.open(directory, architecture, options);
   if (options.mirror !== undefined) return await MirrorSource.open(options.mirror, architecture, options);
   throw new VmError(
-    "host",
+    "not-found",
     "Images are made from Debian packages, and this machine has no apt-get; give the URL of a Debian mirror with --mirror URL.",
   );
 }
