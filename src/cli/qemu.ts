@@ -83,6 +83,7 @@ const VALUE_OF_OURS: ReadonlySet<string> = new Set([
   "--fda",
   "--fdb",
   "--boot",
+  "--overlay",
   "--vga",
   "--vga-bios",
   "--display",
