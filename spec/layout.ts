@@ -43,7 +43,7 @@ export const VM_BLOCK_MAP = 0x48; // u32 Wasm address of the decoded-block hash 
 export const VM_ARENA_BASE = 0x4c; // u32 decoded-block arena
 export const VM_ARENA_END = 0x50; // u32
 export const VM_ARENA_NEXT = 0x54; // u32 next free byte
-export const VM_ARENA_LIMIT = 0x58; // u32 where the arena ends for now: it grows while it fills too often, up to VM_ARENA_END
+export const VM_ARENA_LIMIT = 0x58; // u32 where the arena ends for now: it grows while blocks come back too often, up to VM_ARENA_END
 export const VM_DIRTY_LOG = 0x5c; // u32 1 = writes are logged in PAGE_DIRTY
 export const VM_PAGE_BLOCKS = 0x60; // u32 Wasm address of one u32 a page: first decoded block in that page
 export const VM_IRQ_TRACE = 0x64; // u32 1 = the interrupt controllers keep their log, see spec/irq-trace.ts
@@ -53,9 +53,9 @@ export const VM_SHADOW_BASE = 0x70; // u32 Wasm address of the shadow page table
 export const VM_SHADOW_END = 0x74; // u32
 export const VM_TABLE_REFS = 0x78; // u32 Wasm address of one u32 a page: what registered tables name it as (assembly/mmu/para.ts), 0 = none
 export const VM_TABLE_WORK = 0x7c; // u32 scratch of one hypercall: entries looked at
-export const VM_ARENA_DECODED = 0xe0; // u32 blocks decoded since the arena was last emptied
-export const VM_ARENA_AGAIN = 0xe4; // u32 those of them that were there before
-export const VM_ARENA_GONE = 0xe8; // u32 Wasm address of one bit a bucket of the block map: it had a block when the arena was last emptied
+export const VM_ARENA_AGAIN = 0xe0; // u32 blocks decoded since the arena was last emptied that had been there before (VM_ARENA_GONE)
+export const VM_ARENA_DEBT = 0xe4; // u32 instructions that decoding again was worth and that are not paid back: growArena
+export const VM_ARENA_GONE = 0xe8; // u32 Wasm address of one bit a bucket of the block map: it had a block one of the last times that the arena was emptied
 export const VM_ARENA_FLUSHED_AT = 0xf0; // u64 instructions retired when that was
 export const VM_WALL_NS = 0x100; // u64 ns since 1970 at guest time 0
 /** Real clock: from VM_SLEW_START_NS (host ns) for VM_SLEW_LENGTH_NS it runs by VM_SLEW_PPM faster (negative: slower). */

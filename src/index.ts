@@ -11,7 +11,7 @@ export {
   type VirtBenchProgress,
   type VirtBenchResult,
 } from "./bench/virt/bench-virt.ts";
-export type { Cost, Measurement, VirtForm } from "./bench/virt/measurement.ts";
+export { type Cost, type Measurement, VIRT_FORMS, type VirtForm } from "./bench/virt/measurement.ts";
 export type { Comparison } from "./bench/virt/report.ts";
 export { virtReportHtml } from "./bench/virt/report-html.ts";
 export { virtReportMarkdown } from "./bench/virt/report-markdown.ts";
@@ -61,6 +61,7 @@ export type {
   DisplayKind,
   ParavirtName,
   ResumeTime,
+  VirtKind,
   VmConfig,
 } from "./vmm/config.ts";
 export type { BreakConditions, MemoryWatch } from "./vmm/debug-controls.ts";

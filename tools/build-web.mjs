@@ -4,48 +4,69 @@ import { copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, rmSync, writ
 import { dirname, join } from "node:path";
 import * as esbuild from "esbuild";
 
+/**
+ * What only some guests need, a file each by its name; the page and the worker import them when somebody does. What a page
+ * begins with is one file each: every file more costs its start some milliseconds.
+ */
+const PARTS = {
+  "pcpu-agent": "src/host/pcpu-agent.ts",
+  "http-file": "src/platform/web/http-file.ts",
+  "open-read-only": "src/backends/block/open-read-only.ts",
+  "user-network": "src/backends/network/user/user-network.ts",
+  xz: "src/boot/xz.ts",
+  lzma1: "src/boot/lzma1.js",
+  xterm: "web/xterm.ts",
+};
+const ENTRIES = {
+  page: "web/page.ts",
+  embed: "web/embed.ts",
+  "pcpu-worker": "src/platform/web/pcpu-worker.ts",
+};
+
+/** A module runs when the page has been read; this one must not wait, and so it has no import.meta. */
+function classic(roms) {
+  return {
+    format: "iife",
+    banner: { js: "(()=>{const scriptUrl=document.currentScript.src;" },
+    footer: { js: "})()" },
+    define: {
+      "import.meta.url": "scriptUrl",
+      ROM_FILES: JSON.stringify(Object.fromEntries(roms.map(({ name, file }) => [name, file]))),
+    },
+  };
+}
+
 /** @param {string} root */
 export async function buildWeb(root) {
   const out = join(root, "dist/web");
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  // The library apart from the page: together, the page would get all that the library exports.
-  await bundle(root, out, { paravane: join(root, "src/index.ts") });
-  const { metafile } = await bundle(root, out, {
-    "pcpu-worker": join(root, "src/platform/web/pcpu-worker.ts"),
-    page: join(root, "web/page.ts"),
-    embed: join(root, "web/embed.ts"),
-    "compare-worker": join(root, "web/compare-worker.ts"),
-  });
-  for (const name of ["page.css", "icon.svg"]) copyFileSync(join(root, "web", name), join(out, name));
-  for (const [html, script] of [
-    ["index.html", "page.js"],
-    ["embed.html", "embed.js"],
-  ]) {
-    const preloads = neededFiles(metafile, [script, "web/index.ts"]).map(
-      (file) => `<link rel="modulepreload" href="${file}" />`,
-    );
-    const text = readFileSync(join(root, "web", html), "utf8").replace(
-      "</title>",
-      `</title>\n    ${preloads.join("\n    ")}`,
-    );
-    writeFileSync(join(out, html), text);
-  }
-  const css = readFileSync(join(root, "node_modules/@xterm/xterm/css/xterm.css"), "utf8");
-  writeFileSync(join(out, "xterm.css"), esbuild.transformSync(css, { loader: "css", minify: true }).code);
+  const roms = romRows(root);
+  const bundle = (entryPoints, options) => esbuild.build({ ...common(root, out), entryPoints, ...options });
+  await Promise.all([
+    bundle({ page: "web/page.css" }, { loader: {}, sourcemap: false }),
+    bundle({ paravane: "src/index.ts" }, { splitting: true }),
+    bundle({ ...PARTS, "compare-worker": "web/compare-worker.ts" }, { splitting: true }),
+    bundle({ start: "web/start.ts" }, classic(roms)),
+    ...Object.entries(ENTRIES).map(([name, path]) =>
+      bundle({ [name]: path }, { plugins: [withoutNode(root), partsApart(root)] }),
+    ),
+  ]);
+  for (const name of ["index.html", "embed.html", "icon.svg"]) copyFileSync(join(root, "web", name), join(out, name));
   for (const name of ["paravane.wasm", "paravane.shared.wasm"])
     copyFileSync(join(root, "build", name), join(out, name));
-  writeRoms(root, out);
+  for (const { file } of roms) {
+    mkdirSync(dirname(join(out, "roms", file)), { recursive: true });
+    cpSync(join(root, "roms", file), join(out, "roms", file));
+  }
+  writeFileSync(join(out, "roms.json"), JSON.stringify(roms));
 }
 
-function bundle(root, out, entryPoints) {
-  return esbuild.build({
-    entryPoints,
-    metafile: true,
+function common(root, out) {
+  return {
     outdir: out,
     absWorkingDir: root,
     bundle: true,
-    splitting: true,
     // Beside the entries, so that what they look for beside themselves is there.
     chunkNames: "[name]-[hash]",
     format: "esm",
@@ -55,26 +76,11 @@ function bundle(root, out, entryPoints) {
     sourcemap: "linked",
     sourcesContent: false,
     legalComments: "none",
+    // The terminal's own style sheet comes with it.
+    loader: { ".css": "text" },
     logLevel: "warning",
     plugins: [withoutNode(root)],
-  });
-}
-
-/**
- * Files of dist/web that a page is going to import, so that the browser need not find them one after the other. `names`: an
- * output, or the source that a chunk was made for.
- */
-function neededFiles({ outputs }, names) {
-  const found = new Set();
-  const visit = (path) => {
-    if (found.has(path)) return;
-    found.add(path);
-    for (const { path: imported, kind } of outputs[path]?.imports ?? [])
-      if (kind === "import-statement") visit(imported);
   };
-  for (const [path, { entryPoint }] of Object.entries(outputs))
-    if (names.some((name) => path === `dist/web/${name}` || entryPoint?.endsWith(`platform/${name}`))) visit(path);
-  return [...found].map((path) => path.replace("dist/web/", ""));
 }
 
 /** The half of the platform layer that is for Node has no place here; what asks for it never runs in a page. */
@@ -90,7 +96,22 @@ function withoutNode(root) {
   };
 }
 
-function writeRoms(root, out) {
+/** What the entries import when it is needed is the file that was made of that part. */
+function partsApart(root) {
+  const names = new Map(Object.entries(PARTS).map(([name, path]) => [join(root, path), name]));
+  return {
+    name: "parts-apart",
+    setup(build) {
+      build.onResolve({ filter: /^\./ }, ({ kind, resolveDir, path }) => {
+        const name = kind === "dynamic-import" ? names.get(join(resolveDir, path)) : undefined;
+        return name && { path: `./${name}.js`, external: true };
+      });
+    },
+  };
+}
+
+/** What the page says of each ROM: roms.json. */
+function romRows(root) {
   const manifest = JSON.parse(readFileSync(join(root, "roms/manifest.json"), "utf8"));
   const rows = [];
   for (const rom of manifest.roms) {
@@ -99,8 +120,6 @@ function writeRoms(root, out) {
     const mute = tags.includes("bench") && rom.input === undefined;
     if (mute || needs.testDevice || needs.apic === false) continue;
     if (!existsSync(join(root, "roms", file))) continue;
-    mkdirSync(dirname(join(out, "roms", file)), { recursive: true });
-    cpSync(join(root, "roms", file), join(out, "roms", file));
     const memoryBytes = needs.memory === undefined ? undefined : Number.parseInt(needs.memory, 10) * 2 ** 20;
     rows.push({
       name,
@@ -116,5 +135,5 @@ function writeRoms(root, out) {
       test: tags.includes("test") || undefined,
     });
   }
-  writeFileSync(join(out, "roms.json"), JSON.stringify(rows));
+  return rows;
 }

@@ -1,5 +1,8 @@
 // The guests that lie beside the page: our own ROMs, and images that its server has.
-import { type BootSource, VmError } from "../src/index.ts";
+import type { BootSource } from "../src/index.ts";
+import { beside } from "./beside.ts";
+import { fetchBytes, fetchJson } from "./fetch.ts";
+import { ROM_LIST, type RomRow, romUrl } from "./rom-list.ts";
 
 export interface Preset {
   /** What a URL names it by. */
@@ -17,21 +20,6 @@ export interface Preset {
   file(name: string): Promise<Uint8Array | undefined>;
 }
 
-/** Row of roms.json; tools/build-web.mjs makes it of roms/manifest.json. */
-interface RomRow {
-  readonly name: string;
-  readonly title: string;
-  readonly file: string;
-  readonly kind: "multiboot" | "elf" | "flat" | "firmware";
-  readonly address?: number;
-  readonly entry?: number;
-  readonly mode?: "real" | "protected";
-  readonly memoryBytes?: number;
-  readonly cpu?: string;
-  readonly append?: string;
-  readonly test?: boolean;
-}
-
 /** Row of images.json; src/platform/node/page-server.ts makes it. */
 interface ImageRow {
   readonly name: string;
@@ -45,12 +33,16 @@ interface ImageRow {
 const MIB = 2 ** 20;
 const LINUX_MEMORY = 128 * MIB;
 
-/** Page-relative, wherever the page lies. */
-const beside = (path: string): string => new URL(path, import.meta.url).href;
+let rows: Promise<readonly RomRow[]> | undefined;
+
+function romRows(): Promise<readonly RomRow[]> {
+  rows ??= fetchJson(ROM_LIST);
+  return rows;
+}
 
 export async function loadCatalogue(): Promise<Preset[]> {
   const [roms, images] = await Promise.all([
-    fetchJson<RomRow[]>("./roms.json"),
+    romRows(),
     // A page on a plain file server has no images.
     fetchJson<ImageRow[]>("./images.json").catch(() => []),
   ]);
@@ -59,7 +51,7 @@ export async function loadCatalogue(): Promise<Preset[]> {
 
 /** Our ROM alone, without waiting for a list. */
 export async function loadRom(name: string): Promise<Preset | undefined> {
-  return (await fetchJson<RomRow[]>("./roms.json")).filter((row) => row.name === name).map(romPreset)[0];
+  return (await romRows()).filter((row) => row.name === name).map(romPreset)[0];
 }
 
 function romPreset(row: RomRow): Preset {
@@ -73,7 +65,7 @@ function romPreset(row: RomRow): Preset {
     ...(cpu === undefined ? {} : { cpu }),
     ...(row.append === undefined ? {} : { append: row.append }),
     load: async (append = row.append) => {
-      const image = await fetchBytes(beside(`./roms/${row.file}`));
+      const image = await fetchBytes(romUrl(row));
       switch (kind) {
         case "multiboot":
           return { kind, kernel: image, name, ...(append === undefined ? {} : { append }) };
@@ -115,24 +107,4 @@ function imagePreset(row: ImageRow): Preset {
     },
     file: async (file) => (files.includes(file) ? await read(file) : undefined),
   };
-}
-
-export async function fetchBytes(url: string): Promise<Uint8Array> {
-  return new Uint8Array(await (await request(url)).arrayBuffer());
-}
-
-async function fetchJson<T>(path: string): Promise<T> {
-  return (await (await request(beside(path))).json()) as T;
-}
-
-export async function request(url: string): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url);
-  } catch (cause) {
-    throw new VmError("host", `${url} cannot be fetched.`, { url }, { cause });
-  }
-  if (response.ok) return response;
-  const code = response.status === 404 ? "not-found" : "host";
-  throw new VmError(code, `${url} answered ${response.status}.`, { url, status: response.status });
 }

@@ -1,11 +1,11 @@
-// The comparison of full virtualization with paravirtualization: a button, and its table with a chart in it.
-import type { OperationResult, VirtBenchResult, VirtForm } from "../src/index.ts";
-import { fetchBytes } from "./catalogue.ts";
+// The comparison of full, assisted and para virtualization: a button, and its table with a chart in it.
+import { type OperationResult, VIRT_FORMS, type VirtBenchResult, type VirtForm } from "../src/index.ts";
 import type { CompareAnswer, CompareRequest } from "./compare-worker.ts";
 import { byId, download, errorText, make, makeSvg } from "./dom.ts";
+import { fetchBytes } from "./fetch.ts";
 
 const ROM = "./roms/kernel/kernel.bin";
-const FORMS: readonly VirtForm[] = ["full", "para"];
+const TITLES: Readonly<Record<VirtForm, string>> = { full: "Full", assisted: "Assisted", para: "Para" };
 const REPEATS = 3;
 /** Of each operation's usual count: seconds, not minutes. */
 const PERCENT = 20;
@@ -48,7 +48,7 @@ export class ComparisonPanel {
     this.#status.textContent = "Starting…";
     try {
       const rom = await fetchBytes(new URL(ROM, import.meta.url).href);
-      const options = { rom, forms: FORMS, repeats: REPEATS, percent: PERCENT };
+      const options = { rom, forms: VIRT_FORMS, repeats: REPEATS, percent: PERCENT };
       const circumstances = [navigator.userAgent, new Date().toISOString()];
       this.#worker?.postMessage({ options, circumstances } satisfies CompareRequest);
     } catch (error) {
@@ -82,7 +82,8 @@ export class ComparisonPanel {
   }
 
   #show({ operations }: VirtBenchResult): void {
-    const head = ["Operation", "Full, ns", "Para, ns", "Full, exits", "Para, exits", "Full / para"];
+    const columns = (unit: string): string[] => VIRT_FORMS.map((form) => `${TITLES[form]}, ${unit}`);
+    const head = ["Operation", ...columns("ns"), ...columns("exits"), "Full / para"];
     this.#table.replaceChildren(
       make(
         "table",
@@ -98,7 +99,7 @@ export class ComparisonPanel {
             make("th", { "aria-hidden": "true" }, axis()),
           ),
         ),
-        make("tbody", {}, ...operations.filter(({ forms }) => forms.full ?? forms.para).map(row)),
+        make("tbody", {}, ...operations.filter(({ forms }) => VIRT_FORMS.some((form) => forms[form])).map(row)),
       ),
     );
   }
@@ -114,10 +115,8 @@ function row(result: OperationResult): HTMLElement {
     "tr",
     {},
     make("th", { scope: "row" }, operation),
-    number(forms.full?.ns.median, nanoseconds),
-    number(forms.para?.ns.median, nanoseconds),
-    number(forms.full?.exitTotal, exits),
-    number(forms.para?.exitTotal, exits),
+    ...VIRT_FORMS.map((form) => number(forms[form]?.ns.median, nanoseconds)),
+    ...VIRT_FORMS.map((form) => number(forms[form]?.exitTotal, exits)),
     make(
       "td",
       {},

@@ -58,7 +58,7 @@ export class GuestPanel {
 
   /** Once its element is on the page. */
   open(): void {
-    this.#terminal.open();
+    void this.act(() => this.#terminal.open());
     this.#showTab(this.#screen !== undefined && this.vm.config.boot.kind === "firmware" ? "screen" : "terminal");
   }
 
@@ -68,7 +68,7 @@ export class GuestPanel {
   }
 
   applyTheme(): void {
-    this.#terminal.applyTheme();
+    void this.#terminal.applyTheme();
   }
 
   /** Carries a verb out; what goes wrong is told in the panel. */

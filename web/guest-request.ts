@@ -5,12 +5,15 @@ import {
   type DriveConfig,
   type HostedVmConfig,
   type NicConfig,
+  VIRT_FORMS,
+  type VirtKind,
   VmError,
 } from "../src/index.ts";
-import { fetchBytes, type Preset, request } from "./catalogue.ts";
+import type { Preset } from "./catalogue.ts";
+import { fetchBytes, request } from "./fetch.ts";
 import { bootKernel } from "./files.ts";
 
-export type VirtualizationMode = "full" | "para";
+export type VirtualizationMode = VirtKind;
 
 export interface MachineOptions {
   readonly memoryBytes: number | undefined;
@@ -20,6 +23,13 @@ export interface MachineOptions {
   /** On the switch that the guests of the page share. */
   readonly network: boolean;
 }
+
+/** What the form says of each. */
+export const MODE_TEXTS: Readonly<Record<VirtualizationMode, string>> = {
+  full: "A PC and nothing else: shadow page tables, every privileged access exits, no paravirtual interface, disks on IDE.",
+  assisted: "The same PC with nested paging: its page tables cost nothing, little exits.",
+  para: "The guest may know: KVM's clock and interrupts, page tables by hypercalls, virtio disks and network.",
+};
 
 /** Name of that switch. */
 export const PAGE_NETWORK = "page";
@@ -34,7 +44,7 @@ export interface WhatBoots {
   readonly cpu?: string;
 }
 
-/** "full": nothing of KVM's interface, old devices. "para": all of it, virtio. */
+/** How the guest is virtualized (docs/VIRTUALIZATION.md), and devices that go with it: virtio for para, a PC's for the others. */
 export function configOf(what: WhatBoots, options: MachineOptions): Omit<HostedVmConfig, "name"> {
   const memoryBytes = options.memoryBytes ?? what.memoryBytes;
   const cpu = options.cpu ?? what.cpu;
@@ -42,7 +52,8 @@ export function configOf(what: WhatBoots, options: MachineOptions): Omit<HostedV
     boot: what.boot,
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(cpu === undefined ? {} : { cpu }),
-    ...(options.mode === "full" ? { paravirt: [] } : { rng: true }),
+    virt: options.mode,
+    ...(options.mode === "para" ? { rng: true } : {}),
     ...(options.screen ? { display: "vga" } : {}),
     ...(what.vgaBios === undefined ? {} : { vgaBios: what.vgaBios }),
     ...(what.drives === undefined ? {} : { drives: what.drives }),
@@ -51,7 +62,7 @@ export function configOf(what: WhatBoots, options: MachineOptions): Omit<HostedV
 }
 
 function nicOf(mode: VirtualizationMode): NicConfig {
-  const model = mode === "full" ? "rtl8139" : "virtio";
+  const model = mode === "para" ? "virtio" : "rtl8139";
   return { id: "net", model, backend: { kind: "switch", name: PAGE_NETWORK } };
 }
 
@@ -116,7 +127,7 @@ export function parseUrl(query: URLSearchParams): UrlRequest {
     append: text("append"),
     memoryBytes: memoryOf(query.get("memory")),
     cpu: cpuOf(text("cpu")),
-    mode: choice("mode", ["full", "para"], "para"),
+    mode: choice("mode", VIRT_FORMS, "para"),
     screen: choice("screen", ["on", "off"], "off") === "on",
     network: choice("network", ["on", "off"], "off") === "on",
     autostart: names !== undefined && choice("autostart", ["on", "off"], "on") === "on",

@@ -3,7 +3,7 @@ import { cpuModelNames } from "../src/index.ts";
 import type { Preset } from "./catalogue.ts";
 import { byId, download, formatBytes, make } from "./dom.ts";
 import { assemble, type DroppedFile, inspectFile, KIND_NAMES } from "./files.ts";
-import type { MachineOptions, VirtualizationMode, WhatBoots } from "./guest-request.ts";
+import { type MachineOptions, MODE_TEXTS, type VirtualizationMode, type WhatBoots } from "./guest-request.ts";
 import { type KeptSnapshot, keptFile, listKept, removeKept } from "./kept.ts";
 
 const MIB = 2 ** 20;
@@ -39,8 +39,11 @@ export class Launcher {
       void this.#work(() => this.#launch());
     });
     this.#form.addEventListener("change", ({ target }) => {
-      if ((target as HTMLInputElement).name === "preset") this.#showDefaults();
+      const { name } = target as HTMLInputElement;
+      if (name === "preset") this.#showDefaults();
+      if (name === "mode") this.#showMode();
     });
+    this.#showMode();
     byId<HTMLInputElement>("files").addEventListener("change", (event) => {
       const input = event.target as HTMLInputElement;
       const files = [...(input.files ?? [])];
@@ -214,6 +217,10 @@ export class Launcher {
     this.#append.value = preset?.append ?? "";
     this.#screen.checked =
       preset === undefined && this.#files.length > 0 && !this.#files.some(({ kind }) => kind === "kernel");
+  }
+
+  #showMode(): void {
+    byId("mode-text").textContent = MODE_TEXTS[new FormData(this.#form).get("mode") as VirtualizationMode];
   }
 
   #listenDrops(): void {

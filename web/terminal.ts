@@ -1,7 +1,6 @@
-// The terminal of a guest's serial port.
-import { FitAddon } from "@xterm/addon-fit";
-import { type ITheme, Terminal } from "@xterm/xterm";
+// The terminal of a guest's serial port: what the guest prints waits here for the frame that draws it.
 import { formatBytes } from "./dom.ts";
+import type { Xterm } from "./xterm.ts";
 
 /** What a frame draws: a fraction of its time, so that the page stays free whatever a guest prints. */
 const FRAME_BYTES = 8 * 1024;
@@ -9,54 +8,6 @@ const FRAME_BYTES = 8 * 1024;
 const BACKLOG_BYTES = 64 * 1024;
 /** Pages that nobody sees have no frames. */
 const HIDDEN_FRAME_MS = 250;
-const SCROLLBACK_LINES = 5000;
-
-const LIGHT: ITheme = {
-  background: "#fbfcfd",
-  foreground: "#1c2733",
-  cursor: "#0e7490",
-  cursorAccent: "#fbfcfd",
-  selectionBackground: "#b6e3ee",
-  black: "#1c2733",
-  red: "#b42318",
-  green: "#1a7f37",
-  yellow: "#8a6100",
-  blue: "#0b5cad",
-  magenta: "#8e3a9d",
-  cyan: "#0e7490",
-  white: "#6b7885",
-  brightBlack: "#4d5966",
-  brightRed: "#d92d20",
-  brightGreen: "#218739",
-  brightYellow: "#a37200",
-  brightBlue: "#1570cf",
-  brightMagenta: "#a64bb5",
-  brightCyan: "#0891a8",
-  brightWhite: "#39434e",
-};
-const DARK: ITheme = {
-  background: "#0c1117",
-  foreground: "#d7dee6",
-  cursor: "#67d7ec",
-  cursorAccent: "#0c1117",
-  selectionBackground: "#1f4b5a",
-  black: "#0c1117",
-  red: "#ff7b72",
-  green: "#6fdd8b",
-  yellow: "#e3b341",
-  blue: "#79b8ff",
-  magenta: "#d8a5ef",
-  cyan: "#67d7ec",
-  white: "#c3ccd6",
-  brightBlack: "#76828f",
-  brightRed: "#ffa198",
-  brightGreen: "#8ff0a8",
-  brightYellow: "#f2cc60",
-  brightBlue: "#a5d0ff",
-  brightMagenta: "#e7c3f7",
-  brightCyan: "#a3ebf7",
-  brightWhite: "#ffffff",
-};
 
 export interface TerminalOptions {
   /** What somebody types or pastes. */
@@ -67,57 +18,53 @@ export interface TerminalOptions {
 
 export class GuestTerminal {
   readonly element = document.createElement("div");
-  readonly #terminal: Terminal;
-  readonly #fit = new FitAddon();
   readonly #resized: ResizeObserver;
+  #xterm: Xterm | undefined;
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
   #skippedBytes = 0;
   #drawing = false;
+  /** Somebody wants it focused, and it is not there yet. */
+  #focusLater = false;
+  #disposed = false;
 
-  constructor(options: TerminalOptions) {
+  constructor(private readonly options: TerminalOptions) {
     this.element.className = "guest-terminal";
-    this.#terminal = new Terminal({
-      fontFamily: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace',
-      fontSize: 13,
-      lineHeight: 1.15,
-      scrollback: SCROLLBACK_LINES,
-      cursorBlink: true,
-      screenReaderMode: false,
-      macOptionIsMeta: true,
-      theme: currentTheme(),
-    });
-    this.#terminal.loadAddon(this.#fit);
-    this.#terminal.onData(options.onInput);
-    // Mouse reports and the like, whose bytes are no UTF-8.
-    this.#terminal.onBinary(options.onInput);
-    this.#terminal.attachCustomKeyEventHandler((event) => {
-      if (!isReleaseKey(event)) return true;
-      if (event.type === "keydown") options.onRelease();
-      return false;
-    });
     this.#resized = new ResizeObserver(() => this.fit());
     this.#resized.observe(this.element);
   }
 
-  /** Once its element is on the page. */
-  open(): void {
-    adoptStyles();
-    this.#terminal.open(this.element);
-    this.#terminal.textarea?.setAttribute("aria-label", "Terminal of the guest; Ctrl-Alt-G leaves it");
+  /** Once its element is on the page. Rejects when the terminal's script cannot be loaded. */
+  async open(): Promise<void> {
+    const { openXterm } = await import("./xterm.ts");
+    if (this.#disposed) return;
+    const { onInput, onRelease } = this.options;
+    this.#xterm = openXterm(this.element, {
+      onInput,
+      onKey: (event) => {
+        if (!isReleaseKey(event)) return true;
+        if (event.type === "keydown") onRelease();
+        return false;
+      },
+    });
     this.fit();
+    if (this.#focusLater) this.focus();
+    if (this.#waitingBytes > 0) this.#drawSoon();
   }
 
   fit(): void {
-    if (this.element.clientWidth > 0) this.#fit.fit();
+    if (this.element.clientWidth > 0) this.#xterm?.fit.fit();
   }
 
   focus(): void {
-    this.#terminal.focus();
+    this.#focusLater = this.#xterm === undefined;
+    this.#xterm?.terminal.focus();
   }
 
   clear(): void {
-    this.#terminal.reset();
+    this.#waiting = [];
+    this.#waitingBytes = 0;
+    this.#xterm?.terminal.reset();
   }
 
   /** What the guest printed. */
@@ -134,42 +81,35 @@ export class GuestTerminal {
 
   /** As if typed; ends of lines become returns. */
   paste(text: string): void {
-    this.#terminal.paste(text);
+    this.#xterm?.terminal.paste(text);
   }
 
-  /** A line of the page's, not the guest's. */
-  note(text: string): void {
-    this.#terminal.write(`\r\n\x1b[2m[${text}]\x1b[0m\r\n`);
-  }
-
-  /** The last lines, as text. */
-  text(): string {
-    const buffer = this.#terminal.buffer.active;
-    const lines: string[] = [];
-    for (let row = 0; row < buffer.length; row++) lines.push(buffer.getLine(row)?.translateToString(true) ?? "");
-    return lines.join("\n").trimEnd();
-  }
-
-  applyTheme(): void {
-    this.#terminal.options.theme = currentTheme();
+  async applyTheme(): Promise<void> {
+    if (this.#xterm === undefined) return;
+    const { xtermTheme } = await import("./xterm.ts");
+    this.#xterm.terminal.options.theme = xtermTheme();
   }
 
   dispose(): void {
+    this.#disposed = true;
     this.#resized.disconnect();
-    this.#terminal.dispose();
+    this.#xterm?.terminal.dispose();
     this.element.remove();
   }
 
   #drawSoon(): void {
-    if (this.#drawing) return;
+    if (this.#drawing || this.#xterm === undefined) return;
     this.#drawing = true;
     nextFrame(() => this.#draw());
   }
 
   #draw(): void {
-    if (this.#skippedBytes > 0) this.note(`${formatBytes(this.#skippedBytes)} came faster than they can be shown`);
+    const terminal = this.#xterm?.terminal;
+    if (this.#disposed || terminal === undefined) return;
+    if (this.#skippedBytes > 0)
+      terminal.write(`\r\n\x1b[2m[${formatBytes(this.#skippedBytes)} came faster than they can be shown]\x1b[0m\r\n`);
     this.#skippedBytes = 0;
-    this.#terminal.write(this.#take(), () => {
+    terminal.write(this.#take(), () => {
       this.#drawing = false;
       if (this.#waiting.length > 0) this.#drawSoon();
     });
@@ -203,43 +143,4 @@ function nextFrame(act: () => void): void {
 /** Ctrl-Alt-G, as in QEMU's windows. */
 export function isReleaseKey(event: KeyboardEvent): boolean {
   return event.ctrlKey && event.altKey && event.code === "KeyG";
-}
-
-function currentTheme(): ITheme {
-  return getComputedStyle(document.documentElement).colorScheme.startsWith("dark") ? DARK : LIGHT;
-}
-
-let adopted = false;
-
-/**
- * The terminal styles itself by <style> elements, which a policy without 'unsafe-inline' forbids. Style sheets that a script
- * makes are allowed: something else takes the elements' place, and their text goes there.
- */
-function adoptStyles(): void {
-  if (adopted) return;
-  adopted = true;
-  const create = document.createElement.bind(document);
-  document.createElement = ((tag: string, options?: ElementCreationOptions): HTMLElement => {
-    return tag === "style" ? styleSheetElement(create("template")) : create(tag, options);
-  }) as typeof document.createElement;
-}
-
-/** Of a <style> element the terminal uses the text, and that it can be removed. */
-function styleSheetElement(element: HTMLElement): HTMLElement {
-  const sheet = new CSSStyleSheet();
-  document.adoptedStyleSheets.push(sheet);
-  let text = "";
-  Object.defineProperty(element, "textContent", {
-    get: () => text,
-    set: (value: string) => {
-      text = value;
-      sheet.replaceSync(value);
-    },
-  });
-  const remove = element.remove.bind(element);
-  element.remove = () => {
-    document.adoptedStyleSheets = document.adoptedStyleSheets.filter((other) => other !== sheet);
-    remove();
-  };
-  return element;
 }

@@ -4,7 +4,7 @@
 import {
   BLOCK_ADDR, BLOCK_BYTES, BLOCK_COUNT, BLOCK_LINK_NEXT, BLOCK_LINK_TAKEN, BLOCK_MODE, BLOCK_NEXT_HASH, BLOCK_RECORDS, BLOCK_ZERO, COUNT_BLOCK_DECODE, EXIT_ADDR, MODE,
   MODE_FLAT_CODE, REC_IMM, REC_END, REC_OP, REC_STRIDE, SCRATCH_BLOCK, SCRATCH_BYTES, SEG, SEG_BASE, SEG_CS, SEG_LIMIT, SEG_STRIDE,
-  TLB_CURRENT, TLB_DELTA, TLB_EXEC, VM_ARENA_AGAIN, VM_ARENA_BASE, VM_ARENA_DECODED, VM_ARENA_END, VM_ARENA_FLUSHED_AT, VM_ARENA_GONE, VM_ARENA_LIMIT, VM_BLOCK_MAP, VM_ARENA_NEXT, VM_BASE, WALK_GPA, EVENT, EVENT_RECHECK, FAULT, RETIRED,
+  TLB_CURRENT, TLB_DELTA, TLB_EXEC, VM_ARENA_AGAIN, VM_ARENA_DEBT, VM_ARENA_END, VM_ARENA_FLUSHED_AT, VM_ARENA_GONE, VM_ARENA_LIMIT, VM_BLOCK_MAP, VM_ARENA_NEXT, VM_BASE, WALK_GPA, EVENT, EVENT_RECHECK, FAULT, RETIRED,
 } from "../../spec/layout";
 import { Exit } from "../../spec/exits";
 import { Op } from "../../spec/op.gen";
@@ -19,9 +19,16 @@ import { exitBefore, faulted, raise } from "./fault";
 /** Longest block, in instructions. */
 const MAX_BLOCK = 64;
 const MAX_LENGTH: u32 = 15;
-/** An arena that fills within so many instructions a byte, 128 a record, is worth a look at what was decoded again. */
-const RETIRED_PER_BYTE: u64 = 8;
-const ARENA_STEP: u32 = 512 * 1024;
+/**
+ * What decoding blocks again may cost. Each is a debt of REDECODE_COST instructions, of which a REDECODE_SHARE'th of those
+ * retired is paid back. The arena grows when it comes to ARENA_DEBT: a boot, most of whose code runs once, does not get there.
+ */
+const REDECODE_COST: u64 = 64;
+const REDECODE_SHARE: u64 = 64;
+const ARENA_DEBT: u64 = 16_000_000;
+/** What remains of it when the arena has grown: where that was not enough it soon grows again. */
+const ARENA_DEBT_GROWN: u64 = 14_000_000;
+const ARENA_STEP: u32 = 256 * 1024;
 const LARGEST_BLOCK: i32 = BLOCK_RECORDS + (MAX_BLOCK + 1) * REC_STRIDE;
 /** The vCPU block's fields below this are written all the time. */
 const HOT_FIELDS: i32 = 0x100;
@@ -181,29 +188,27 @@ function shortenChain(bucket: i32): void {
 
 /**
  * The arena is full: true if it may grow in place of being emptied. Memory that it never reaches costs the host nothing, and
- * code that runs once, as most of a boot's, needs no room afterwards: it grows only where it fills soon, and with at least half
- * of what was there before.
+ * code that runs once, as most of a boot's, needs no room afterwards: it grows only where decoding again what was there before
+ * costs too much of the guest's speed.
  */
 function growArena(vcpu: i32): bool {
-  const base = load<u32>(VM_BASE, VM_ARENA_BASE);
   const end = load<u32>(VM_BASE, VM_ARENA_END);
-  const size = load<u32>(VM_BASE, VM_ARENA_LIMIT) - base;
+  const limit = load<u32>(VM_BASE, VM_ARENA_LIMIT);
   const retired = load<u64>(vcpu, RETIRED);
-  const soon = retired - load<u64>(VM_BASE, VM_ARENA_FLUSHED_AT) < <u64>size * RETIRED_PER_BYTE;
-  const again = load<u32>(VM_BASE, VM_ARENA_AGAIN) * 2 >= load<u32>(VM_BASE, VM_ARENA_DECODED);
+  const paid = (retired - load<u64>(VM_BASE, VM_ARENA_FLUSHED_AT)) / REDECODE_SHARE;
+  const before = <u64>load<u32>(VM_BASE, VM_ARENA_DEBT);
+  const again = <u64>load<u32>(VM_BASE, VM_ARENA_AGAIN) * REDECODE_COST;
+  const debt = (paid < before ? before - paid : 0) + again;
+  const grows = debt >= ARENA_DEBT && limit < end;
   store<u32>(VM_BASE, 0, VM_ARENA_AGAIN);
-  store<u32>(VM_BASE, 0, VM_ARENA_DECODED);
-  if (soon && again && base + size < end) {
-    store<u32>(VM_BASE, min(end, base + size + ARENA_STEP), VM_ARENA_LIMIT);
-    return true;
-  }
   store<u64>(VM_BASE, retired, VM_ARENA_FLUSHED_AT);
-  return false;
+  store<u32>(VM_BASE, <u32>(grows ? ARENA_DEBT_GROWN : min(debt, ARENA_DEBT)), VM_ARENA_DEBT);
+  if (grows) store<u32>(VM_BASE, min(end, limit + ARENA_STEP), VM_ARENA_LIMIT);
+  return grows;
 }
 
-/** A block was decoded: was one in its bucket when the arena was last emptied? */
-function countDecoded(bucket: i32): void {
-  store<u32>(VM_BASE, load<u32>(VM_BASE, VM_ARENA_DECODED) + 1, VM_ARENA_DECODED);
+/** A block was decoded: was one in its bucket before the arena was emptied? */
+function countAgain(bucket: i32): void {
   const index = (bucket - load<i32>(VM_BASE, VM_BLOCK_MAP)) >> 2;
   const byte = load<i32>(VM_BASE, VM_ARENA_GONE) + (index >> 3);
   const bits = <u32>load<u8>(byte);
@@ -230,7 +235,7 @@ function newBlock(vcpu: i32, eip: u32, lin: u32, host: u32, mode: u32): i32 {
   if (n == 0) return decodeCrossing(vcpu, eip, lin, host, mode);
   store<u32>(VM_BASE, block + BLOCK_RECORDS + (n + 1) * REC_STRIDE, VM_ARENA_NEXT);
   const bucket = blockBucket(host);
-  countDecoded(bucket);
+  countAgain(bucket);
   shortenChain(bucket);
   store<u32>(block, load<u32>(bucket), BLOCK_NEXT_HASH);
   store<u32>(bucket, block);

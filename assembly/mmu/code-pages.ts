@@ -99,15 +99,19 @@ export function codeWritten(vcpu: i32, host: u32, size: u32): void {
   if (bits & granules(host & 0xfff, size)) invalidateCodePage(vcpu, page);
 }
 
+/** So many times the arena is emptied before it is forgotten which blocks it had: a loop may be larger than the arena. */
+const GONE_FLUSHES: u64 = 4;
+
 /** Forgets every decoded block (arena full, snapshot restore). */
 export function flushBlocks(vcpu: i32): void {
   const map = load<i32>(VM_BASE, VM_BLOCK_MAP);
+  const forgets = load<u64>(vcpu, COUNT_ARENA_FLUSH) % GONE_FLUSHES == 0;
   for (let i = 0; i < BLOCK_MAP_ENTRIES; i++) {
     let b = load<i32>(map + (i << 2));
     const gone = load<i32>(VM_BASE, VM_ARENA_GONE) + (i >> 3);
     const bit: u32 = 1 << (i & 7);
     const bits = <u32>load<u8>(gone);
-    const now = b != 0 ? bits | bit : bits & ~bit;
+    const now = b != 0 ? bits | bit : forgets ? bits & ~bit : bits;
     if (now != bits) store<u8>(gone, now);
     while (b != 0) {
       const page = load<u32>(b, BLOCK_ADDR) >> 12;

@@ -1,6 +1,6 @@
 // Where, when and of what a benchmark was made: a number without it says nothing.
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import type { Emulator } from "./emulators.ts";
 
@@ -24,10 +24,15 @@ const BUSY = 0.1;
 const LOOK_MS = 1000;
 
 /** Call before the first run; the function it returns closes the record after the last. */
-export async function recordCircumstances(command: string, used: readonly Emulator[]): Promise<() => Circumstances> {
-  const look = cpuSeconds();
+export async function recordCircumstances(
+  command: string,
+  used: readonly Emulator[],
+  /** CPU seconds of ours that no ended child accounts for: of processes that run on until after the record. */
+  runningOn: () => number | undefined = () => 0,
+): Promise<() => Circumstances> {
+  const look = cpuSeconds(runningOn);
   await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-  const start = cpuSeconds();
+  const start = cpuSeconds(runningOn);
   const busyBefore = 1 - (start.idle - look.idle) / (start.all - look.all);
   const loadBefore = loadavg()[0] as number;
   const date = new Date().toISOString();
@@ -42,7 +47,7 @@ export async function recordCircumstances(command: string, used: readonly Emulat
       system: `${process.platform} ${process.arch}`,
     },
     busyBefore,
-    busyDuring: shareOfOthers(start, cpuSeconds()),
+    busyDuring: shareOfOthers(start, cpuSeconds(runningOn)),
     loadBefore,
     loadAfter: loadavg()[0] as number,
     versions: { node: process.version, ...Object.fromEntries(used.map((e) => [e.title, e.version()])) },
@@ -74,14 +79,16 @@ interface CpuSeconds {
   readonly own: number | undefined;
 }
 
-function cpuSeconds(): CpuSeconds {
+function cpuSeconds(runningOn: () => number | undefined): CpuSeconds {
   let all = 0;
   let idle = 0;
   for (const { times } of cpus()) {
     idle += times.idle / 1000;
     all += (times.idle + times.user + times.sys + times.irq + times.nice) / 1000;
   }
-  return { all, idle, own: ownCpuSeconds() };
+  const own = ownCpuSeconds();
+  const others = runningOn();
+  return { all, idle, own: own === undefined || others === undefined ? undefined : own + others };
 }
 
 function shareOfOthers(from: CpuSeconds, to: CpuSeconds): number | undefined {
@@ -90,15 +97,44 @@ function shareOfOthers(from: CpuSeconds, to: CpuSeconds): number | undefined {
   return Math.max(0, (busy - (to.own - from.own)) / (to.all - from.all));
 }
 
-/** proc(5), fields 14 to 17: user and system time, ours and that of children waited for, in hundredths. */
+/** User and system time of this process and of children waited for. */
 function ownCpuSeconds(): number | undefined {
   try {
-    const stat = readFileSync("/proc/self/stat", "latin1");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]) / 100, 0);
+    return readStat("self").cpuSeconds;
   } catch {
     return undefined;
   }
+}
+
+/** CPU seconds of all processes below `pid` that live; undefined where the host does not tell (not Linux). */
+export function descendantCpuSeconds(pid: number): number | undefined {
+  const children = new Map<number, { readonly pid: number; readonly cpuSeconds: number }[]>();
+  try {
+    for (const name of readdirSync("/proc")) {
+      if (!/^\d+$/.test(name)) continue;
+      try {
+        const { parent, cpuSeconds } = readStat(name);
+        children.set(parent, [...(children.get(parent) ?? []), { pid: Number(name), cpuSeconds }]);
+      } catch {
+        // It ended just now.
+      }
+    }
+  } catch {
+    return undefined;
+  }
+  const below = (parent: number): number =>
+    (children.get(parent) ?? []).reduce((sum, child) => sum + child.cpuSeconds + below(child.pid), 0);
+  return below(pid);
+}
+
+/** proc(5), field 4: the parent; 14 to 17: user and system time, its own and that of children waited for, in hundredths. */
+function readStat(pid: string): { readonly parent: number; readonly cpuSeconds: number } {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  return {
+    parent: Number(fields[1]),
+    cpuSeconds: [11, 12, 13, 14].reduce((sum, field) => sum + Number(fields[field]) / 100, 0),
+  };
 }
 
 function commit(): string {

@@ -9,15 +9,13 @@ import { prepareLinux } from "./linux.ts";
 import type { BootMachine } from "./machine.ts";
 import { prepareMultiboot } from "./multiboot.ts";
 import { Placement } from "./placement.ts";
-import { unshareImages } from "./share-images.ts";
 import { flatGdt, GDT_BASE, MULTIBOOT_SELECTORS, protectedStart } from "./start.ts";
 
 /**
- * Loads the images of `given` into `machine` and sets vCPU 0; called at power-on and again at every reset.
+ * Loads the images of `source` into `machine` and sets vCPU 0; called at power-on and again at every reset.
  * Throws VmError("bad-image" | "bad-config") whose message names the field, what was found and the next step.
  */
-export async function prepareBoot(given: BootSource, machine: BootMachine): Promise<void> {
-  const source = unshareImages(given);
+export async function prepareBoot(source: BootSource, machine: BootMachine): Promise<void> {
   try {
     switch (source.kind) {
       case "linux":

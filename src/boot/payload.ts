@@ -6,6 +6,7 @@ import { unpackBzip2 } from "./bzip2.ts";
 import { isElf } from "./elf.ts";
 import { badImage, ImageReader } from "./image.ts";
 import { LZ4_LEGACY_MAGIC, unpackLz4 } from "./lz4.ts";
+import { unshared } from "./share-images.ts";
 import { XZ_MAGIC } from "./xz-magic.ts";
 
 export type PayloadFormat = "elf" | "gzip" | "bzip2" | "lzma" | "xz" | "lzo" | "lz4" | "zstd";
@@ -128,7 +129,7 @@ class Sink {
 
 async function unpackGzip(payload: Uint8Array, limits: UnpackLimits): Promise<Uint8Array> {
   const sink = new Sink(limits);
-  const source = new Blob([payload as Uint8Array<ArrayBuffer>]).stream();
+  const source = new Blob([unshared(payload)]).stream();
   const reader = source
     .pipeThrough(new DecompressionStream("gzip") as ReadableWritablePair<Uint8Array, Uint8Array>)
     .getReader();

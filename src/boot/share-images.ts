@@ -3,16 +3,39 @@ import type { BootSource } from "../vmm/config.ts";
 
 /** Shared copies by original. The originals' owners keep them alive, not this table. */
 const copies = new WeakMap<Uint8Array, Uint8Array>();
+/** Copies that somebody still uses, by length: an image that was read a second time has the same bytes. */
+const byLength = new Map<number, WeakRef<Uint8Array>[]>();
 
 function shared(bytes: Uint8Array): Uint8Array {
   if (bytes.buffer instanceof SharedArrayBuffer) return bytes;
   let copy = copies.get(bytes);
   if (copy === undefined) {
-    copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
-    copy.set(bytes);
+    copy = sameBytes(bytes) ?? newCopy(bytes);
     copies.set(bytes, copy);
   }
   return copy;
+}
+
+function newCopy(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(new SharedArrayBuffer(bytes.length));
+  copy.set(bytes);
+  byLength.set(bytes.length, [...(byLength.get(bytes.length) ?? []), new WeakRef(copy)]);
+  return copy;
+}
+
+/** The copy that has these bytes; those that nobody uses any more are forgotten. */
+function sameBytes(bytes: Uint8Array): Uint8Array | undefined {
+  const alive = (byLength.get(bytes.length) ?? []).flatMap((reference) => {
+    const copy = reference.deref();
+    return copy === undefined ? [] : [{ reference, copy }];
+  });
+  if (alive.length > 0)
+    byLength.set(
+      bytes.length,
+      alive.map(({ reference }) => reference),
+    );
+  else byLength.delete(bytes.length);
+  return alive.find(({ copy }) => copy.every((byte, at) => byte === bytes[at]))?.copy;
 }
 
 /** The same boot source with its images in shared memory. */
@@ -20,10 +43,10 @@ export function shareImages(boot: BootSource): BootSource {
   return mapImages(boot, shared);
 }
 
-/** And with images of this thread's own, for libraries that refuse shared memory. */
-export function unshareImages(boot: BootSource): BootSource {
-  if (typeof SharedArrayBuffer === "undefined") return boot;
-  return mapImages(boot, (bytes) => (bytes.buffer instanceof SharedArrayBuffer ? bytes.slice() : bytes));
+/** Bytes of this thread's own, for libraries that refuse shared memory. */
+export function unshared(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  if (typeof SharedArrayBuffer !== "undefined" && bytes.buffer instanceof SharedArrayBuffer) return bytes.slice();
+  return bytes as Uint8Array<ArrayBuffer>;
 }
 
 function mapImages(boot: BootSource, map: (bytes: Uint8Array) => Uint8Array): BootSource {

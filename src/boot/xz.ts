@@ -165,7 +165,7 @@ async function unpackLzma2(
   try {
     const source = new ReadableStream<Uint8Array>({
       start(controller) {
-        controller.enqueue(container);
+        for (const piece of container) controller.enqueue(piece);
         controller.close();
       },
     });
@@ -188,8 +188,8 @@ async function unpackLzma2(
   return output;
 }
 
-/** An .xz stream of one block, without check and without other filters, around LZMA2 data. */
-function wrapLzma2(lzma2: Uint8Array, unpackedBytes: number, dictionary: number): Uint8Array {
+/** An .xz stream of one block, without check and without other filters, around LZMA2 data: in pieces, without a copy of it. */
+function wrapLzma2(lzma2: Uint8Array, unpackedBytes: number, dictionary: number): Uint8Array[] {
   const out: number[] = [];
   const u32 = (value: number): number[] => [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
   const withCrc = (bytes: number[]): number[] => [...bytes, ...u32(crc32(Uint8Array.from(bytes)))];
@@ -210,12 +210,8 @@ function wrapLzma2(lzma2: Uint8Array, unpackedBytes: number, dictionary: number)
   const backward = [...u32(index.length / 4 - 1), ...streamFlags];
   const tail = [...index, ...u32(crc32(Uint8Array.from(backward))), ...backward, 0x59, 0x5a];
 
-  const blockEnd = (out.length + lzma2.length + 3) & ~3;
-  const container = new Uint8Array(blockEnd + tail.length);
-  container.set(out);
-  container.set(lzma2, out.length);
-  container.set(tail, blockEnd);
-  return container;
+  const padding = (4 - ((out.length + lzma2.length) & 3)) & 3;
+  return [Uint8Array.from(out), lzma2, Uint8Array.from([...new Array(padding).fill(0), ...tail])];
 }
 
 async function verify(image: ImageReader, block: Uint8Array, check: number, expected: Uint8Array): Promise<void> {

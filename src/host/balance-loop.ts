@@ -13,6 +13,8 @@ export interface BalancedHost {
   accounts(): Promise<readonly PcpuAccount[]>;
   apply(move: Move): Promise<void>;
   nowNs(): Ns;
+  /** How many VMs there are. */
+  vmCount(): number;
 }
 
 export class BalanceLoop {
@@ -44,6 +46,8 @@ export class BalanceLoop {
   }
 
   async #look(): Promise<void> {
+    // One has nobody to give way to; a page's other workers need not start for it.
+    if (this.host.vmCount() < 2) return this.#again(CALM_MS);
     let waiting = 0;
     try {
       const now = this.host.nowNs();

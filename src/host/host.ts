@@ -123,6 +123,7 @@ export class Host implements AsyncDisposable {
     for (let index = 0; index < pcpus; index++) this.#links.push(this.#link(index));
     this.#balance = new BalanceLoop({
       nowNs: () => platform.monotonicNs(),
+      vmCount: () => this.#vms.size,
       accounts: () => this.accounts(),
       apply: async ({ vcpu, to }) => {
         const vm = this.#byNumber.get(vcpu);

@@ -1,7 +1,6 @@
 // The host's end of the protocol: calls that return promises, events, and the news that a pCPU is gone.
 import type { MemoryKind, Platform, WorkerThread } from "../platform/platform.ts";
 import { VmError } from "../vmm/error.ts";
-import { PcpuAgent } from "./pcpu-agent.ts";
 import {
   type CallMessage,
   type FramesMessage,
@@ -53,9 +52,13 @@ export class PcpuLink {
       thread.onLost((reason) => this.#lose(reason));
     } else {
       this.memory = "plain";
-      // As between threads, nobody is answered before the call has returned.
-      const agent = new PcpuAgent(platform, "plain", setup, (message) => queueMicrotask(() => this.#receive(message)));
-      this.#post = (message) => agent.receive(message);
+      // As between threads, nobody is answered before the call has returned. A page whose machines run in workers loads none of it.
+      const agent = import("./pcpu-agent.ts").then(
+        ({ PcpuAgent }) =>
+          new PcpuAgent(platform, "plain", setup, (message) => queueMicrotask(() => this.#receive(message))),
+      );
+      agent.catch((reason: Error) => this.#lose(reason));
+      this.#post = (message) => void agent.then((there) => there.receive(message)).catch(() => {});
     }
   }
 

@@ -23,4 +23,9 @@ export class VmError extends Error {
   ) {
     super(message, options);
   }
+
+  /** A page loads its files apart, each with this class in it. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return value instanceof Error && value.name === "VmError" && "code" in value;
+  }
 }

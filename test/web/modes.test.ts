@@ -33,6 +33,28 @@ describe.skipIf(noBrowser)(`ways to run${BROWSER_HINT}`, () => {
   );
 
   it(
+    "virtualizes memory as was chosen: shadow page tables under full, none under assisted",
+    async () => {
+      for (const [mode, shadows] of [
+        ["full", true],
+        ["assisted", false],
+      ] as const) {
+        const page = await browser.open(`?rom=kernel&mode=${mode}`);
+        const panel = guest(page, "kernel");
+        await untilShown(panel, /Paravane kernel/);
+        await type(panel, "run primes\r");
+        await panel.getByText("exits/s").click();
+        await panel.getByRole("row", { name: /port/ }).first().waitFor();
+        const shadow = panel.getByRole("row", { name: /^shadow-fill / });
+        if (shadows) await shadow.waitFor();
+        else expect(await shadow.count()).toBe(0);
+        await page.close();
+      }
+    },
+    SLOW_MS,
+  );
+
+  it(
     "runs without isolation: one worker, no shared memory, several guests",
     async () => {
       const url = await browser.serve({ isolated: false });

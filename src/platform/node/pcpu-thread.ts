@@ -4,8 +4,18 @@ import { Worker } from "node:worker_threads";
 import type { WorkerThread } from "../platform.ts";
 import { packageRoot } from "./core-file.ts";
 
+/**
+ * Young objects of a pCPU are answers to exits that are dead at once: a space of 16 MiB for them, V8's choice, is memory and
+ * nothing else.
+ */
+const YOUNG_GENERATION_MIB = 4;
+
 export function startNodeWorker(setup: unknown): WorkerThread {
-  const worker = new Worker(join(packageRoot(), "dist", "pcpu-worker.js"), { workerData: setup, name: "pcpu" });
+  const worker = new Worker(join(packageRoot(), "dist", "pcpu-worker.js"), {
+    workerData: setup,
+    name: "pcpu",
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MIB },
+  });
   let lost: ((reason: Error) => void) | undefined;
   let asked = false;
   const lose = (reason: Error): void => {

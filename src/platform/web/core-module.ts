@@ -1,6 +1,12 @@
 // The compiled core in a page: fetched and compiled once a page, and handed to its workers, which then share the code.
 import { VmError } from "../../vmm/error.ts";
 import type { MemoryKind } from "../platform.ts";
+import { earlyStart } from "./early.ts";
+
+/** Memory of VMs on workers of this page, see Platform.workerMemory. */
+export function pageMemory(): MemoryKind {
+  return globalThis.crossOriginIsolated ? "shared" : "plain";
+}
 
 const compiled = new Map<MemoryKind, Promise<WebAssembly.Module>>();
 
@@ -15,7 +21,8 @@ function coreUrl(memory: MemoryKind): URL {
 export function loadCoreModule(memory: MemoryKind): Promise<WebAssembly.Module> {
   let module = compiled.get(memory);
   if (module === undefined) {
-    module = fetchCore(coreUrl(memory));
+    // A page of ours has begun already, with the kind that it can have.
+    module = memory === pageMemory() ? (earlyStart().core ?? fetchCore(coreUrl(memory))) : fetchCore(coreUrl(memory));
     provideCoreModule(memory, module);
   }
   return module;

@@ -1,7 +1,7 @@
 // The browser platform (pages and workers).
 import { preciseWallMs } from "../date.ts";
-import { type MemoryKind, type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
-import { loadCoreModule } from "./core-module.ts";
+import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
+import { loadCoreModule, pageMemory } from "./core-module.ts";
 import { deflate, inflate } from "./deflate.ts";
 import { startWebWorker } from "./pcpu-thread.ts";
 import { snapshotFolder } from "./snapshot-folder.ts";
@@ -10,7 +10,7 @@ import { snapshotFolder } from "./snapshot-folder.ts";
 const monotonicOriginNs = (performance.timeOrigin - Date.UTC(2026, 0, 1)) * 1e6;
 
 export function webPlatform(): Platform {
-  const workerMemory: MemoryKind = globalThis.crossOriginIsolated ? "shared" : "plain";
+  const workerMemory = pageMemory();
   return {
     name: "web",
     monotonicNs: () => performance.now() * 1e6 + monotonicOriginNs,

@@ -1,6 +1,7 @@
 // Web Workers for pCPUs.
 import type { MemoryKind, WorkerThread } from "../platform.ts";
 import { loadCoreModule } from "./core-module.ts";
+import { type EarlyWorker, earlyStart } from "./early.ts";
 
 /** What a worker is told before anything else. */
 export interface WorkerStart {
@@ -11,8 +12,21 @@ export interface WorkerCore {
   readonly core: WebAssembly.Module | undefined;
 }
 
-/** The first worker of a host has this long, in milliseconds, before others start beside it: its guest is being waited for. */
-const OTHERS_LATER_MS = 200;
+/** Starts the first worker before its host is there: its program and the core load beside the page's own scripts. */
+export function startWebWorkerEarly(memory: MemoryKind): void {
+  const early: EarlyWorker = { worker: newWorker(), failure: undefined };
+  early.worker.onerror = (event) => {
+    event.preventDefault();
+    early.failure = event;
+  };
+  const core = loadCoreModule(memory);
+  Object.assign(earlyStart(), { worker: early, core });
+  // Whoever needs it hears of a failure.
+  core.catch(() => {});
+}
+
+/** Others than the first of a host start when they are needed, or this long after it, in milliseconds: its guest is being waited for. */
+const OTHERS_LATER_MS = 1000;
 /** A host makes its workers in one go. */
 let firstStarted = false;
 
@@ -25,19 +39,24 @@ export function startWebWorker(setup: unknown, memory: MemoryKind): WorkerThread
     return startNow(setup, memory);
   }
   let thread: WorkerThread | undefined;
-  const waiting: ((thread: WorkerThread) => void)[] = [];
-  const whenStarted = (act: (thread: WorkerThread) => void): void => {
-    if (thread === undefined) waiting.push(act);
+  const listening: ((thread: WorkerThread) => void)[] = [];
+  const start = (): WorkerThread => {
+    clearTimeout(timer);
+    if (thread === undefined) {
+      thread = startNow(setup, memory);
+      for (const listen of listening) listen(thread);
+    }
+    return thread;
+  };
+  const timer = setTimeout(start, OTHERS_LATER_MS);
+  const listen = (act: (thread: WorkerThread) => void): void => {
+    if (thread === undefined) listening.push(act);
     else act(thread);
   };
-  const timer = setTimeout(() => {
-    thread = startNow(setup, memory);
-    for (const act of waiting) act(thread);
-  }, OTHERS_LATER_MS);
   return {
-    post: (message) => whenStarted((there) => there.post(message)),
-    onMessage: (listener) => whenStarted((there) => there.onMessage(listener)),
-    onLost: (listener) => whenStarted((there) => there.onLost(listener)),
+    post: (message) => start().post(message),
+    onMessage: (listener) => listen((there) => there.onMessage(listener)),
+    onLost: (listener) => listen((there) => there.onLost(listener)),
     terminate: async () => {
       clearTimeout(timer);
       await thread?.terminate();
@@ -46,7 +65,10 @@ export function startWebWorker(setup: unknown, memory: MemoryKind): WorkerThread
 }
 
 function startNow(setup: unknown, memory: MemoryKind): WorkerThread {
-  const worker = newWorker();
+  const start = earlyStart();
+  const taken = start.worker;
+  delete start.worker;
+  const worker = taken?.worker ?? newWorker();
   worker.postMessage({ setup } satisfies WorkerStart);
   void loadCoreModule(memory)
     .catch(() => undefined)
@@ -59,11 +81,15 @@ function startNow(setup: unknown, memory: MemoryKind): WorkerThread {
     worker.terminate();
     if (!asked) listener?.(reason);
   };
-  worker.onerror = (event) => {
+  const fail = (event: ErrorEvent): void => {
     event.preventDefault();
     // A script that could not be loaded has no message.
     lose(new Error(event.message || "the worker's script could not be loaded"));
   };
+  worker.onerror = fail;
+  const failure = taken?.failure;
+  // Its listener is not there yet.
+  if (failure !== undefined) setTimeout(() => fail(failure));
   worker.onmessageerror = () => lose(new Error("a message of the worker could not be read"));
   return {
     post: (message) => worker.postMessage(message),
