@@ -138,14 +138,13 @@ class BuilderConsole {
   #line(line: string): void {
     if (line.trim() === "") return;
     this.lastLines = [...this.lastLines, line].slice(-SHOWN_LINES);
-    if (process.env.PARAVANE_DEBUG) console.error(`${(performance.now() / 1000).toFixed(1)} ${line}`);
     if (line.startsWith(STEP_PREFIX)) {
       this.#phase = line.slice(STEP_PREFIX.length);
       this.#seen.clear();
     } else if (line.startsWith(INIT_EXIT_PREFIX)) {
       this.exit = Number(line.slice(INIT_EXIT_PREFIX.length));
     } else {
-      const name = /^I: (?:Unpacking|Extracting|Configuring) ([\w.+-]+)\.\.\./.exec(line)?.[1];
+      const name = /^I: (?:Unpacking|Extracting|Configuring) ([\w.+-]+)(?::\w+)?\.\.\./.exec(line)?.[1];
       if (name !== undefined) this.#seen.add(name);
     }
     this.#report();
