@@ -1,5 +1,8 @@
 // Routes of devices that come and go: disks and network cards by hot-plug, media of CD and floppy drives.
-import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import { type Checked, checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import type { NewCard } from "../host/stopped-cards.ts";
+import { VmError } from "../vmm/error.ts";
+import { NIC_FIELDS, nicOfSpec } from "./network-fields.ts";
 import { jsonResponse, readJson } from "./request.ts";
 import { present, type Route } from "./route.ts";
 import { VM_SCHEMA } from "./schemas.ts";
@@ -11,7 +14,11 @@ const ATTACH_FIELDS = {
     kind: "object",
     title: "a disk; while the guest runs on bus virtio only",
     fields: { ...DRIVE_FIELDS, id: { ...DRIVE_FIELDS.id, required: true } },
-    required: true,
+  },
+  nic: {
+    kind: "object",
+    title: "or a network card; while the guest runs of model virtio only",
+    fields: { ...NIC_FIELDS, id: { ...NIC_FIELDS.id, title: "unique among the cards", required: true } },
   },
 } as const satisfies FieldTable;
 
@@ -34,17 +41,23 @@ const MEDIUM_FIELDS = {
   force: { kind: "boolean", title: "also where the guest has locked the drive", default: false },
 } as const satisfies FieldTable;
 
+/** The disk or network card that a request has, one of them. Throws VmError("bad-config"). */
+function cardOf({ drive, nic }: Checked<typeof ATTACH_FIELDS>): NewCard {
+  if (drive !== undefined && nic === undefined) return { drive: driveOfSpec(drive, drive.id) };
+  if (nic !== undefined && drive === undefined) return { nic: nicOfSpec(nic, nic.id, "nic") };
+  throw new VmError("bad-config", "What to attach is a drive or a nic: give one of them.", { field: "drive" });
+}
+
 export const DEVICE_ROUTES: readonly Route[] = [
   {
     method: "POST",
     path: "/v1/vms/{name}/attach",
     id: "attach",
-    summary: "Put a disk into it; a guest that runs hears of it by ACPI",
-    body: schemaOf(ATTACH_FIELDS),
+    summary: "Put a disk or a network card into it; a guest that runs hears of it by ACPI",
+    body: { ...schemaOf(ATTACH_FIELDS), minProperties: 1, maxProperties: 1 },
     answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
     handle: async (request, _context, vm) => {
-      const { drive } = checkFields(ATTACH_FIELDS, readJson(request));
-      await vm.attach({ drive: driveOfSpec(drive, drive.id) });
+      await vm.attach(cardOf(checkFields(ATTACH_FIELDS, readJson(request))));
       return jsonResponse(200, vmView(vm));
     },
   },

@@ -6,6 +6,7 @@ import { ApiClient, vmPath } from "./client.ts";
 import { parseDrives } from "./drives.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
+import { nicSpecs } from "./nic-spec.ts";
 import { parseDuration, UsageError } from "./values.ts";
 
 interface HostOption {
@@ -24,10 +25,14 @@ export function addDeviceVerbs(
     done(EXIT_OK);
   };
 
-  verb("attach <vm>", "put a disk into a VM; a guest that runs hears of it by ACPI")
-    .requiredOption("--drive <spec>", "id=NAME,file=FILE,if=virtio,...")
-    .action(async (vm: string, options: HostOption & { drive: string }) => {
-      await post(vm, "attach", { drive: driveSpec(options.drive) }, options);
+  verb("attach <vm>", "put a disk or a network card into a VM; a guest that runs hears of it by ACPI")
+    .option("--drive <spec>", "id=NAME,file=FILE,if=virtio,...")
+    .option("--nic <spec>", "user,id=NAME,... or switch=NETWORK,id=NAME,... of the host")
+    .action(async (vm: string, { drive, nic, ...options }: HostOption & { drive?: string; nic?: string }) => {
+      if ((drive === undefined) === (nic === undefined))
+        throw new UsageError("attach: give --drive or --nic, one of them");
+      const body = drive === undefined ? { nic: nicSpec(nic ?? "") } : { drive: driveSpec(drive) };
+      await post(vm, "attach", body, options);
     });
 
   verb("detach <vm> <id>", "ask the guest for a disk or network card, and take it")
@@ -55,10 +60,21 @@ export function addDeviceVerbs(
     });
 }
 
+function requireName(option: string, text: string): void {
+  if (!/(^|,)id=./.test(text)) throw new UsageError(`${option} ${text}: give it a name, id=NAME, to detach it by`);
+}
+
+function nicSpec(text: string): Record<string, unknown> {
+  const [nic] = nicSpecs([text]);
+  if (nic === undefined) throw new UsageError("--nic: give user or switch=NETWORK");
+  requireName("--nic", text);
+  return nic;
+}
+
 /** The API's drive of one in QEMU's spelling. */
 function driveSpec(text: string): Record<string, unknown> {
   const [drive] = parseDrives({ drive: [text] }) as [DriveConfig];
-  if (!/(^|,)id=/.test(text)) throw new UsageError(`--drive ${text}: give it a name, id=NAME, to detach it by`);
+  requireName("--drive", text);
   const { id, bus, media, readOnly, backend } = drive;
   if (backend === undefined || !("path" in backend)) return { id, bus, media };
   const { path, ...source } = backend;

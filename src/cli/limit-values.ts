@@ -34,7 +34,7 @@ export function parseLimits(texts: readonly string[] | undefined): Record<string
 }
 
 function parseBucket(text: string, value: string): Bucket {
-  const [, size, time, burst] = /^(\d+[KMG]?)(?:\/(\w+))?(?:\+(\d+[KMG]?))?$/.exec(value) ?? [];
+  const [, size, time, burst] = /^(\d+[KMG]?)(?:\/(\w+))?(?:\+(\d+[KMG]?))?$/i.exec(value) ?? [];
   if (size === undefined)
     throw new UsageError(`--limit: "${text}" is not an amount such as 10M, 10M/1s, 1000/100ms or 10M/1s+50M`);
   return {
@@ -45,6 +45,6 @@ function parseBucket(text: string, value: string): Bucket {
 }
 
 function amount(text: string): number {
-  const unit = /[KMG]$/.exec(text)?.[0] ?? "";
+  const unit = /[KMG]$/i.exec(text)?.[0].toUpperCase() ?? "";
   return Number.parseInt(text, 10) * (UNITS[unit] ?? 1);
 }

@@ -1,6 +1,8 @@
 // QEMU's spellings of our options, for fingers that know them: -kernel, -m, -nographic... are rewritten to the long
 // options before parsing, so that everything behind has one spelling to know.
+import { Command } from "commander";
 import { NIC_DEVICES } from "./nics.ts";
+import { addRunOptions } from "./run-options.ts";
 import { didYouMean, parsePort, UsageError } from "./values.ts";
 
 /** QEMU option -> ours, with a value. */
@@ -52,67 +54,24 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
   "-accel": ["tcg"],
 };
 
-const VALUE_OF_OURS: ReadonlySet<string> = new Set([
-  "--kernel",
-  "--initrd",
-  "--append",
-  "--memory",
-  "--bios",
-  "--cpu",
-  "--virt",
-  "--paging",
-  "--controls",
-  "--pv",
-  "--clock",
-  "--clock-sync",
-  "--timeout",
-  "--until",
-  "--trace",
-  "--trace-file",
-  "--serial",
-  "--parallel",
-  "--debugcon",
-  "--post-port",
-  "--device",
-  "--drive",
-  "--hda",
-  "--hdb",
-  "--hdc",
-  "--hdd",
-  "--cdrom",
-  "--fda",
-  "--fdb",
-  "--boot",
-  "--vga",
-  "--vga-bios",
-  "--display",
-  "--screenshot",
-  "--wait-screen",
-  "--type",
-  "--keys",
-  "--nic",
-  "--netdev",
-  "--pcap",
-  "--module",
-  "--as",
-  "--load",
-  "--entry",
-  "--mode",
-  "--ns-per-instruction",
-  "--wall",
-  "--debug-exit",
-  "--restore",
-  "--restore-clock",
-  "--snapshot-on-exit",
-  "--stats-file",
-]);
+/** Options of ours that take a value: what comes behind them is none of ours to look at. */
+const VALUE_OF_OURS: ReadonlySet<string> = new Set(
+  addRunOptions(new Command())
+    .options.filter(({ required }) => required)
+    .flatMap(({ short, long }) => [short, long].filter((name) => name !== undefined)),
+);
 
 /** Rewrites QEMU's spellings; leaves everything else alone. Throws UsageError for QEMU options that are not ours. */
 export function translateQemuSpellings(argv: readonly string[]): string[] {
   const out: string[] = [];
+  let frozen = false;
   for (let i = 0; i < argv.length; i++) {
     const arg = argv[i] ?? "";
-    if (arg === "--") return [...out, ...argv.slice(i)];
+    if (arg === "--") {
+      out.push(...argv.slice(i));
+      break;
+    }
+    frozen ||= arg === "-S";
     // "valueOf" and the like are words that somebody may type, and no options.
     const valued = Object.hasOwn(WITH_VALUE, arg) ? WITH_VALUE[arg] : undefined;
     const switched = Object.hasOwn(SWITCHES, arg) ? SWITCHES[arg] : undefined;
@@ -143,6 +102,8 @@ export function translateQemuSpellings(argv: readonly string[]): string[] {
       out.push(arg);
     }
   }
+  if (frozen && !out.some((arg) => /^--gdb(=|$)/.test(arg)))
+    throw new UsageError("-S waits for a debugger; give -s (or --gdb PORT) with it, or use paravane debug");
   return out;
 }
 

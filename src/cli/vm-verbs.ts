@@ -3,14 +3,13 @@ import { readFile } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 import type { Command } from "commander";
 import type { VmStatsView, VmView } from "../api/views.ts";
-import type { NicConfig } from "../vmm/device-config.ts";
 import { ApiClient, vmPath } from "./client.ts";
 import { adapterOf } from "./display-options.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
 import { LIMIT_HELP, parseLimits } from "./limit-values.ts";
 import type { CliIo } from "./machine.ts";
-import { parseNics } from "./nics.ts";
+import { nicSpecs } from "./nic-spec.ts";
 import { formatTable } from "./table.ts";
 import { parseDuration, parseInteger, parseMemory, UsageError } from "./values.ts";
 
@@ -215,18 +214,11 @@ async function specOf(guest: string | undefined, options: RawCreateOptions): Pro
     pcpu: options.pcpu === undefined ? undefined : parseInteger(options.pcpu, "--pcpu", 0, 255),
     scheduling: Object.keys(scheduling).length > 0 ? scheduling : undefined,
     resources: claimsOf(options.resource),
-    nics: options.nic === undefined ? undefined : parseNics({ nic: [...options.nic] }).map(nicSpec),
+    nics: options.nic === undefined ? undefined : nicSpecs(options.nic),
     limits: parseLimits(options.limit),
     balloon: options.balloon,
   };
   return { ...fromFile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
-}
-
-/** As the API's `nics`: a switch is a network of the host. */
-function nicSpec({ backend, ...card }: NicConfig): Record<string, unknown> {
-  if (!("kind" in backend) || backend.kind === "none") throw new UsageError("--nic: give user or switch=NETWORK");
-  const { kind: _kind, ...source } = backend;
-  return backend.kind === "user" ? { ...card, user: source } : { ...card, network: backend.name, link: backend.link };
 }
 
 function schedulingOf(options: RawSetOptions): Record<string, unknown> {

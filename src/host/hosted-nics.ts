@@ -64,9 +64,12 @@ export class HostedNics {
     }
   }
 
-  /** Cards have come or gone: those that are new are connected, cables of those that are gone are taken out. @internal */
-  async follow(isCopy = false): Promise<void> {
-    const nics = checkNics(this.parts.config());
+  /**
+   * Cards have come or gone: those that are new are connected, cables of those that are gone are taken out. `coming`: of a
+   * card that the machine gets next. @internal
+   */
+  async follow(isCopy = false, coming?: NicConfig): Promise<void> {
+    const nics = checkNics([...this.parts.config(), ...(coming === undefined ? [] : [coming])]);
     for (const [id, { card }] of this.#nics) {
       if (nics.some((nic) => nic.id === id)) continue;
       this.#nics.delete(id);

@@ -280,6 +280,15 @@ export class HostedVm {
   setLimits(change: VmLimits): Promise<void> {
     return this.#exclusive(async () => {
       checkVmLimits("limits", change);
+      const ids = [...(this.#config.drives ?? []), ...(this.#config.nics ?? [])].map(({ id }) => id);
+      for (const id of Object.keys(change.devices ?? {})) {
+        if (ids.includes(id)) continue;
+        throw new VmError(
+          "bad-config",
+          `limits.devices.${id}: ${this.name} has no drive or network card called ${id}; there are: ${ids.join(", ") || "none"}. Kinds are disks, network and console.`,
+          { field: `limits.devices.${id}` },
+        );
+      }
       if (ALIVE.includes(this.#state)) await this.#seat.call("setLimits", change);
       this.#config = { ...this.#config, limits: { ...this.#config.limits, ...change } };
     });
@@ -293,9 +302,14 @@ export class HostedVm {
     return this.#exclusive(async () => {
       const card = given.nic ? { nic: withAddress(given.nic, this.number, this.#config.nics ?? []) } : given;
       this.owner.requirePortable(card);
-      if (ALIVE.includes(this.#state)) this.#adopt(await this.#seat.call("attachCard", card));
-      else this.#adopt(withCard(this.#config, card));
-      await this.nics.follow();
+      // A card whose network cannot be reached does not come at all.
+      await this.nics.follow(false, card.nic);
+      try {
+        if (ALIVE.includes(this.#state)) this.#adopt(await this.#seat.call("attachCard", card));
+        else this.#adopt(withCard(this.#config, card));
+      } finally {
+        await this.nics.follow();
+      }
     });
   }
 

@@ -73,6 +73,49 @@ describe("devices over the API", () => {
     expect((await host.vm("v").statistics()).devices["virtio-blk0"]).toBeDefined();
   });
 
+  it("are network cards too, connected to their network or not there at all", async () => {
+    const { host, json } = await make();
+    await json("POST", "/v1/vms", { name: "v" });
+    await json("POST", "/v1/vms/v/start");
+    await expect.poll(async () => (await host.vm("v").statistics()).instructions).toBeGreaterThan(0);
+    await json("POST", "/v1/networks", { name: "lan" });
+    const user = await json("POST", "/v1/vms/v/attach", { nic: { id: "up", user: { net: "10.7.0.0/24" } } });
+    expect(user).toMatchObject({ status: 200, value: { devices: { nics: ["up"] }, nics: [{ id: "up", up: true }] } });
+    const lan = await json("POST", "/v1/vms/v/attach", {
+      nic: { id: "lan0", network: "lan", mac: "02:00:00:00:00:07" },
+    });
+    expect(lan.value.nics[1]).toMatchObject({ id: "lan0", network: "lan", mac: "02:00:00:00:00:07" });
+    for (const [nic, status, text] of [
+      [{ id: "up" }, 400, "up"],
+      [{ id: "x", network: "nowhere" }, 404, "nowhere"],
+      [{ id: "x", model: "rtl8139" }, 400, "nic.model"],
+      [{ id: "x", network: "lan", user: {} }, 400, "user and network"],
+      [{ id: "x", user: { net: "10.0.0.0/33" } }, 400, "net"],
+      [{ model: "virtio" }, 400, "nic.id"],
+    ] as const) {
+      const refused = await json("POST", "/v1/vms/v/attach", { nic });
+      expect(refused, JSON.stringify(nic)).toMatchObject({ status });
+      expect(refused.value.error.message).toContain(text);
+    }
+    const both = { nic: { id: "y" }, drive: { id: "z", bus: "virtio", file: join(folder, "a.img") } };
+    for (const body of [{}, both]) expect(await json("POST", "/v1/vms/v/attach", body)).toMatchObject({ status: 400 });
+    // Nothing is left of what was refused.
+    expect((await json("GET", "/v1/vms/v")).value).toMatchObject({ devices: { nics: ["up", "lan0"], drives: [] } });
+    expect((await json("GET", "/v1/vms/v")).value.nics).toHaveLength(2);
+    await json("POST", "/v1/vms/v/detach", { id: "up", force: true });
+    expect((await json("GET", "/v1/vms/v")).value.nics).toMatchObject([{ id: "lan0" }]);
+    // A VM that does not run gets any card.
+    await json("POST", "/v1/vms/v/stop", { force: true });
+    expect(await json("POST", "/v1/vms/v/attach", { nic: { id: "old", model: "rtl8139" } })).toMatchObject({
+      status: 200,
+    });
+    await json("POST", "/v1/vms/v/start");
+    expect((await json("GET", "/v1/vms/v")).value.nics).toMatchObject([
+      { id: "lan0" },
+      { id: "old", model: "rtl8139" },
+    ]);
+  });
+
   it("are another configuration of a VM that does not run, on any bus", async () => {
     const { json } = await make();
     await json("POST", "/v1/vms", { name: "v" });

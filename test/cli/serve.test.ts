@@ -1,70 +1,24 @@
 // `paravane serve` and its clients as processes, as people run them.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import type { ChildProcess } from "node:child_process";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { ServedHost } from "./served-host.ts";
 
-const CLI = "bin/paravane.js";
-const folder = mkdtempSync(join(tmpdir(), "paravane-serve-"));
-const socket = join(folder, "host.sock");
-const running: ChildProcess[] = [];
+const served = new ServedHost();
+const { folder, socket } = served;
+const paravane: ServedHost["paravane"] = (...args) => served.paravane(...args);
 
-function startServer(args: readonly string[]): Promise<{ child: ChildProcess; line: string }> {
-  const child = spawn(process.execPath, [CLI, "serve", ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...process.env, XDG_RUNTIME_DIR: folder },
-  });
-  running.push(child);
-  return new Promise((resolve, reject) => {
-    let text = "";
-    child.stdout?.on("data", (bytes: Buffer) => {
-      text += bytes;
-      if (text.includes("\n")) resolve({ child, line: text.trim() });
-    });
-    child.stderr?.on("data", (bytes: Buffer) => reject(new Error(String(bytes))));
-    child.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
-  });
-}
-
-function stopServer(child: ChildProcess): Promise<number | null> {
-  return new Promise((resolve) => {
-    child.removeAllListeners("exit");
-    child.on("exit", (code) => resolve(code));
-    child.kill("SIGTERM");
-  });
-}
-
-interface Result {
-  readonly code: number | null;
-  readonly out: string;
-  readonly err: string;
-}
-
-function paravane(args: readonly string[], input = "", at = socket): Result {
-  const env = { ...process.env, PARAVANE_HOST: at, XDG_RUNTIME_DIR: folder };
-  const { status, stdout, stderr } = spawnSync(process.execPath, [CLI, ...args], {
-    input,
-    env,
-    encoding: "utf8",
-    timeout: 20_000,
-  });
-  return { code: status, out: stdout, err: stderr };
-}
-
-afterAll(() => {
-  for (const child of running) child.kill("SIGKILL");
-  rmSync(folder, { recursive: true, force: true });
-});
+afterAll(() => served.close());
 
 describe("over a socket", () => {
   let server: ChildProcess;
   beforeAll(async () => {
-    server = (await startServer(["--listen", socket, "--pcpus", "1"])).child;
+    server = (await served.start(["--listen", socket, "--pcpus", "1"])).child;
   });
   afterAll(async () => {
-    expect(await stopServer(server)).toBe(0);
+    expect(await served.stop(server)).toBe(0);
     expect(existsSync(socket)).toBe(false);
   });
   afterEach(() => {
@@ -120,11 +74,7 @@ describe("over a socket", () => {
 
   it("a console takes piped input and shows what was printed before", async () => {
     paravane(["create", "hello", "--name", "c", "--start"]);
-    const child = spawn(process.execPath, [CLI, "console", "c"], {
-      env: { ...process.env, PARAVANE_HOST: socket },
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    running.push(child);
+    const child = served.client(["console", "c"]);
     let text = "";
     child.stdout?.on("data", (bytes: Buffer) => {
       text += bytes;
@@ -213,7 +163,7 @@ describe("over a loopback port", () => {
     });
 
   it("asks for the token, and for bodies of a sensible size", async () => {
-    const { child, line } = await startServer(["--listen", ":0", "--pcpus", "1"]);
+    const { child, line } = await served.start(["--listen", ":0", "--pcpus", "1"]);
     const [, port, file] = /127\.0\.0\.1:(\d+), token in (.*)$/.exec(line) ?? [];
     const token = readFileSync(file as string, "utf8").trim();
     expect(statSync(file as string).mode & 0o777).toBe(0o600);
@@ -222,7 +172,7 @@ describe("over a loopback port", () => {
     expect(await ask(Number(port), { authorization: `Bearer ${token}` })).toBe(200);
     expect(await ask(Number(port), { authorization: `Bearer ${token}` }, "x".repeat(2 ** 20 + 1))).toBe(400);
     expect(paravane(["ps"], "", `127.0.0.1:${port}`)).toMatchObject({ code: 0 });
-    expect(await stopServer(child)).toBe(0);
+    expect(await served.stop(child)).toBe(0);
     expect(existsSync(file as string)).toBe(false);
   });
 });

@@ -207,7 +207,35 @@ describe("help", () => {
       const words = [long ?? "", "-no-reboot"];
       expect(translateQemuSpellings(words)).toEqual(words);
     }
+    expect(translateQemuSpellings(["-k", "-no-reboot"])).toEqual(["-k", "-no-reboot"]);
   });
+
+  it("takes -S where there is a debugger to wait for", () => {
+    expect(translateQemuSpellings(["-S", "-s"])).toEqual(["--gdb=1234"]);
+    expect(translateQemuSpellings(["--gdb", "99", "-S"])).toEqual(["--gdb", "99"]);
+    expect(() => translateQemuSpellings(["-S"])).toThrow(/-S waits for a debugger; give -s/);
+  });
+
+  it("has an exit code for an image that cannot be fetched, and one for a cache that cannot be written", async () => {
+    const pull = async (cache: string): Promise<[number, string]> => {
+      const io = fakeIo();
+      const before = process.env.PARAVANE_CACHE;
+      process.env.PARAVANE_CACHE = cache;
+      try {
+        return [
+          await runCommandLine(["images", "pull", "seabios", "--mirror", "http://127.0.0.1:1/"], io),
+          io.errText(),
+        ];
+      } finally {
+        if (before === undefined) delete process.env.PARAVANE_CACHE;
+        else process.env.PARAVANE_CACHE = before;
+      }
+    };
+    expect(await pull(join(folder, "cache"))).toEqual([4, expect.stringMatching(/127\.0\.0\.1:1.*\n$/)]);
+    expect(await pull(join(text, "cache"))).toEqual([12, expect.stringContaining("cannot be read")]);
+    if (process.platform === "linux")
+      expect(await pull("/proc/nowhere")).toEqual([12, expect.stringContaining("set PARAVANE_CACHE")]);
+  }, 60_000);
 
   it("explains exit codes and keys, and says the version", async () => {
     for (const [argv, expected] of [

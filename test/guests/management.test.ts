@@ -1,9 +1,10 @@
-// What a host does to a Linux guest on a worker thread while it runs: memory by its balloon, rate limits, disks that come and
-// go, and a move to another pCPU in between.
+// What a host does to a Linux guest on a worker thread while it runs: memory by its balloon, rate limits, disks and network
+// cards that come and go, and a move to another pCPU in between.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Api } from "../../src/api/api.ts";
 import { prometheusText } from "../../src/api/metrics.ts";
 import { vmView } from "../../src/api/views.ts";
 import { openImage } from "../../src/images/node/index.ts";
@@ -110,6 +111,27 @@ describe("a Linux guest of a host", () => {
     expect(vmView(vm).devices.drives).toEqual(["root", "more"]);
     await vm.detach("more");
     expect(await shell.ask("ls /dev/vdb 2>&1")).toContain("No such file");
+
+    // ---- network cards, over the API
+    const api = new Api({ host, version: "0", wallMs: () => 0, resolve: () => Promise.reject(new Error("no specs")) });
+    const post = async (action: string, body: object): Promise<number> => {
+      const request = {
+        method: "POST",
+        path: `/v1/vms/${vm.name}/${action}`,
+        query: new URLSearchParams(),
+        body: new TextEncoder().encode(JSON.stringify(body)),
+        signal: new AbortController().signal,
+      };
+      return (await api.handle(request)).status;
+    };
+    await shell.ask("modprobe virtio_net");
+    const mac = "02:70:76:00:99:01";
+    expect(await post("attach", { nic: { id: "net0", mac, user: { net: "10.9.0.0/24" } } })).toBe(200);
+    await expect.poll(() => shell.ask("ip link show eth0"), { timeout: MINUTES }).toContain(mac);
+    await shell.ask("ip link set eth0 up; ip addr add 10.9.0.15/24 dev eth0");
+    expect(await shell.ask("ping -c 1 -w 30 10.9.0.2")).toContain("1 packets received");
+    expect(await post("detach", { id: "net0", timeoutMs: MINUTES })).toBe(200);
+    expect(await shell.ask("ip link show eth0 2>&1")).toMatch(/can't find|does not exist/);
     await vm.stop({ timeoutMs: 100 });
     // A VM that does not run loses it from its configuration.
     await vm.detach("root");

@@ -1,4 +1,5 @@
 // A fleet file: hosts, VMs and what to plan for, as a user writes them (docs/fleet.schema.json, docs/RESOURCES.md).
+import { VM_SPEC_FIELDS } from "../../api/vm-spec.ts";
 import { flag, oneOf, refuse, text } from "../../vmm/check-values.ts";
 import { VmError } from "../../vmm/error.ts";
 import { checkFields, type FieldTable } from "../fields.ts";
@@ -37,34 +38,9 @@ export const PLAN_VM_FIELDS: readonly string[] = [
   "placementCost",
 ];
 /** What running it reads; of these planning takes memoryMib and scheduling, where `resources` does not say. */
-export const RUN_VM_FIELDS: readonly string[] = [
-  "guest",
-  "kernel",
-  "initrd",
-  "append",
-  "bios",
-  "memoryMib",
-  "cpu",
-  "clock",
-  "serialPorts",
-  "acpi",
-  "apic",
-  "onReset",
-  "onTripleFault",
-  "scheduling",
-  "pcpu",
-  "pinned",
-  "start",
-  "drives",
-  "nics",
-  "rng",
-  "balloon",
-  "display",
-  "hpet",
-  "limits",
-  "paging",
-  "virt",
-];
+export const RUN_VM_FIELDS: readonly string[] = [...Object.keys(VM_SPEC_FIELDS), "start"].filter(
+  (field) => field !== "name" && !PLAN_VM_FIELDS.includes(field),
+);
 const FLEET_FIELDS = ["$schema", "name", "host", "networks", "vms", ...PLAN_FLEET_FIELDS];
 export const HOSTS_MAX = 1000;
 export const VMS_MAX = 10_000;

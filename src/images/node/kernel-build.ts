@@ -85,7 +85,7 @@ function findSource(tar: Uint8Array): { data: Uint8Array; folder: string } {
     const match = /(?:^|\/)(linux-source-[\d.]+)\.tar\.xz$/.exec(entry.path);
     if (match && entry.kind === "file") return { data: entry.data, folder: match[1] as string };
   }
-  throw new VmError("host", "The kernel source package has no linux-source-*.tar.xz; try another mirror.");
+  throw new VmError("not-found", "The kernel source package has no linux-source-*.tar.xz; try another mirror.");
 }
 
 /** An option that Kconfig dropped (a renamed one, an unmet dependency) would otherwise go unnoticed. */

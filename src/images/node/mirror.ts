@@ -4,13 +4,12 @@
 import { unpackPayload } from "../../boot/payload.ts";
 import { VmError } from "../../vmm/error.ts";
 import { debDataTar } from "../deb.ts";
+import { parseStanzas, requiredPackages, type Stanza } from "../stanza.ts";
 import { DEBIAN_SUITE } from "./apt.ts";
 import { sha256 } from "./cache.ts";
 import type { DebianPackage, PackageSource, SourceOptions } from "./packages.ts";
 
 const MAX_INDEX_BYTES = 1 << 30;
-
-type Stanza = ReadonlyMap<string, string>;
 
 export class MirrorSource implements PackageSource {
   private constructor(
@@ -19,7 +18,7 @@ export class MirrorSource implements PackageSource {
     readonly options: SourceOptions,
   ) {}
 
-  /** Throws VmError("host") when the mirror has no index for the architecture. */
+  /** Throws VmError("not-found") when the mirror has no index for the architecture. */
   static async open(mirror: string, architecture: string, options: SourceOptions): Promise<MirrorSource> {
     const url = mirror.replace(/\/+$/, "");
     options.onProgress?.({ phase: "reading package lists" });
@@ -28,8 +27,7 @@ export class MirrorSource implements PackageSource {
       await unpackPayload(packed, "package index", { limitBytes: MAX_INDEX_BYTES }),
     );
     const index = new Map<string, Stanza>();
-    for (const block of text.split("\n\n")) {
-      const stanza = parseStanza(block);
+    for (const stanza of parseStanzas(text)) {
       const name = stanza.get("Package");
       if (name !== undefined) index.set(name, stanza);
     }
@@ -45,24 +43,28 @@ export class MirrorSource implements PackageSource {
       const digest = sha256(deb);
       if (digest !== stanza.get("SHA256")) {
         throw new VmError(
-          "host",
+          "not-found",
           `The package ${name} from ${this.url} has SHA-256 ${digest.slice(0, 12)}, its index says ${stanza.get("SHA256")?.slice(0, 12)}; try another mirror.`,
           { name, digest },
         );
       }
-      packages.push({ name, version: stanza.get("Version") ?? "?", digest, dataTar: () => debDataTar(deb) });
+      packages.push({ name, version: stanza.get("Version") ?? "?", digest, deb, dataTar: () => debDataTar(deb) });
     }
     return packages;
   }
 
-  /** First alternatives, virtual packages by their first provider; enough for programs and their libraries. */
+  /**
+   * Of alternatives one that is asked for, else the first; virtual packages by their first provider. Enough for programs
+   * and their libraries.
+   */
   async fetchWithDependencies(names: readonly string[]): Promise<DebianPackage[]> {
     const wanted = new Set<string>();
     const visit = (name: string): void => {
       if (wanted.has(name)) return;
       wanted.add(name);
       for (const field of ["Depends", "Pre-Depends"]) {
-        for (const dependency of splitDependencies(this.#stanza(name).get(field) ?? "")) {
+        for (const alternatives of dependencyAlternatives(this.#stanza(name).get(field) ?? "")) {
+          const dependency = alternatives.find((one) => names.includes(one)) ?? (alternatives[0] as string);
           const provider = this.index.has(dependency) ? dependency : this.#provider(dependency);
           if (provider !== undefined) visit(provider);
         }
@@ -76,6 +78,10 @@ export class MirrorSource implements PackageSource {
     return splitDependencies(this.#stanza(name).get("Depends") ?? "");
   }
 
+  async required(): Promise<string[]> {
+    return requiredPackages(this.index.values());
+  }
+
   #provider(virtual: string): string | undefined {
     for (const [name, stanza] of this.index) {
       if (splitDependencies(stanza.get("Provides") ?? "").includes(virtual)) return name;
@@ -87,7 +93,7 @@ export class MirrorSource implements PackageSource {
     const stanza = this.index.get(name);
     if (!stanza)
       throw new VmError(
-        "host",
+        "not-found",
         `The mirror ${this.url} has no package ${name} in ${DEBIAN_SUITE}; try another mirror.`,
         { name },
       );
@@ -95,20 +101,14 @@ export class MirrorSource implements PackageSource {
   }
 }
 
-const splitDependencies = (field: string): string[] =>
+/** The names of each part of a field such as Depends, without versions. */
+const dependencyAlternatives = (field: string): string[][] =>
   field
     .split(",")
-    .map((part) => part.trim().split(/[ (|:]/)[0] ?? "")
-    .filter(Boolean);
+    .map((part) => part.split("|").map((one) => one.trim().split(/[ (:]/)[0] ?? ""))
+    .filter(([first]) => first);
 
-function parseStanza(block: string): Stanza {
-  return new Map(
-    block.split("\n").flatMap((line) => {
-      const match = /^([\w-]+): (.*)$/.exec(line);
-      return match ? [[match[1] as string, match[2] as string]] : [];
-    }),
-  );
-}
+const splitDependencies = (field: string): string[] => dependencyAlternatives(field).map(([first]) => first as string);
 
 async function download(url: string, options: SourceOptions): Promise<Uint8Array> {
   try {
@@ -118,7 +118,7 @@ async function download(url: string, options: SourceOptions): Promise<Uint8Array
   } catch (cause) {
     options.signal?.throwIfAborted();
     throw new VmError(
-      "host",
+      "not-found",
       `${url} cannot be fetched: ${(cause as Error).message}; check the mirror's URL and the network.`,
       { url },
       { cause },

@@ -23,6 +23,8 @@ export interface DebianPackage {
   readonly version: string;
   /** Hex SHA-256 of the .deb. */
   readonly digest: string;
+  /** The .deb itself. */
+  readonly deb: Uint8Array;
   /** The tar archive of its files. */
   dataTar(): Promise<Uint8Array>;
 }
@@ -34,9 +36,11 @@ export interface PackageSource {
   fetchWithDependencies(names: readonly string[]): Promise<DebianPackage[]>;
   /** The names that a package depends on directly. */
   dependencies(name: string): Promise<string[]>;
+  /** The packages of priority "required": what every Debian system has. */
+  required(): Promise<string[]>;
 }
 
-/** apt where there is one, else the mirror. `directory` is for apt's lists and downloads. Throws VmError("host"). */
+/** apt where there is one, else the mirror. `directory` is for apt's lists and downloads. Throws VmError("not-found") for what cannot be had. */
 export async function openPackageSource(
   directory: string,
   architecture: string,
@@ -52,7 +56,7 @@ export async function openPackageSource(
   if (await isInstalled("apt-get")) return await AptSource.open(directory, architecture, options);
   if (options.mirror !== undefined) return await MirrorSource.open(options.mirror, architecture, options);
   throw new VmError(
-    "host",
+    "not-found",
     "Images are made from Debian packages, and this machine has no apt-get; give the URL of a Debian mirror with --mirror URL.",
   );
 }
