@@ -1,8 +1,7 @@
 // How well do a guest's clocks follow the host's? Every way of following, every clock of the guest, phase by phase.
 import { parseArgs } from "node:util";
 import { CLOCK_HEADER, clockRom, clockRows } from "../src/cli/bench-clock.ts";
-import { CLOCK_SYNC_MODES } from "../src/cli/options.ts";
-import { PHASES, type PhaseResult, runClockPhases } from "../src/host/clock/phases.ts";
+import { PHASES, type PhaseResult, PROBE_SYNC_MODES, runClockPhases } from "../src/host/clock/phases.ts";
 import { VmError } from "../src/vmm/error.ts";
 import { build } from "../tools/build.mjs";
 import { recordCircumstances } from "./run/circumstances.ts";
@@ -17,7 +16,7 @@ const HELP = `npm run bench:clock -- [options]
 `;
 
 /** Without "auto", which is one of the others. */
-const MODES = CLOCK_SYNC_MODES.filter((mode) => mode !== "auto");
+const MODES = PROBE_SYNC_MODES.filter((mode) => mode !== "auto");
 
 await benchMain(async () => {
   const options = parse();

@@ -4,6 +4,7 @@ import { type Checked, checkFields, type FieldTable, type OtherField, schemaOf }
 import type { HostedVmConfig } from "../host/host.ts";
 import { checkResources, RESOURCES_SCHEMA, type ResourcesInput } from "../host/resources/check-claims.ts";
 import { checkSchedParameters, PARAMETER_FIELDS } from "../host/sched/parameters.ts";
+import { CLOCK_SYNC_MODES } from "../vmm/config.ts";
 import type { DriveConfig } from "../vmm/device-config.ts";
 import { givenRates, LIMIT_FIELDS, RATE_FIELDS } from "./limit-fields.ts";
 import { NIC_FIELDS } from "./network-fields.ts";
@@ -46,6 +47,11 @@ export const VM_SPEC_FIELDS = {
   memoryMib: { kind: "number", title: "guest memory, MiB", min: 1, max: 3072 },
   cpu: { kind: "text", title: 'CPU model with changes: "max", "core2", "pentium3,+sse2"', maxLength: 256 },
   clock: { kind: "choice", title: "what the guest's clock follows", of: ["real", "virtual"] },
+  clockSync: {
+    kind: "choice",
+    title: "what becomes of time that a real clock missed; ntp: the guest asks the gateway of its user network",
+    of: CLOCK_SYNC_MODES,
+  },
   virt: {
     kind: "choice",
     title: "what paging, controls and paravirtual interfaces are by default",

@@ -1,11 +1,10 @@
 // `paravane bench clock`: how well a guest's clocks follow the host's, phase by phase.
-import { type ClockPhase, type PhaseResult, runClockPhases } from "../host/clock/phases.ts";
+import { type ClockPhase, type PhaseResult, PROBE_SYNC_MODES, runClockPhases } from "../host/clock/phases.ts";
 import { POLICY_NAMES, type PolicyName } from "../host/sched/registry.ts";
 import type { ClockSyncMode } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
 import { EXIT_OK } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
-import { CLOCK_SYNC_MODES } from "./options.ts";
 import { readRomImage, readRomManifest } from "./roms.ts";
 import { formatTable } from "./table.ts";
 import { parseChoice, parseDuration } from "./values.ts";
@@ -23,7 +22,7 @@ const DEFAULT_DURATION = "3s";
 const ROM = "clock";
 
 export async function benchClock(options: BenchClockOptions, io: CliIo): Promise<number> {
-  const modes = (options.sync ?? DEFAULT_SYNC).split(",").map((mode) => parseChoice(mode, "--sync", CLOCK_SYNC_MODES));
+  const modes = (options.sync ?? DEFAULT_SYNC).split(",").map((mode) => parseChoice(mode, "--sync", PROBE_SYNC_MODES));
   const secondsPerPhase = parseDuration(options.duration ?? DEFAULT_DURATION, "--duration") / 1000;
   const policy: PolicyName | undefined =
     options.policy === undefined ? undefined : parseChoice(options.policy, "--policy", POLICY_NAMES);

@@ -8,7 +8,7 @@ import {
   VIRT_PRESETS,
   type VirtKind,
 } from "../../spec/virtualization.ts";
-import type { ClockKind, ClockSyncMode, DisplayKind, VmConfig } from "../vmm/config.ts";
+import { CLOCK_SYNC_MODES, type ClockKind, type DisplayKind, type VmConfig } from "../vmm/config.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { checkDisplayOptions, type DisplayOptions, type RawDisplayOptions } from "./display-options.ts";
@@ -83,7 +83,6 @@ type RestoreClock = (typeof RESTORE_CLOCKS)[number];
 const VIRT_KINDS = Object.keys(VIRT_PRESETS) as VirtKind[];
 const PAGINGS = Object.keys(PAGING_KINDS) as PagingKind[];
 const CLOCKS: readonly ClockKind[] = ["real", "virtual"];
-export const CLOCK_SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
 const STATS: readonly StatsFormat[] = ["text", "json"];
 export const DEFAULT_GDB_PORT = 1234;
 const SERIAL_PORTS_MAX = 4;

@@ -53,7 +53,7 @@ export function addRunOptions(command: Command): Command {
     .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
     .option(
       "--clock-sync <mode>",
-      "real clock after pauses: hide-pauses, follow, slew, ticks, auto (default: hide-pauses)",
+      "real clock after pauses: hide-pauses, follow, slew, ticks, ntp, auto (default: hide-pauses)",
     )
     .option("--ns-per-instruction <ns>", "virtual clock: guest time that an instruction takes (default: 1)")
     .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")

@@ -30,6 +30,7 @@ interface RawCreateOptions extends HostOption {
   memory?: string;
   cpu?: string;
   clock?: string;
+  clockSync?: string;
   vga?: string;
   weight?: string;
   cap?: string;
@@ -71,6 +72,7 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("-m, --memory <size>", "guest memory")
     .option("--cpu <model>", "CPU model")
     .option("--clock <kind>", "real or virtual")
+    .option("--clock-sync <mode>", "how a real clock follows the host's: hide-pauses, follow, slew, ticks, ntp, auto")
     .option("--vga <adapter>", "std or none (default: std where firmware boots)")
     .option("--weight <n>", "share of its pCPU relative to others (256)")
     .option("--cap <percent>", "most of one pCPU that it may use")
@@ -210,6 +212,7 @@ async function specOf(guest: string | undefined, options: RawCreateOptions): Pro
     memoryMib: options.memory === undefined ? undefined : parseMemory(options.memory) / 2 ** 20,
     cpu: options.cpu,
     clock: options.clock,
+    clockSync: options.clockSync,
     display: options.vga === undefined ? undefined : adapterOf(options.vga),
     pcpu: options.pcpu === undefined ? undefined : parseInteger(options.pcpu, "--pcpu", 0, 255),
     scheduling: Object.keys(scheduling).length > 0 ? scheduling : undefined,

@@ -2,7 +2,7 @@
 import { type CheckedNic, checkNics } from "../vmm/check-network.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
-import { isNetworkSource } from "../vmm/nics.ts";
+import { isNetworkSource, timeMetricsOf } from "../vmm/nics.ts";
 import { type FrameBatch, FramePipe } from "./frame-pipe.ts";
 import type { ConnectedCard, HostNetworks } from "./networks.ts";
 
@@ -116,6 +116,11 @@ export class HostedNics {
       entry.pipe.reset();
       if (!entry.networkUp || !entry.plugged) this.#tellLink(entry);
     }
+  }
+
+  /** What the guest's requests for the time say about its clock, by "ntp-" and the card's id. @internal */
+  timeMetrics(): Record<string, Readonly<Record<string, number>>> {
+    return timeMetricsOf([...this.#nics].map(([id, { card }]) => ({ id, backend: card.backend })));
   }
 
   /** Pulls a cable, or puts it back. Throws VmError("not-found"). */

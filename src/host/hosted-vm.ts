@@ -392,8 +392,10 @@ export class HostedVm {
     return screenOf(await this.#seat.call("frame"));
   }
 
-  statistics(): Promise<VmStatistics> {
-    return this.#seat.call("statistics");
+  async statistics(): Promise<VmStatistics> {
+    const statistics = await this.#seat.call("statistics");
+    // Its cables end here.
+    return { ...statistics, devices: { ...statistics.devices, ...this.nics.timeMetrics() } };
   }
 
   /** What it got of its pCPU since it came there. */

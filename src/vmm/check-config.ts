@@ -5,7 +5,14 @@ import { DEFAULT_MAX_SLEW_PPM, DEFAULT_STEP_THRESHOLD_NS, MAX_SLEW_PPM_LIMIT } f
 import { type CheckedDevices, checkDevices } from "./check-devices.ts";
 import { bytes, flag, image, integer, oneOf, optionRom, refuse, text } from "./check-values.ts";
 import { checkVirtualization } from "./check-virtualization.ts";
-import type { BootSource, ClockSyncConfig, ClockSyncMode, DisplayKind, VmConfig } from "./config.ts";
+import {
+  type BootSource,
+  CLOCK_SYNC_MODES,
+  type ClockSyncConfig,
+  type ClockSyncMode,
+  type DisplayKind,
+  type VmConfig,
+} from "./config.ts";
 import { VmError } from "./error.ts";
 import { RAM_MAX, RAM_MIN } from "./memory.ts";
 import type { TraceKind } from "./status.ts";
@@ -162,7 +169,19 @@ export function toConfig(checked: CheckedConfig): VmConfig {
   return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined)) as unknown as VmConfig;
 }
 
-const SYNC_MODES: readonly ClockSyncMode[] = ["hide-pauses", "follow", "slew", "ticks", "auto"];
+/**
+ * A new machine whose guest is to ask its gateway for the time has one. Later the card may go: a guest may eject it.
+ * Throws VmError("bad-config").
+ */
+export function requireTimeServer({ clockSync, nics }: CheckedConfig): void {
+  if (clockSync.mode !== "ntp" || nics.some(({ backend }) => "kind" in backend && backend.kind === "user")) return;
+  throw new VmError(
+    "bad-config",
+    'clockSync "ntp" needs a network card on a user network, whose gateway tells the time: nics with backend { kind: "user" }, --nic user.',
+    { field: "clockSync" },
+  );
+}
+
 const SYNC_FIELDS: readonly (keyof ClockSyncConfig)[] = ["mode", "maxSlewPpm", "stepThresholdMs"];
 /** An hour. */
 const STEP_THRESHOLD_MAX_MS = 3_600_000;
@@ -178,7 +197,7 @@ function checkClockSync(given: VmConfig["clockSync"], clock: "real" | "virtual")
   }
   const { maxSlewPpm = DEFAULT_MAX_SLEW_PPM, stepThresholdMs = DEFAULT_STEP_THRESHOLD_NS / 1e6 } = sync;
   return {
-    mode: oneOf(typeof given === "object" ? "clockSync.mode" : "clockSync", sync.mode, SYNC_MODES),
+    mode: oneOf(typeof given === "object" ? "clockSync.mode" : "clockSync", sync.mode, CLOCK_SYNC_MODES),
     maxSlewPpm: integer("clockSync.maxSlewPpm", maxSlewPpm, 1, MAX_SLEW_PPM_LIMIT),
     stepThresholdNs: integer("clockSync.stepThresholdMs", stepThresholdMs, 1, STEP_THRESHOLD_MAX_MS) * 1e6,
   };

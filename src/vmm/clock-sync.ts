@@ -30,8 +30,10 @@ export class ClockSync {
   }
 
   /** What is done now; "auto" depends on what the guest uses. */
-  get #mode(): Exclude<ClockSyncMode, "auto"> {
+  get #mode(): Exclude<ClockSyncMode, "auto" | "ntp"> {
     const { mode } = this.settings;
+    // The guest keeps its own date right, by asking its gateway: what it counts with must run evenly.
+    if (mode === "ntp") return "hide-pauses";
     if (mode !== "auto") return mode;
     return (this.vcpu.getU32(KVM_SYSTEM_TIME) & KVM_MSR_ENABLED) !== 0 ? "follow" : "slew";
   }

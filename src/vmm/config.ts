@@ -51,7 +51,8 @@ export type ClockKind = "real" | "virtual";
  * has caught up. "ticks": it also stands still while the vCPU waits for a processor, so that no tick of a timer is lost.
  * "auto": "follow" for a guest that uses kvm-clock, "slew" for any other.
  */
-export type ClockSyncMode = "hide-pauses" | "follow" | "slew" | "ticks" | "auto";
+export const CLOCK_SYNC_MODES = ["hide-pauses", "follow", "slew", "ticks", "ntp", "auto"] as const;
+export type ClockSyncMode = (typeof CLOCK_SYNC_MODES)[number];
 
 export interface ClockSyncConfig {
   readonly mode: ClockSyncMode;

@@ -396,6 +396,11 @@ export class Machine implements ExitContext {
     return this.networks.add(nic);
   }
 
+  /** What the guest's requests for the time say about its clock, by "ntp-" and the card's id. */
+  timeMetrics(): Record<string, Readonly<Record<string, number>>> {
+    return this.networks.timeMetrics();
+  }
+
   closeNic(id: string): void {
     this.networks.remove(id);
   }

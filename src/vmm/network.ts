@@ -11,6 +11,8 @@ export interface NetworkBackend {
   onLink?(listener: (up: boolean) => void): { dispose(): void };
   /** Told once, before any frame, by a card whose machine's time it may follow. `name` is unique in the machine. */
   useClock?(clock: DeviceClock, name: string): void;
+  /** What the guest's requests for the time say about its clock; undefined while there were none. */
+  timeMetrics?(): Readonly<Record<string, number>> | undefined;
 }
 
 /** How a link between a card and a switch, or between two switches, behaves in each direction. Default: a perfect one. */

@@ -62,6 +62,11 @@ export class OpenNics {
     }
   }
 
+  /** What guests' requests for the time say about their clock, by "ntp-" and the card's id. */
+  timeMetrics(): Record<string, Readonly<Record<string, number>>> {
+    return timeMetricsOf(this.nics);
+  }
+
   /** The card is gone. */
   remove(id: string): void {
     const at = this.nics.findIndex((nic) => nic.id === id);
@@ -73,6 +78,18 @@ export class OpenNics {
   close(): void {
     for (const id of [...this.#opened.keys()].reverse()) this.remove(id);
   }
+}
+
+/** By "ntp-" and the card's id, where there is any. */
+export function timeMetricsOf(
+  cards: Iterable<{ readonly id: string; readonly backend: NetworkBackend }>,
+): Record<string, Readonly<Record<string, number>>> {
+  return Object.fromEntries(
+    [...cards].flatMap(({ id, backend }) => {
+      const metrics = backend.timeMetrics?.();
+      return metrics === undefined ? [] : [[`ntp-${id}`, metrics]];
+    }),
+  );
 }
 
 export function isNetworkSource(backend: NetworkBackend | NetworkSource): backend is NetworkSource {

@@ -92,8 +92,11 @@ export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: numbe
       [...machine.msrs.counts].map(([msr, count]) => [msr === OTHER_MSRS ? "other" : hex(msr), count]),
     ),
     resets,
-    devices: Object.fromEntries(
-      machine.board.devices.flatMap((d) => (d.metrics === undefined ? [] : [[d.name, d.metrics()]])),
-    ),
+    devices: {
+      ...Object.fromEntries(
+        machine.board.devices.flatMap((d) => (d.metrics === undefined ? [] : [[d.name, d.metrics()]])),
+      ),
+      ...machine.timeMetrics(),
+    },
   };
 }

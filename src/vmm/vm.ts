@@ -8,7 +8,7 @@ import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snaps
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { BlockBackend } from "./block.ts";
 import type { VirtioSet } from "./board-virtio.ts";
-import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
+import { type CheckedConfig, checkConfig, requireTimeServer, toConfig } from "./check-config.ts";
 import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
 import type { BreakConditions } from "./debug-controls.ts";
 import type { DetachedVm } from "./detached-vm.ts";
@@ -90,6 +90,7 @@ export class Vm implements AsyncDisposable {
    */
   static async create(config: VmConfig, placement: VmPlacement = {}): Promise<Vm> {
     const checked = checkConfig(config);
+    requireTimeServer(checked);
     checked.signal?.throwIfAborted();
     const vm = await Vm.#build(checked, placement, (platform, events) =>
       Machine.create(checked, platform, events, placement.memory, placement.connectNic),

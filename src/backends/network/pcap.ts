@@ -41,7 +41,7 @@ export function pcapRecord(frame: Uint8Array, timeMs: number): Uint8Array {
 /** The same network, with a record of everything that goes over it, both ways; the sink has the header already. */
 export function capturedBackend(backend: NetworkBackend, sink: CaptureSink, wallMs: () => number): NetworkBackend {
   const record = (frame: Uint8Array): void => sink(pcapRecord(frame, wallMs()));
-  const { onLink, useClock } = backend;
+  const { onLink, useClock, timeMetrics } = backend;
   return {
     send: (frame) => {
       record(frame);
@@ -54,5 +54,6 @@ export function capturedBackend(backend: NetworkBackend, sink: CaptureSink, wall
       }),
     ...(onLink ? { onLink: (listener: (up: boolean) => void) => onLink.call(backend, listener) } : {}),
     ...(useClock ? { useClock: (...args: Parameters<typeof useClock>) => useClock.apply(backend, args) } : {}),
+    ...(timeMetrics ? { timeMetrics: () => timeMetrics.call(backend) } : {}),
   };
 }

@@ -123,6 +123,14 @@ export function ntpRequest(sentNs: bigint): Uint8Array {
   return new Uint8Array(packet.buffer);
 }
 
+/** What the client's clock shows in a request, ns since 1970 in the era nearest to `nearNs`; undefined for anything else. */
+export function ntpRequestTime(request: Uint8Array, nearNs: bigint): bigint | undefined {
+  if (request.length < NTP_PACKET_BYTES) return undefined;
+  const view = new DataView(request.buffer, request.byteOffset, request.byteLength);
+  if ((view.getUint8(FLAGS) & 7) !== MODE_CLIENT) return undefined;
+  return fromNtpTime(view.getBigUint64(TRANSMIT_TIME), nearNs);
+}
+
 /**
  * What an answer to the request of `sentNs` says. Undefined for an answer to something else, of a server that has no time
  * (stratum 0 or above 15), or malformed.

@@ -2,12 +2,15 @@
 // one pCPU, after a pause, after a restore.
 import { loadPlatform, type Platform } from "../../platform/platform.ts";
 import { MemorySnapshots } from "../../snapshot/store.ts";
-import type { ClockSyncMode } from "../../vmm/config.ts";
+import { CLOCK_SYNC_MODES, type ClockSyncMode } from "../../vmm/config.ts";
 import { Pcpu } from "../pcpu.ts";
 import { DEFAULT_PARAMETERS } from "../sched/parameters.ts";
 import { createPolicy, DEFAULT_POLICY, type PolicyName } from "../sched/registry.ts";
 import { type Accuracy, accuracy } from "./accuracy.ts";
 import { CLOCK_SOURCES, ClockProbe, type ClockSource } from "./probe.ts";
+
+/** What the probe can show: it has no network to ask for the time. */
+export const PROBE_SYNC_MODES = CLOCK_SYNC_MODES.filter((mode) => mode !== "ntp");
 
 export const PHASES = ["idle", "loaded", "overcommitted", "after pause", "after restore"] as const;
 export type ClockPhase = (typeof PHASES)[number];

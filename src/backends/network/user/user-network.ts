@@ -2,6 +2,7 @@
 // UDP end here and go on through sockets of the host, so nothing of the host's configuration has to change and no rights are
 // needed.
 import { answerNtp, NTP_PORT } from "../../../host/clock/ntp.ts";
+import { TimeClient } from "../../../host/clock/time-client.ts";
 import type { FileTree } from "../../../vmm/file-tree.ts";
 import type { NetworkBackend } from "../../../vmm/network.ts";
 import type { NetworkClock, NetworkTimer } from "../clock.ts";
@@ -75,6 +76,7 @@ export class UserNetwork implements NetworkBackend, Disposable {
   readonly #udp: UdpNat;
   readonly #tftp: TftpServer | undefined;
   readonly #destinations: Destinations;
+  readonly #timeClient = new TimeClient();
   readonly #timer: NetworkTimer;
   /** Services by "address:port". */
   readonly #tcpServices = new Map<string, OpenStream>();
@@ -191,6 +193,10 @@ export class UserNetwork implements NetworkBackend, Disposable {
     };
   }
 
+  timeMetrics(): Readonly<Record<string, number>> | undefined {
+    return this.#timeClient.metrics();
+  }
+
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#tcp.close();
@@ -289,7 +295,9 @@ export class UserNetwork implements NetworkBackend, Disposable {
   #answerNtp({ data }: Datagram, reply: (data: Uint8Array) => void): void {
     const now = BigInt(Math.round(this.parts.wallMs() * 1e6));
     const answer = answerNtp(data, now, BigInt(Math.round(this.parts.wallMs() * 1e6)));
-    if (answer !== undefined) reply(answer);
+    if (answer === undefined) return;
+    this.#timeClient.observe(data, now);
+    reply(answer);
   }
 
   // ---- where it may go
