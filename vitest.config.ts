@@ -3,6 +3,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     globalSetup: ["tools/test-setup.ts"],
+    setupFiles: ["tools/property-seed.ts"],
     reporters: ["default", "./tools/closing-line-reporter.ts"],
     projects: [
       {

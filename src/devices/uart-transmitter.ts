@@ -3,8 +3,7 @@
 import type { DeviceClock, DeviceState, DeviceTimer } from "../vmm/device.ts";
 import type { SavedState } from "./saved-state.ts";
 import { RateLimiter, type RateLimitOptions } from "./token-bucket.ts";
-
-const FIFO_DEPTH = 16;
+import { FIFO_DEPTH } from "./uart-registers.ts";
 
 export class UartTransmitter {
   readonly #limiter = new RateLimiter();

@@ -5,67 +5,18 @@ import type { Device, DeviceClock, DeviceState, DeviceTimer, IoRange, IrqLine } 
 import { ByteQueue } from "./byte-queue.ts";
 import { SavedState } from "./saved-state.ts";
 import type { RateLimitOptions } from "./token-bucket.ts";
+import * as R from "./uart-registers.ts";
 import { UartTransmitter } from "./uart-transmitter.ts";
 
-// ---- registers (offset from the base port; DLL and DLM while LCR.DLAB is set)
-const RBR_THR = 0;
-const IER = 1;
-const IIR_FCR = 2;
-const LCR = 3;
-const MCR = 4;
-const LSR = 5;
-const MSR = 6;
-const SCR = 7;
-
-const IER_RDA = 0x01;
-const IER_THRE = 0x02;
-const IER_RLS = 0x04;
-const IER_MSI = 0x08;
-const IIR_NONE = 0x01;
-const IIR_MSI = 0x00;
-const IIR_THRE = 0x02;
-const IIR_RDA = 0x04;
-const IIR_RLS = 0x06;
-const IIR_TIMEOUT = 0x0c;
-const IIR_FIFO = 0xc0;
-const FCR_ENABLE = 0x01;
-const FCR_CLEAR_RX = 0x02;
-const FCR_CLEAR_TX = 0x04;
-const LCR_BREAK = 0x40;
-const LCR_DLAB = 0x80;
-const MCR_DTR = 0x01;
-const MCR_RTS = 0x02;
-const MCR_OUT1 = 0x04;
-const MCR_OUT2 = 0x08;
-const MCR_LOOP = 0x10;
-const MCR_BITS = 0x1f;
-const LSR_DR = 0x01;
-const LSR_OE = 0x02;
-const LSR_PE = 0x04;
-const LSR_FE = 0x08;
-const LSR_BI = 0x10;
-const LSR_THRE = 0x20;
-const LSR_TEMT = 0x40;
-const LSR_FIFO_ERROR = 0x80;
-const MSR_DCTS = 0x01;
-const MSR_DDSR = 0x02;
-const MSR_TERI = 0x04;
-const MSR_DDCD = 0x08;
-const MSR_CTS = 0x10;
-const MSR_DSR = 0x20;
-const MSR_RI = 0x40;
-const MSR_DCD = 0x80;
-
-const FIFO_DEPTH = 16;
 const TRIGGER_LEVELS = [1, 4, 8, 14];
 /** Input clock divided by 16: 115,200 characters' bits a second at divisor 1. */
 const BAUD_BASE = 115200;
 /** A peer that is there and ready. */
-const PEER_READY = MSR_CTS | MSR_DSR | MSR_DCD;
+const PEER_READY = R.MSR_CTS | R.MSR_DSR | R.MSR_DCD;
 /** Host bytes that may wait for a guest that does not read. */
 const INPUT_CAPACITY = 16 * 1024 * 1024;
 const RESET_DIVISOR = 12;
-/** Reads of LSR with no other register between them that make a guest one that polls for input. */
+/** Reads of R.LSR with no other register between them that make a guest one that polls for input. */
 const POLLS_TO_LISTEN = 8;
 /** Guest time between enabling the receive interrupt and listening: set-up goes on after that write. */
 const SET_UP_NS = 10e6;
@@ -121,7 +72,7 @@ export class Uart16550 implements Device {
       this.#update();
     });
     this.#silence = options.clock.timer(`${options.name}.silence`, () => {
-      if (this.#fifo.length > 0 && this.#fcr & FCR_ENABLE) this.#timeoutPending = true;
+      if (this.#fifo.length > 0 && this.#fcr & R.FCR_ENABLE) this.#timeoutPending = true;
       this.#update();
     });
   }
@@ -179,7 +130,7 @@ export class Uart16550 implements Device {
 
   /** The peer holds the line low for longer than a character. */
   receiveBreak(): void {
-    if (!(this.#mcr & MCR_LOOP)) this.#accept(0, LSR_BI);
+    if (!(this.#mcr & R.MCR_LOOP)) this.#accept(0, R.LSR_BI);
     this.#update();
   }
 
@@ -189,10 +140,10 @@ export class Uart16550 implements Device {
     const put = (bit: number, on: boolean | undefined): void => {
       if (on !== undefined) peer = on ? peer | bit : peer & ~bit;
     };
-    put(MSR_CTS, lines.cts);
-    put(MSR_DSR, lines.dsr);
-    put(MSR_RI, lines.ri);
-    put(MSR_DCD, lines.dcd);
+    put(R.MSR_CTS, lines.cts);
+    put(R.MSR_DSR, lines.dsr);
+    put(R.MSR_RI, lines.ri);
+    put(R.MSR_DCD, lines.dcd);
     this.#peerLines = peer;
     this.#updateModem();
     this.#update();
@@ -201,20 +152,20 @@ export class Uart16550 implements Device {
   // ---- read
 
   read(offset: number): number {
-    this.#polls = offset === LSR ? Math.min(this.#polls + 1, POLLS_TO_LISTEN) : 0;
+    this.#polls = offset === R.LSR ? Math.min(this.#polls + 1, POLLS_TO_LISTEN) : 0;
     if (this.#polls === POLLS_TO_LISTEN) this.#listen();
     switch (offset) {
-      case RBR_THR:
-        return this.#lcr & LCR_DLAB ? this.#divisor & 0xff : this.#readData();
-      case IER:
-        return this.#lcr & LCR_DLAB ? this.#divisor >> 8 : this.#ier;
-      case IIR_FCR:
+      case R.RBR_THR:
+        return this.#lcr & R.LCR_DLAB ? this.#divisor & 0xff : this.#readData();
+      case R.IER:
+        return this.#lcr & R.LCR_DLAB ? this.#divisor >> 8 : this.#ier;
+      case R.IIR_FCR:
         return this.#readIir();
-      case LCR:
+      case R.LCR:
         return this.#lcr;
-      case MCR:
+      case R.MCR:
         return this.#mcr;
-      case LSR: {
+      case R.LSR: {
         const value = this.#lsr();
         this.#lsrErrors = 0;
         const first = this.#fifo[0];
@@ -222,13 +173,13 @@ export class Uart16550 implements Device {
         this.#update();
         return value;
       }
-      case MSR: {
+      case R.MSR: {
         const value = this.#msr;
-        this.#msr &= ~(MSR_DCTS | MSR_DDSR | MSR_TERI | MSR_DDCD);
+        this.#msr &= ~(R.MSR_DCTS | R.MSR_DDSR | R.MSR_TERI | R.MSR_DDCD);
         this.#update();
         return value;
       }
-      case SCR:
+      case R.SCR:
         return this.#scr;
       default:
         return 0xff;
@@ -251,11 +202,11 @@ export class Uart16550 implements Device {
   #readIir(): number {
     const id = this.#interruptId();
     // Reading IIR acknowledges the transmitter interrupt, and only when it is the one reported (datasheet 8.5).
-    if (id === IIR_THRE) {
+    if (id === R.IIR_THRE) {
       this.#threPending = false;
       this.#update();
     }
-    return id | (this.#fcr & FCR_ENABLE ? IIR_FIFO : 0);
+    return id | (this.#fcr & R.FCR_ENABLE ? R.IIR_FIFO : 0);
   }
 
   // ---- write
@@ -263,33 +214,33 @@ export class Uart16550 implements Device {
   write(offset: number, _size: number, value: number): void {
     this.#polls = 0;
     switch (offset) {
-      case RBR_THR:
-        if (this.#lcr & LCR_DLAB) this.#divisor = (this.#divisor & 0xff00) | value;
+      case R.RBR_THR:
+        if (this.#lcr & R.LCR_DLAB) this.#divisor = (this.#divisor & 0xff00) | value;
         else this.#send(value);
         return;
-      case IER:
-        if (this.#lcr & LCR_DLAB) {
+      case R.IER:
+        if (this.#lcr & R.LCR_DLAB) {
           this.#divisor = (this.#divisor & 0xff) | (value << 8);
           return;
         }
         // Enabling the transmitter interrupt while THR is empty reports it at once.
-        if (value & ~this.#ier & IER_THRE && this.#transmitter.empty) this.#threPending = true;
+        if (value & ~this.#ier & R.IER_THRE && this.#transmitter.empty) this.#threPending = true;
         this.#ier = value & 0x0f;
-        if (value & IER_RDA && !this.#listening) this.#arrival.arm(this.options.clock.nowNs() + SET_UP_NS);
+        if (value & R.IER_RDA && !this.#listening) this.#arrival.arm(this.options.clock.nowNs() + SET_UP_NS);
         break;
-      case IIR_FCR:
+      case R.IIR_FCR:
         this.#writeFcr(value);
         break;
-      case LCR:
-        if (value & ~this.#lcr & LCR_BREAK && this.#mcr & MCR_LOOP) this.#accept(0, LSR_BI);
+      case R.LCR:
+        if (value & ~this.#lcr & R.LCR_BREAK && this.#mcr & R.MCR_LOOP) this.#accept(0, R.LSR_BI);
         this.#lcr = value;
         break;
-      case MCR:
-        this.#mcr = value & MCR_BITS;
+      case R.MCR:
+        this.#mcr = value & R.MCR_BITS;
         this.#updateModem();
-        if ((value & (MCR_RTS | MCR_LOOP)) === MCR_RTS) this.#listen();
+        if ((value & (R.MCR_RTS | R.MCR_LOOP)) === R.MCR_RTS) this.#listen();
         break;
-      case SCR:
+      case R.SCR:
         this.#scr = value;
         return;
       default:
@@ -301,13 +252,13 @@ export class Uart16550 implements Device {
 
   #send(value: number): void {
     this.#threPending = false;
-    if (this.#mcr & MCR_LOOP) {
+    if (this.#mcr & R.MCR_LOOP) {
       this.#accept(value & this.#characterMask(), 0);
     } else {
       this.#sent++;
       // The ideal line carries all eight bits, whatever the word length: guests that never program LCR (5 bits after
       // reset) are understood, as they are where firmware has programmed it.
-      this.#transmitter.send(value, this.#fcr & FCR_ENABLE ? FIFO_DEPTH : 1);
+      this.#transmitter.send(value, this.#fcr & R.FCR_ENABLE ? R.FIFO_DEPTH : 1);
     }
     // The shift register took it at once: THR is empty again. The line falls in between, so that the edge-triggered
     // 8259 sees a new interrupt for each character.
@@ -318,8 +269,8 @@ export class Uart16550 implements Device {
   }
 
   #writeFcr(value: number): void {
-    if ((value ^ this.#fcr) & FCR_ENABLE) value |= FCR_CLEAR_RX | FCR_CLEAR_TX;
-    if (value & FCR_CLEAR_RX) {
+    if ((value ^ this.#fcr) & R.FCR_ENABLE) value |= R.FCR_CLEAR_RX | R.FCR_CLEAR_TX;
+    if (value & R.FCR_CLEAR_RX) {
       this.#fifo = [];
       this.#timeoutPending = false;
       this.#silence.disarm();
@@ -327,21 +278,21 @@ export class Uart16550 implements Device {
         this.#arrival.arm(this.options.clock.nowNs() + this.#characterNs());
       }
     }
-    if (value & FCR_CLEAR_TX) {
+    if (value & R.FCR_CLEAR_TX) {
       this.#transmitter.clear();
       this.#threPending = true;
     }
     // The other bits can only be written together with the enable bit (datasheet 8.4).
-    this.#fcr = value & FCR_ENABLE ? value & 0xc9 : 0;
+    this.#fcr = value & R.FCR_ENABLE ? value & 0xc9 : 0;
   }
 
   // ---- receiver
 
   /** A character reaches the receiver. With the FIFO full the newcomer is lost; without FIFO it replaces the old one. */
   #accept(data: number, errors: number): void {
-    const depth = this.#fcr & FCR_ENABLE ? FIFO_DEPTH : 1;
+    const depth = this.#fcr & R.FCR_ENABLE ? R.FIFO_DEPTH : 1;
     if (this.#fifo.length >= depth) {
-      this.#lsrErrors |= LSR_OE;
+      this.#lsrErrors |= R.LSR_OE;
       this.#overruns++;
       if (depth > 1) return;
       this.#fifo.length = 0;
@@ -361,15 +312,15 @@ export class Uart16550 implements Device {
   /** Moves waiting input into the FIFO, as much as fits, and comes back when that would have taken its time. */
   #arrive(): void {
     if (!this.#listening) {
-      if (!(this.#ier & IER_RDA)) return;
+      if (!(this.#ier & R.IER_RDA)) return;
       this.#listening = true;
     }
-    if (this.#mcr & MCR_LOOP) {
+    if (this.#mcr & R.MCR_LOOP) {
       // The receiver is disconnected; look again later.
       if (this.#input.length > 0) this.#arrival.arm(this.options.clock.nowNs() + 1e6);
       return;
     }
-    const room = (this.#fcr & FCR_ENABLE ? FIFO_DEPTH : 1) - this.#fifo.length;
+    const room = (this.#fcr & R.FCR_ENABLE ? R.FIFO_DEPTH : 1) - this.#fifo.length;
     let moved = 0;
     for (; moved < room && this.#input.length > 0; moved++) this.#accept(this.#input.shift() ?? 0, 0);
     if (moved > 0 && this.#input.length > 0)
@@ -381,52 +332,37 @@ export class Uart16550 implements Device {
 
   #lsr(): number {
     const first = this.#fifo[0];
-    let value = (this.#transmitter.empty ? LSR_THRE | LSR_TEMT : 0) | this.#lsrErrors;
-    if (first !== undefined) value |= LSR_DR | (first >> 8);
-    if (this.#fcr & FCR_ENABLE && this.#fifo.some((c) => c >> 8)) value |= LSR_FIFO_ERROR;
+    let value = (this.#transmitter.empty ? R.LSR_THRE | R.LSR_TEMT : 0) | this.#lsrErrors;
+    if (first !== undefined) value |= R.LSR_DR | (first >> 8);
+    if (this.#fcr & R.FCR_ENABLE && this.#fifo.some((c) => c >> 8)) value |= R.LSR_FIFO_ERROR;
     return value;
   }
 
   /** In priority order (datasheet table IV). */
   #interruptId(): number {
-    if (this.#ier & IER_RLS && this.#lsr() & (LSR_OE | LSR_PE | LSR_FE | LSR_BI)) return IIR_RLS;
-    if (this.#ier & IER_RDA) {
-      if (this.#fifo.length >= this.#triggerLevel()) return IIR_RDA;
-      if (this.#timeoutPending) return IIR_TIMEOUT;
+    if (this.#ier & R.IER_RLS && this.#lsr() & (R.LSR_OE | R.LSR_PE | R.LSR_FE | R.LSR_BI)) return R.IIR_RLS;
+    if (this.#ier & R.IER_RDA) {
+      if (this.#fifo.length >= this.#triggerLevel()) return R.IIR_RDA;
+      if (this.#timeoutPending) return R.IIR_TIMEOUT;
     }
-    if (this.#ier & IER_THRE && this.#threPending) return IIR_THRE;
-    if (this.#ier & IER_MSI && this.#msr & (MSR_DCTS | MSR_DDSR | MSR_TERI | MSR_DDCD)) return IIR_MSI;
-    return IIR_NONE;
+    if (this.#ier & R.IER_THRE && this.#threPending) return R.IIR_THRE;
+    if (this.#ier & R.IER_MSI && this.#msr & (R.MSR_DCTS | R.MSR_DDSR | R.MSR_TERI | R.MSR_DDCD)) return R.IIR_MSI;
+    return R.IIR_NONE;
   }
 
   #triggerLevel(): number {
-    return this.#fcr & FCR_ENABLE ? (TRIGGER_LEVELS[this.#fcr >> 6] ?? 1) : 1;
+    return this.#fcr & R.FCR_ENABLE ? (TRIGGER_LEVELS[this.#fcr >> 6] ?? 1) : 1;
   }
 
-  /** Loopback feeds the four outputs back as inputs: RTS->CTS, DTR->DSR, OUT1->RI, OUT2->DCD. */
   #updateModem(): void {
-    let lines = this.#peerLines;
-    if (this.#mcr & MCR_LOOP) {
-      lines = 0;
-      if (this.#mcr & MCR_RTS) lines |= MSR_CTS;
-      if (this.#mcr & MCR_DTR) lines |= MSR_DSR;
-      if (this.#mcr & MCR_OUT1) lines |= MSR_RI;
-      if (this.#mcr & MCR_OUT2) lines |= MSR_DCD;
-    }
-    const changed = (lines ^ this.#msr) & 0xf0;
-    let delta = this.#msr & 0x0f;
-    if (changed & MSR_CTS) delta |= MSR_DCTS;
-    if (changed & MSR_DSR) delta |= MSR_DDSR;
-    if (changed & MSR_DCD) delta |= MSR_DDCD;
-    // Ring is reported at its trailing edge only.
-    if (changed & MSR_RI && !(lines & MSR_RI)) delta |= MSR_TERI;
-    this.#msr = lines | delta;
+    const lines = this.#mcr & R.MCR_LOOP ? R.loopbackLines(this.#mcr) : this.#peerLines;
+    this.#msr = R.modemStatus(this.#msr, lines);
   }
 
   #update(): void {
     // In loopback the OUT2 pin is inactive, and with it the PC's interrupt gate.
-    const gate = (this.#mcr & (MCR_OUT2 | MCR_LOOP)) === MCR_OUT2;
-    const high = gate && this.#interruptId() !== IIR_NONE;
+    const gate = (this.#mcr & (R.MCR_OUT2 | R.MCR_LOOP)) === R.MCR_OUT2;
+    const high = gate && this.#interruptId() !== R.IIR_NONE;
     if (high && !this.#irqHigh) this.#interrupts++;
     this.#irqHigh = high;
     this.options.irq.set(high);
@@ -470,7 +406,7 @@ export class Uart16550 implements Device {
 
   load(state: DeviceState, version: number): void {
     const saved = SavedState.open(this.name, state, version, this.stateVersion);
-    const data = saved.bytes("fifoData", FIFO_DEPTH, false);
+    const data = saved.bytes("fifoData", R.FIFO_DEPTH, false);
     const errors = saved.bytes("fifoErrors", data.length);
     const input = saved.bytes("input", INPUT_CAPACITY, false);
     const arrival = saved.deadline("arrivalNs");
@@ -478,7 +414,7 @@ export class Uart16550 implements Device {
     this.#ier = saved.integer("ier", 0x0f);
     this.#fcr = saved.integer("fcr", 0xff);
     this.#lcr = saved.integer("lcr", 0xff);
-    this.#mcr = saved.integer("mcr", MCR_BITS);
+    this.#mcr = saved.integer("mcr", R.MCR_BITS);
     this.#lsrErrors = saved.integer("lsrErrors", 0xff);
     this.#msr = saved.integer("msr", 0xff);
     this.#scr = saved.integer("scr", 0xff);

@@ -17,6 +17,8 @@ import {
   P,
   PagedMachine,
   PS,
+  ROOT,
+  TABLE_LOW,
   TABLES,
   U,
   W,
@@ -161,15 +163,53 @@ async function compare(format: Format, steps: readonly Step[], shadowBytes?: num
   const shadow = await PagedMachine.create(format, "shadow", shadowBytes === undefined ? {} : { shadowBytes });
   if (format === "PAE") for (const p of [direct, shadow]) nxOn(p);
   for (const [i, s] of steps.entries()) {
-    // a guest may well overwrite its own tables
-    if (direct.m.field(L.FAULT) === L.FAULT_SHUTDOWN) break;
+    const before = direct.memory().slice(0, TABLE_BYTES);
     const expected = take(direct, s);
     const got = take(shadow, s);
+    const change = changeOf(format, before, direct.memory());
+    // A guest may well overwrite what maps its own code: then it is the TLB's luck how far it comes.
+    if (change === "own code") return shadow;
     expect(got, `step ${i}: ${JSON.stringify(s)}`).toEqual(expected);
     expect(Buffer.compare(shadow.memory(), direct.memory()), `memory after step ${i}: ${JSON.stringify(s)}`).toBe(0);
+    // Until the guest flushes, a processor may go by the old entry or by the new one (SDM volume 3, section 4.10.4).
+    if (change === "stale") for (const p of [direct, shadow]) flush(p);
   }
   expect(shadow.m.field(L.RETIRED)).toBe(direct.m.field(L.RETIRED));
   return shadow;
+}
+
+/** From the PDPTs to the last directory: everything that maps. */
+const TABLE_BYTES = Math.max(...DIRECTORIES) + PAGE - ROOT;
+
+/** What a step did to the tables, as far as TLBs may hold it: took something away, or from the guest's own code. */
+function changeOf(format: Format, before: Uint8Array, after: Uint8Array): "stale" | "own code" | undefined {
+  const bytes = format === "PAE" ? 8 : 4;
+  const entryAt = (all: Uint8Array, at: number): bigint => {
+    const view = new DataView(all.buffer, all.byteOffset + at, bytes);
+    return bytes === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
+  };
+  let stale = false;
+  for (let at = 0; at < TABLE_BYTES; at += bytes) {
+    const [old, now] = [entryAt(before, at), entryAt(after, at)];
+    if (old === now || (old & BigInt(P)) === 0n) continue;
+    const page = ROOT + (at & -PAGE);
+    const ofCode =
+      page === ROOT || page === TABLE_LOW || (at % PAGE === 0 && DIRECTORIES.some((directory) => directory === page));
+    const harmless = ofCode ? BigInt(A | D) : BigInt(W | A | D);
+    // More rights are found by walking again; NX set takes a right away.
+    if ((now & ~harmless) === (old & ~harmless) && (old & ~now) === 0n) continue;
+    if ((now | NX) === (old | NX) && (now & NX) === 0n) continue;
+    if (ofCode) return "own code";
+    stale = true;
+  }
+  return stale ? "stale" : undefined;
+}
+const NX = 1n << 63n;
+
+/** CR4.PGE over and back. */
+function flush(p: PagedMachine): void {
+  const toggle = [0x35, ...imm32(0x80), 0x0f, 0x22, 0xe0];
+  p.run([0x0f, 0x20, 0xe0, ...toggle, ...toggle]);
 }
 
 /** EFER.NXE by WRMSR. */
@@ -179,7 +219,7 @@ function nxOn(p: PagedMachine): void {
 
 describe.each(FORMATS)("%s", (format) => {
   it("random changes of tables and random accesses give the same as under direct paging", {
-    timeout: 60_000,
+    timeout: 120_000,
   }, async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async (steps) => {
@@ -189,7 +229,7 @@ describe.each(FORMATS)("%s", (format) => {
     );
   });
 
-  it("so they do with room for a handful of shadow tables", { timeout: 60_000 }, async () => {
+  it("so they do with room for a handful of shadow tables", { timeout: 120_000 }, async () => {
     let dropped = 0;
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 60 }), async (steps) => {

@@ -1,10 +1,9 @@
-// Runs state records (simd-cases.ts) on this machine's CPU through simd.c. Needs gcc with 32-bit libraries.
+// Runs state records (simd-cases.ts) on this machine's CPU through simd.c. Needs gcc on x86.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { requireRuns } from "./runs-here.ts";
 
 export class SimdCpu implements Disposable {
   readonly #directory = mkdtempSync(join(tmpdir(), "simd-oracle-"));
@@ -12,9 +11,8 @@ export class SimdCpu implements Disposable {
 
   constructor() {
     const source = fileURLToPath(new URL("simd.c", import.meta.url));
-    const flags = ["-m32", "-O1", "-no-pie", "-fno-pie", "-msse3", "-mssse3"];
+    const flags = ["-O1", "-static", "-no-pie", "-fno-pie"];
     execFileSync("gcc", [...flags, source, "-o", this.#program], { stdio: "inherit" });
-    requireRuns(this.#program);
   }
 
   /** The states after the instructions, in the layout of the states before. */

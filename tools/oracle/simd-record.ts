@@ -1,4 +1,4 @@
-// Records test/isa/fixtures/simd.bin and simd-encodings.bin on this machine's CPU (gcc-multilib needed):
+// Records test/isa/fixtures/simd.bin and simd-encodings.bin on this machine's CPU (gcc needed):
 //   npx tsx tools/oracle/simd-record.ts
 // The first is Brotli-compressed: for each case of simd-cases.ts a u32 bitmap of the 32-bit words of the state that
 // changed, then those words. The second: simd-encodings.ts.

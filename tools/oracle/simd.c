@@ -1,5 +1,5 @@
 // Executes one MMX or SSE instruction per state record on this machine's CPU and writes the state after it.
-// gcc -m32 -O1 -no-pie; usage: simd < states > results. Record layout: simd-cases.ts.
+// gcc -O1 -static -no-pie, 32- or 64-bit code; usage: simd < states > results. Record layout: simd-cases.ts.
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
@@ -22,11 +22,17 @@ static uint8_t before[512] __attribute__((aligned(16), used));
 static uint8_t after[512] __attribute__((aligned(16), used));
 static uint8_t clean[512] __attribute__((aligned(16), used));
 static uint8_t memory[64] __attribute__((aligned(64), used));
-static uint32_t r_eax __attribute__((used)), r_ecx __attribute__((used)), r_edx __attribute__((used));
-static uint32_t r_eflags __attribute__((used)), r_pointer __attribute__((used)), r_esp __attribute__((used));
+static unsigned long r_eax __attribute__((used)), r_ecx __attribute__((used)), r_edx __attribute__((used));
+static unsigned long r_eflags __attribute__((used)), r_pointer __attribute__((used)), r_esp __attribute__((used));
 static uint8_t *code __attribute__((used));
 static volatile uint32_t trap, trap_mxcsr;
 static uint32_t code_length;
+
+#ifdef __x86_64__
+enum { MXCSR_AT = 24, REG_IP = REG_RIP }; // the FXSAVE image itself
+#else
+enum { MXCSR_AT = 136, REG_IP = REG_EIP }; // an FNSAVE image before it
+#endif
 
 static void on_signal(int number, siginfo_t *info, void *context) {
   ucontext_t *u = context;
@@ -34,34 +40,43 @@ static void on_signal(int number, siginfo_t *info, void *context) {
   (void)info;
   trap = u->uc_mcontext.gregs[REG_TRAPNO];
   uint8_t *fp = (uint8_t *)u->uc_mcontext.fpregs;
-  uint32_t *mxcsr = (uint32_t *)(fp + 136);
+  uint32_t *mxcsr = (uint32_t *)(fp + MXCSR_AT);
   trap_mxcsr = *mxcsr;
   *mxcsr = 0x1f80;
-  u->uc_mcontext.gregs[REG_EIP] = (uint32_t)(uintptr_t)(code + code_length);
+  u->uc_mcontext.gregs[REG_IP] = (greg_t)(uintptr_t)(code + code_length);
 }
 
-static void run(void) {
+// The registers are all the instruction's; the rest is what differs between the two kinds of code.
+#ifdef __x86_64__
+#define SAVE_ALL "push %%rbx\n push %%rbp\n push %%r12\n push %%r13\n push %%r14\n push %%r15\n sub $128, %%rsp\n mov %%rsp, r_esp\n"
+#define LOAD_ALL "mov r_esp, %%rsp\n add $128, %%rsp\n pop %%r15\n pop %%r14\n pop %%r13\n pop %%r12\n pop %%rbp\n pop %%rbx\n"
+#define R "%%r"
+#else
+#define SAVE_ALL "pushal\n mov %%esp, r_esp\n"
+#define LOAD_ALL "mov r_esp, %%esp\n popal\n"
+#define R "%%e"
+#endif
+
+__attribute__((noinline)) static void run(void) {
   __asm__ volatile(
-      "pushal\n"
-      "mov %%esp, r_esp\n"
+      SAVE_ALL
       "fxrstor before\n"
-      "mov r_pointer, %%esi\n"
-      "mov r_pointer, %%edi\n"
-      "pushl r_eflags\n"
+      "mov r_pointer, " R "si\n"
+      "mov r_pointer, " R "di\n"
+      "push r_eflags\n"
       "popf\n"
-      "mov r_eax, %%eax\n"
-      "mov r_ecx, %%ecx\n"
-      "mov r_edx, %%edx\n"
+      "mov r_eax, " R "ax\n"
+      "mov r_ecx, " R "cx\n"
+      "mov r_edx, " R "dx\n"
       "call *code\n"
-      "mov %%eax, r_eax\n"
-      "mov %%ecx, r_ecx\n"
-      "mov %%edx, r_edx\n"
+      "mov " R "ax, r_eax\n"
+      "mov " R "cx, r_ecx\n"
+      "mov " R "dx, r_edx\n"
       "pushf\n"
-      "popl r_eflags\n"
+      "pop r_eflags\n"
       "fxsave after\n"
       "fxrstor clean\n"
-      "mov r_esp, %%esp\n"
-      "popal\n" ::: "memory");
+      LOAD_ALL ::: "memory", "cc", "eax", "ecx", "edx", "esi", "edi");
 }
 
 int main(void) {
@@ -89,7 +104,7 @@ int main(void) {
       memset(before + 32 + 16 * (i + 1) + 8, 0xff, 2);
     }
     memcpy(memory, s.memory, 32);
-    r_pointer = (uint32_t)(uintptr_t)memory + s.offset;
+    r_pointer = (uintptr_t)memory + s.offset;
     r_eax = s.eax;
     r_ecx = s.ecx;
     r_edx = s.edx;

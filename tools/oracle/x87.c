@@ -1,9 +1,11 @@
 // Records what a real x87 FPU does: runs every instruction form of the list it is given on chosen operands, control
 // words and stack depths, and writes the results as a binary fixture (format: test/isa/x87/fixture.ts).
 //
-//   gcc -m32 -O1 -o x87-oracle tools/oracle/x87.c
+//   gcc -O1 -static -no-pie -fno-pie -o x87-oracle tools/oracle/x87.c
 //   npx tsx tools/oracle/x87-forms.ts | ./x87-oracle 200 1 | gzip -9n > test/isa/fixtures/x87.bin.gz
-//   ./x87-oracle images 300 5 | gzip -9n > test/isa/fixtures/x87-images.bin.gz
+//   ./x87-oracle images 300 5 | gzip -9n > test/isa/fixtures/x87-images.bin.gz      (gcc -m32 only: FCS, FDS)
+//
+// 64-bit code does the same: x87 knows no difference but these two selectors. Everything that the code names lies below 4 GiB.
 //
 // The arguments are vectors a form and a seed. A line of input (made from the opcode table): first opcode byte and ModRM byte in
 // hexadecimal (ModRM of a memory form has mod 0), kind of memory operand: r none, f single, d double, t extended,
@@ -124,11 +126,17 @@ typedef struct __attribute__((packed)) {
 
 static uint8_t operand[16];
 static image out;
-static uint32_t eflags, eax;
+static unsigned long eflags;
+static uint32_t eax;
 static uint8_t *code;
 
 static void emit(const uint8_t *p, int n) { memcpy(code, p, n); code += n; }
-static void emit32(const void *p) { uint32_t v = (uint32_t)p; emit((uint8_t *)&v, 4); }
+static void emit_pointer(const void *p) { uint32_t v = (uint32_t)(uintptr_t)p; emit((uint8_t *)&v, 4); }
+/** One opcode byte with an absolute operand: by a SIB byte, as disp32 alone is relative to RIP in 64-bit code. */
+static void emit_at(uint8_t opcode, unsigned reg, const void *p) {
+  emit((uint8_t[]){opcode, reg << 3 | 4, 0x25}, 3);
+  emit_pointer(p);
+}
 
 // ---- State images: FRSTOR or FXRSTOR of a random image, then FNSTENV, FXSAVE and FNSAVE of what became of it.
 //   ./x87-oracle images COUNT SEED
@@ -182,7 +190,7 @@ static void images(int count) {
 
 static ten stack[8];
 static uint16_t control;
-static uint32_t eflags_in;
+static unsigned long eflags_in;
 static uint32_t environment[7];
 
 int main(int argc, char **argv) {
@@ -249,33 +257,24 @@ int main(int argc, char **argv) {
       code = page;
       emit((uint8_t[]){0x53, 0x9c, 0xdb, 0xe3}, 4);             // push ebx; pushf; fninit
       for (unsigned i = 0; i < turns; i++) emit((uint8_t[]){0xd9, 0xf7}, 2); // fincstp
-      for (int i = depth - 1; i >= 0; i--) {
-        emit((uint8_t[]){0xdb, 0x2d}, 2);                       // fld tbyte [stack + i]
-        emit32(&stack[i]);
-      }
-      emit((uint8_t[]){0xd9, 0x35}, 2);                         // fnstenv [environment]
-      emit32(environment);
-      emit((uint8_t[]){0x66, 0x81, 0x0d}, 3);                   // or word [environment + 4], status
-      emit32((uint8_t *)environment + 4);
+      for (int i = depth - 1; i >= 0; i--) emit_at(0xdb, 5, &stack[i]); // fld tbyte [stack + i]
+      emit_at(0xd9, 6, environment);                            // fnstenv [environment]
+      emit((uint8_t[]){0x66}, 1);                               // or word [environment + 4], status
+      emit_at(0x81, 1, (uint8_t *)environment + 4);
       emit((uint8_t *)&status, 2);
-      emit((uint8_t[]){0xd9, 0x25}, 2);                         // fldenv [environment]
-      emit32(environment);
-      emit((uint8_t[]){0xd9, 0x2d}, 2);                         // fldcw [control]
-      emit32(&control);
-      emit((uint8_t[]){0xff, 0x35}, 2);                         // push [eflags_in]; popf
-      emit32(&eflags_in);
+      emit_at(0xd9, 4, environment);                            // fldenv [environment]
+      emit_at(0xd9, 5, &control);                               // fldcw [control]
+      emit_at(0xff, 6, &eflags_in);                             // push [eflags_in]; popf
       emit((uint8_t[]){0x9d}, 1);
       emit((uint8_t[]){0xb8, 0xaa, 0x55, 0xaa, 0x55}, 5);       // mov eax, 55aa55aah
       emit((uint8_t[]){0xbb}, 1);                               // mov ebx, operand
-      emit32(operand);
+      emit_pointer(operand);
       const uint8_t insn[2] = {b0, m >= 0xc0 ? m : m | 3};      // [ebx]
       emit(insn, 2);
-      emit((uint8_t[]){0xdd, 0x35}, 2);                         // fnsave [out]
-      emit32(&out);
-      emit((uint8_t[]){0x9c, 0x8f, 0x05}, 3);                   // pushf; pop [eflags]
-      emit32(&eflags);
-      emit((uint8_t[]){0xa3}, 1);                               // mov [eax], eax
-      emit32(&eax);
+      emit_at(0xdd, 6, &out);                                   // fnsave [out]
+      emit((uint8_t[]){0x9c}, 1);                               // pushf; pop [eflags]
+      emit_at(0x8f, 0, &eflags);
+      emit_at(0x89, 0, &eax);                                   // mov [eax], eax
       emit((uint8_t[]){0x9d, 0x5b, 0xc3}, 3);                   // popf; pop ebx; ret
       ((void (*)(void))page)();
 
