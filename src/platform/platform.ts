@@ -41,6 +41,8 @@ export interface Platform {
   deflate(bytes: Uint8Array): Promise<Uint8Array>;
   /** Rejects for a damaged stream and for one that gives more than `sizeBytes`. */
   inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array>;
+  /** The same at once, on this thread. Throws. */
+  inflateNow(bytes: Uint8Array, sizeBytes: number): Uint8Array;
   /** Undefined where there are no folders. */
   readonly snapshotFolder?: (folder: string) => SnapshotStore;
   /** Threads of the host's processor. */
