@@ -1,5 +1,5 @@
-// Raw DEFLATE by the Compression Streams API, which has nothing for one who cannot wait: that is ours.
-import { inflateInto } from "../../snapshot/inflate.ts";
+// Raw DEFLATE by the Compression Streams API, which has nothing for one who cannot wait.
+import { inflateInto } from "../inflate.ts";
 
 export async function deflate(bytes: Uint8Array): Promise<Uint8Array> {
   return await through(new CompressionStream("deflate-raw"), bytes, Number.POSITIVE_INFINITY);
