@@ -70,6 +70,8 @@ export const FEATURE_BITS: readonly FeatureBit[] = [
   f("kvmclock", Feature.KvmClock, 0x40000001, "eax", 3, ["hypervisor", "msr", "tsc"]),
   f("kvm-steal-time", Feature.KvmStealTime, 0x40000001, "eax", 5, ["hypervisor", "msr"]),
   f("kvm-pv-eoi", Feature.KvmPvEoi, 0x40000001, "eax", 6, ["hypervisor", "apic"]),
+  f("kvm-asyncpf", Feature.KvmAsyncPf, 0x40000001, "eax", 4, ["hypervisor", "msr", "apic"]),
+  f("kvm-asyncpf-int", Feature.KvmAsyncPfInt, 0x40000001, "eax", 14, ["kvm-asyncpf"]),
   f("kvmclock-stable", Feature.KvmClockStable, 0x40000001, "eax", 24, ["kvmclock"]),
   f("hc-console", Feature.HcConsole, 0x40000101, "eax", 0, ["hypercalls"]),
   f("hc-yield", Feature.HcYield, 0x40000101, "eax", 1, ["hypercalls"]),
