@@ -25,6 +25,7 @@ export { nextDeadlineNs, advanceTimers } from "./time/deadline";
 export { advanceClock } from "./time/clock";
 export { pinRoot, unpinRoot, updateTables } from "./mmu/para";
 export { chipsetRead, chipsetWrite } from "./irq/mmio";
+export { asyncPfReady, asyncPfRestored } from "./pv/async-pf";
 export { addStealNs, setPreempted } from "./pv/steal";
 
 /** Chipset to its power-on state, derived state emptied. The host has filled the header and the slots. */

@@ -166,4 +166,9 @@ export const STEAL_NS = 0x40; // u64
 export const PV_FLAGS = 0x48; // u32 PVF_*
 export const PVF_OLD_CLOCK = 1; // the time page was lent through MSR 12h
 export const PVF_EOI_OFFERED = 2; // the bit of PV EOI is set, or the guest has cleared it
-export const CHIPSET_PRIVATE_SIZE = 0x50;
+/** Asynchronous page faults: tokens that the guest was given and has not been told of yet, and those of them whose page is there. */
+export const ASYNC_PF_WAITING = 0x4c; // u32
+export const ASYNC_PF_READY_COUNT = 0x50; // u32
+export const ASYNC_PF_READY = 0x54; // ASYNC_PF_MAX u32, oldest first
+export const ASYNC_PF_MAX = 16;
+export const CHIPSET_PRIVATE_SIZE = 0x94;

@@ -70,6 +70,8 @@ export const FEATURE_BITS: readonly FeatureBit[] = [
   f("kvmclock", Feature.KvmClock, 0x40000001, "eax", 3, ["hypervisor", "msr", "tsc"]),
   f("kvm-steal-time", Feature.KvmStealTime, 0x40000001, "eax", 5, ["hypervisor", "msr"]),
   f("kvm-pv-eoi", Feature.KvmPvEoi, 0x40000001, "eax", 6, ["hypervisor", "apic"]),
+  f("kvm-asyncpf", Feature.KvmAsyncPf, 0x40000001, "eax", 4, ["hypervisor", "msr", "apic"]),
+  f("kvm-asyncpf-int", Feature.KvmAsyncPfInt, 0x40000001, "eax", 14, ["kvm-asyncpf"]),
   f("kvmclock-stable", Feature.KvmClockStable, 0x40000001, "eax", 24, ["kvmclock"]),
   f("hc-console", Feature.HcConsole, 0x40000101, "eax", 0, ["hypercalls"]),
   f("hc-yield", Feature.HcYield, 0x40000101, "eax", 1, ["hypercalls"]),
@@ -84,6 +86,8 @@ export const FEATURE_BITS: readonly FeatureBit[] = [
 export interface ParavirtSwitch {
   readonly name: ParavirtName;
   readonly features: readonly string[];
+  /** Not among "all": of use to few. */
+  readonly onlyByName?: true;
 }
 
 export type ParavirtName =
@@ -91,6 +95,7 @@ export type ParavirtName =
   | "no-io-delay"
   | "steal"
   | "eoi"
+  | "async-pf"
   | "console"
   | "yield"
   | "exit"
@@ -104,6 +109,7 @@ export const PARAVIRT_SWITCHES: readonly ParavirtSwitch[] = [
   { name: "no-io-delay", features: ["kvm-nopiodelay"] },
   { name: "steal", features: ["kvm-steal-time"] },
   { name: "eoi", features: ["kvm-pv-eoi"] },
+  { name: "async-pf", features: ["kvm-asyncpf", "kvm-asyncpf-int"], onlyByName: true },
   { name: "console", features: ["hc-console"] },
   { name: "yield", features: ["hc-yield"] },
   { name: "exit", features: ["hc-exit"] },

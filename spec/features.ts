@@ -61,6 +61,9 @@ export const enum Feature {
   HcMmu = 53,
   HcBlock = 54,
   Hypercalls = 55,
+  /** KVM's, as above. */
+  KvmAsyncPf = 56,
+  KvmAsyncPfInt = 57,
   /** Without a CPUID bit: the two performance counters of the P6 family, which software knows by family and model. */
   P6Counters = 127,
 }

@@ -32,6 +32,17 @@ export const STEAL_TIME_SIZE = 64;
 export const STEAL_TIME_RESERVED = 0x3e;
 export const PREEMPTED = 1;
 
+// ---------------------------------------------------------------- asynchronous page faults (struct kvm_vcpu_pv_apf_data)
+export const ASYNC_PF_FLAGS = 0; // u32, set before #PF, cleared by the guest
+export const ASYNC_PF_TOKEN = 4; // u32, set before the interrupt, cleared by the guest
+export const ASYNC_PF_SIZE = 64;
+export const ASYNC_PF_NOT_PRESENT = 1; // in ASYNC_PF_FLAGS: CR2 is a token
+/** In MSR_KVM_ASYNC_PF_EN, beside KVM_MSR_ENABLED. SEND_ALWAYS allows events below CPL 3 as well; none is ever sent there. */
+export const ASYNC_PF_BY_INTERRUPT = 8;
+export const ASYNC_PF_RESERVED = 0x34; // with the bit for nested guests
+/** A token for everybody who waits. */
+export const ASYNC_PF_ALL = 0xffffffff;
+
 // ---------------------------------------------------------------- hypercalls
 export const KVM_HC_VAPIC_POLL_IRQ = 1;
 export const KVM_EPERM = 1;

@@ -131,6 +131,12 @@ export const STATS_SCHEMA = object({
   unknownMmio: number,
   unknownMsrs: counters,
   resets: { type: "integer" },
+  absentPages: object({
+    left: { type: "integer" },
+    demanded: { type: "integer" },
+    fetched: { type: "integer" },
+    asynchronous: { type: "integer" },
+  }),
   devices: { type: "object", additionalProperties: counters },
 });
 

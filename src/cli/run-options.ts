@@ -48,7 +48,7 @@ export function addRunOptions(command: Command): Command {
     )
     .option(
       "--pv <switches>",
-      "interfaces the guest gets: clock, no-io-delay, steal, eoi (KVM's), console, yield, exit, hc-clock, mmu, block (ours); all or none (default: all)",
+      "interfaces the guest gets: clock, no-io-delay, steal, eoi, async-pf (KVM's), console, yield, exit, hc-clock, mmu, block (ours); all (but async-pf) or none (default: all)",
     )
     .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
     .option(

@@ -10,6 +10,8 @@ import { forEach } from "./parallel.ts";
 /** Blobs being read and checked at once: one is read while another is hashed. */
 const UNDER_WAY = 2;
 
+type Tools = Pick<Platform, "inflate" | "inflateNow">;
+
 /** A piece that was checked. */
 interface Checked {
   readonly piece: Piece;
@@ -27,7 +29,7 @@ export class LazyMemory implements PageSource {
   private constructor(
     private readonly chain: SnapshotChain,
     private readonly checked: readonly Checked[],
-    private readonly inflateNow: Platform["inflateNow"],
+    private readonly tools: Tools,
     pageCount: number,
   ) {
     this.#checkedOf = new Uint32Array(pageCount);
@@ -41,7 +43,7 @@ export class LazyMemory implements PageSource {
     chain: SnapshotChain,
     pieces: readonly Piece[],
     pageCount: number,
-    { inflateNow }: Pick<Platform, "inflateNow">,
+    tools: Tools,
   ): Promise<LazyMemory> {
     const rooms = new Rooms();
     const checked: Checked[] = [];
@@ -53,7 +55,7 @@ export class LazyMemory implements PageSource {
       if (groups === undefined) throw damagedPiece(piece);
       checked.push({ piece, groups, kept: again ? undefined : stored });
     });
-    return new LazyMemory(chain, checked, inflateNow, pageCount);
+    return new LazyMemory(chain, checked, tools, pageCount);
   }
 
   forEachRun(each: (page: number, count: number) => void): void {
@@ -61,24 +63,42 @@ export class LazyMemory implements PageSource {
   }
 
   load(page: number, put: PutPages): void {
+    const { piece, group, kept } = this.#find(page);
+    putGroup(piece, group, this.#unpack(piece, group, kept), put);
+  }
+
+  /** Set where it is to be used; else guests never wait for something that is had at once. */
+  loadLater?: PageSource["loadLater"];
+
+  /** As `load`, on other threads. */
+  async loadAside(page: number, put: PutPages): Promise<void> {
+    const { piece, group, kept } = this.#find(page);
+    const { offset, storedBytes, sizeBytes } = group;
+    const { source } = piece.file;
+    const stored =
+      kept?.subarray(offset, offset + storedBytes) ?? (await source.read(piece.row.offset + offset, storedBytes));
+    let bytes: Uint8Array = stored;
+    try {
+      if (storedBytes !== sizeBytes) bytes = await this.tools.inflate(stored, sizeBytes);
+    } catch (cause) {
+      throw damagedPiece(piece, cause);
+    }
+    if (bytes.length !== sizeBytes) throw damagedPiece(piece);
+    putGroup(piece, group, bytes, put);
+  }
+
+  #find(page: number): { readonly piece: Piece; readonly group: Group; readonly kept: Uint8Array | undefined } {
     const { piece, groups, kept } = this.checked[(this.#checkedOf[page] as number) - 1] as Checked;
     const run = piece.runs.find((one) => page >= one.page && page < one.page + one.count);
     if (run === undefined) throw damagedPiece(piece);
     const at = run.at + (page - run.page) * PAGE_BYTES;
-    const group = groups.find((one) => at < one.at + one.sizeBytes) as Group;
-    const bytes = this.#unpack(piece, group, kept);
-    for (const one of piece.runs) {
-      const from = Math.max(one.at, group.at);
-      const to = Math.min(one.at + one.count * PAGE_BYTES, group.at + group.sizeBytes);
-      if (from < to) put(one.page + (from - one.at) / PAGE_BYTES, bytes.subarray(from - group.at, to - group.at));
-    }
+    return { piece, group: groups.find((one) => at < one.at + one.sizeBytes) as Group, kept };
   }
-
   #unpack(piece: Piece, group: Group, kept: Uint8Array | undefined): Uint8Array {
     const { offset, storedBytes } = group;
     const stored = kept?.subarray(offset, offset + storedBytes) ?? this.#readAgain(piece, group);
     try {
-      return unpackGroup(group, stored, this.inflateNow);
+      return unpackGroup(group, stored, this.tools.inflateNow);
     } catch (cause) {
       throw damagedPiece(piece, cause);
     }
@@ -100,4 +120,13 @@ function groupsOf({ row }: Piece, stored: Uint8Array): readonly Group[] | undefi
   if (method === METHOD_GROUPS) return readGroups(stored, sizeBytes);
   if (method === METHOD_DEFLATE) return [{ offset: 0, storedBytes, at: 0, sizeBytes }];
   return rawGroups(sizeBytes);
+}
+
+/** Puts what of a group counts. */
+function putGroup(piece: Piece, group: Group, bytes: Uint8Array, put: PutPages): void {
+  for (const one of piece.runs) {
+    const from = Math.max(one.at, group.at);
+    const to = Math.min(one.at + one.count * PAGE_BYTES, group.at + group.sizeBytes);
+    if (from < to) put(one.page + (from - one.at) / PAGE_BYTES, bytes.subarray(from - group.at, to - group.at));
+  }
 }

@@ -35,9 +35,11 @@ export interface RestoreOptions {
   readonly identity?: "new" | "same";
   /**
    * Unpacks memory when the guest needs it and, little by little, on the side: it runs sooner. The whole file has been checked
-   * before; it stays open for as long. Without `background` what the guest never needs is never unpacked. Default true.
+   * before; it stays open for as long. Without `background` what the guest never needs is never unpacked. With
+   * `asynchronous` a guest that KVM's asynchronous page faults were offered (CPU feature kvm-asyncpf-int) may run something else
+   * while a page of one of its programs is read and unpacked on other threads; for slow stores. Default true.
    */
-  readonly lazy?: boolean | { readonly background: boolean };
+  readonly lazy?: boolean | { readonly background: boolean; readonly asynchronous?: boolean };
   /** Logs writes from here on, so that a snapshot with this one as its parent is quick. Default false. */
   readonly track?: boolean;
 }
@@ -117,6 +119,7 @@ class Memory {
     await this.chain.readMemory(GuestPages.ofMachine(machine.memory, machine.map), this.#now);
     const later = await this.#later;
     this.taken = true;
+    if (typeof this.lazy === "object" && this.lazy.asynchronous) later.loadLater = later.loadAside;
     machine.absent.begin(later, typeof this.lazy !== "object" || this.lazy.background);
   }
 

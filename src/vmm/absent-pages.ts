@@ -18,6 +18,13 @@ const PORTION_EVERY_MS = 5;
 /** When somebody waits for all of it: how long others wait for the thread. */
 const FINISH_PORTION_NS = 4e6;
 
+// As assembly/host.ts has them.
+const FILL_MAY = 0;
+const FILL_LATER = 2;
+const FILL_TOKEN = 2;
+/** Fewer than the number that stands for all tokens. */
+const TOKENS = 0x7fff0000;
+
 /** Puts pages of RAM from `page` on, counted from the start of RAM; those that are there already stay as they are. */
 export type PutPages = (page: number, bytes: Uint8Array) => void;
 
@@ -27,6 +34,8 @@ export interface PageSource {
   forEachRun(each: (page: number, count: number) => void): void;
   /** Puts `page` now, and of its neighbours what costs little more. Throws VmError. */
   load(page: number, put: PutPages): void;
+  /** The same on other threads, where the source is to be used so: the guest does something else meanwhile. */
+  loadLater?(page: number, put: PutPages): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -42,9 +51,13 @@ export class AbsentPages {
   #next = 0;
   #failure: VmError | undefined;
   #ended = false;
+  /** Tokens of asynchronous page faults that the guest was given. */
+  #tokens = 0;
   /** Pages that were brought because the guest or the host needed them, with their neighbours; and the others. */
   demanded = 0;
   fetched = 0;
+  /** Asynchronous page faults. */
+  asynchronous = 0;
 
   constructor(
     memory: WebAssembly.Memory,
@@ -52,6 +65,8 @@ export class AbsentPages {
     private readonly platform: Pick<Platform, "monotonicNs" | "sleep" | "yieldToEventLoop">,
     /** The snapshot is damaged or cannot be read any more: the VM is lost. Called once. */
     private readonly onFailure: (error: VmError) => void,
+    /** The guest may be told that the page of a token is there. Undefined: it is never made to wait (a virtual clock). */
+    private readonly onReady: ((token: number) => void) | undefined,
   ) {
     this.#ram = new Uint8Array(memory.buffer, map.ramBase, map.ramBytes);
     const flags = map.pageFlags + (map.ramBase >>> PAGE_SHIFT);
@@ -77,14 +92,41 @@ export class AbsentPages {
     else if (background) void this.#background();
   }
 
-  /** The page at a Wasm address, for the core. */
-  readonly fillPage = (address: number, must: number): number => {
+  /** The page at a Wasm address, for the core; assembly/host.ts has the numbers. */
+  readonly fillPage = (address: number, how: number): number => {
+    const page = ((address >>> 0) - this.map.ramBase) >>> PAGE_SHIFT;
+    if (how === FILL_LATER && this.#failure === undefined) {
+      const token = this.#later(page);
+      if (token !== undefined) return token;
+    }
     const before = this.#left;
-    const brought = this.#bring(((address >>> 0) - this.map.ramBase) >>> PAGE_SHIFT);
+    const brought = this.#bring(page);
     this.demanded += before - this.#left;
-    if (!brought && must) throw this.#failure;
+    if (!brought && how !== FILL_MAY) throw this.#failure;
     return brought ? 1 : 0;
   };
+
+  /** Begins to bring a page on other threads. The token that says which; undefined where that is not to be. */
+  #later(page: number): number | undefined {
+    const load = this.#source?.loadLater?.bind(this.#source);
+    if (load === undefined || this.onReady === undefined) return undefined;
+    this.#tokens = (this.#tokens + 1) % TOKENS;
+    const token = FILL_TOKEN + this.#tokens;
+    this.asynchronous++;
+    void load(page, (first, bytes) => {
+      const before = this.#left;
+      this.#put(first, bytes);
+      this.demanded += before - this.#left;
+    }).then(
+      () => {
+        if (this.#ended) return;
+        if (this.#left === 0) void this.#close();
+        this.onReady?.(token);
+      },
+      (error: unknown) => this.#fail(error),
+    );
+    return token;
+  }
 
   /** Brings what of `sizeBytes` from a Wasm address on is absent RAM. False where that failed: the VM ends. */
   bring(address: number, sizeBytes: number): boolean {
@@ -157,13 +199,18 @@ export class AbsentPages {
       if ((this.#flags[page] as number) & PAGE_ABSENT)
         throw new VmError("internal", `Page ${page} of RAM did not come.`);
     } catch (error) {
-      // Stays absent: the guest must not go on with a page of zeros.
-      this.#failure = asVmError(error);
-      this.onFailure(this.#failure);
+      this.#fail(error);
       return false;
     }
     if (this.#left === 0) void this.#close();
     return true;
+  }
+
+  /** What did not come stays absent: the guest must not go on with a page of zeros. */
+  #fail(error: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = asVmError(error);
+    this.onFailure(this.#failure);
   }
 
   readonly #put: PutPages = (page, bytes) => {

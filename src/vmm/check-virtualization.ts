@@ -48,11 +48,12 @@ function checkControls(names: readonly ControlName[], apic: boolean, asked: bool
 function checkParavirt(names: VmConfig["paravirt"], apic: boolean, paging: PagingKind): readonly ParavirtName[] {
   const all = PARAVIRT_SWITCHES.map(({ name }) => name);
   const lacks: Partial<Record<ParavirtName, string>> = {
-    ...(apic ? {} : { eoi: "a local APIC (apic is false)" }),
+    ...(apic ? {} : { eoi: "a local APIC (apic is false)", "async-pf": "a local APIC (apic is false)" }),
     ...(paging === "para" ? {} : { mmu: 'paging: "para"' }),
   };
   const possible = all.filter((name) => lacks[name] === undefined);
-  if (names === undefined || names === "all") return possible;
+  if (names === undefined || names === "all")
+    return PARAVIRT_SWITCHES.flatMap(({ name, onlyByName }) => (onlyByName || !possible.includes(name) ? [] : [name]));
   if (!Array.isArray(names)) refuse("paravirt", names, `"all", or an array of: ${all.join(", ")}`);
   for (const item of names) {
     const name = oneOf("paravirt", item, all);

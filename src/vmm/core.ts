@@ -52,6 +52,10 @@ export interface Core {
   addStealNs(vcpu: number, ns: bigint): void;
   /** Steal time: 1 = it lost its pCPU while it could run, 0 = it has one again. */
   setPreempted(vcpu: number, preempted: number): void;
+  /** Asynchronous page faults: the page of a token is there. */
+  asyncPfReady(vcpu: number, token: number): void;
+  /** The same after the state of a machine that waited for pages was loaded. */
+  asyncPfRestored(vcpu: number): void;
   /** kvm-clock: the host had stopped the guest. 0 where the guest has no time page. */
   clockStopped(vcpu: number): number;
 }
@@ -60,8 +64,8 @@ export interface Core {
 export interface CoreImports {
   /** Monotonic host time in nanoseconds. */
   nowNs(): number;
-  /** Brings the page of RAM at a Wasm address. Throws where it cannot and `must` is not 0; else 0. */
-  fillPage(address: number, must: number): number;
+  /** Brings the page of RAM at a Wasm address; assembly/host.ts says what `how` and the answer mean. */
+  fillPage(address: number, how: number): number;
 }
 
 const REQUIRED = [
@@ -94,6 +98,8 @@ const REQUIRED = [
   "addStealNs",
   "setPreempted",
   "clockStopped",
+  "asyncPfReady",
+  "asyncPfRestored",
 ] as const;
 
 /** Instantiates the core on the VM's memory. Throws VmError("host") when the module is not this version's core. */
@@ -106,7 +112,7 @@ export async function instantiateCore(
   try {
     instance = await WebAssembly.instantiate(module, {
       env: { memory },
-      host: { nowNs: host.nowNs, fillPage: (address: number, must: number) => host.fillPage(address, must) },
+      host: { nowNs: host.nowNs, fillPage: (address: number, how: number) => host.fillPage(address, how) },
     });
   } catch (cause) {
     throw new VmError(

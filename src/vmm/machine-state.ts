@@ -123,6 +123,7 @@ export function loadMachine(machine: Machine, state: MachineState, memory: "fres
     for (const device of board.devices) loadDevice(device, state.devices[device.name] as SavedDevice);
   });
   clock.loadTimers(state.clock.timers);
+  machine.core.asyncPfRestored(machine.vcpu.address);
 }
 
 function loadDevice(device: Machine["board"]["devices"][number], saved: SavedDevice): void {

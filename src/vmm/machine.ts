@@ -109,7 +109,19 @@ export class Machine implements ExitContext {
     adopted: boolean,
   ) {
     const slots = new SlotTable(memory, machineSlots(map, map.romBytes), core);
-    this.absent = new AbsentPages(memory, map, platform, (error) => this.crash(error));
+    this.absent = new AbsentPages(
+      memory,
+      map,
+      platform,
+      (error) => this.crash(error),
+      // With a virtual clock nothing may depend on when something of the host is done.
+      config.clock === "virtual"
+        ? undefined
+        : (token) => {
+            core.asyncPfReady(this.vcpu.address, token);
+            events.wake();
+          },
+    );
     hooks.fillPage = this.absent.fillPage;
     this.guest = new SlotMemory(
       memory,

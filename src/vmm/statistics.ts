@@ -66,6 +66,11 @@ export function loadUse(machine: Machine, loop: RunLoop, use: ResourceUse): void
   for (const [msr, count] of use.unknownMsrs) machine.msrs.counts.set(msr, count);
 }
 
+function absentPages({ absent }: Machine): VmStatistics["absentPages"] {
+  const { left, demanded, fetched, asynchronous } = absent;
+  return { left, demanded, fetched, asynchronous };
+}
+
 export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: number, resets: number): VmStatistics {
   const exits: Record<string, number> = {};
   let exitTotal = 0;
@@ -92,7 +97,7 @@ export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: numbe
       [...machine.msrs.counts].map(([msr, count]) => [msr === OTHER_MSRS ? "other" : hex(msr), count]),
     ),
     resets,
-    absentPages: { left: machine.absent.left, demanded: machine.absent.demanded, fetched: machine.absent.fetched },
+    absentPages: absentPages(machine),
     devices: {
       ...Object.fromEntries(
         machine.board.devices.flatMap((d) => (d.metrics === undefined ? [] : [[d.name, d.metrics()]])),

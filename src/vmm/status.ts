@@ -151,6 +151,12 @@ export interface VmStatistics {
   readonly unknownMsrs: Readonly<Record<string, number>>;
   readonly resets: number;
   /** Pages of RAM that a restored VM does not have yet, and those that it was given because something needed them, or on the side. */
-  readonly absentPages: { readonly left: number; readonly demanded: number; readonly fetched: number };
+  readonly absentPages: {
+    readonly left: number;
+    readonly demanded: number;
+    readonly fetched: number;
+    /** Asynchronous page faults: the guest was told that a page comes later. */
+    readonly asynchronous: number;
+  };
   readonly devices: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }

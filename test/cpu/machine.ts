@@ -70,6 +70,7 @@ export class Machine {
     cpu = "max",
     ramBytes = 1 << 20,
     shape: Pick<MemoryShape, "paging" | "shadowBytes"> = {},
+    fillPage: (address: number, how: number) => number = () => 0,
   ): Promise<Machine> {
     compiled ??= new WebAssembly.Module(readFileSync(new URL("../../build/paravane.wasm", import.meta.url)));
     const map = layOut({ ramBytes, romBytes: 0, vcpuCount: 1, ...shape });
@@ -78,7 +79,7 @@ export class Machine {
     writeSlots(memory, machineSlots(map, 0));
     const vcpu = vcpuAddress(0);
     installCpuModel(new DataView(memory.buffer), vcpu, buildCpuid(cpu));
-    const core = await instantiateCore(compiled, memory, { nowNs: () => 0, fillPage: () => 0 });
+    const core = await instantiateCore(compiled, memory, { nowNs: () => 0, fillPage });
     core.initVm();
     core.resetVcpu(vcpu);
     return new Machine(core, memory, map, vcpu);
