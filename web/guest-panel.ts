@@ -265,6 +265,8 @@ export class GuestPanel {
   }
 
   #tell(text: string, wrong = false): void {
+    // A guest may reset itself thousands of times a second.
+    if (this.#message.textContent === text) return;
     this.#message.textContent = text;
     this.#message.hidden = text === "";
     this.#message.classList.toggle("wrong", wrong);

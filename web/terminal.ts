@@ -2,8 +2,12 @@
 import { formatBytes } from "./dom.ts";
 import type { Xterm } from "./xterm.ts";
 
-/** What a frame draws: a fraction of its time, so that the page stays free whatever a guest prints. */
-const FRAME_BYTES = 8 * 1024;
+/** What is drawn at once: as much as the terminal reads in PARSE_MS, whatever it costs on this machine. */
+const DRAW_BYTES_LEAST = 512;
+const DRAW_BYTES_MOST = 32 * 1024;
+const PARSE_MS = 6;
+/** Times that a drawing took, before the next one: the page's thread is free that long, whatever a guest prints. */
+const REST = 3;
 /** Output that waits to be drawn; of what comes faster the oldest is left out. */
 const BACKLOG_BYTES = 64 * 1024;
 /** Pages that nobody sees have no frames. */
@@ -24,6 +28,7 @@ export class GuestTerminal {
   #waitingBytes = 0;
   #skippedBytes = 0;
   #drawing = false;
+  #drawBytes = 4 * 1024;
   /** Somebody wants it focused, and it is not there yet. */
   #focusLater = false;
   #disposed = false;
@@ -109,15 +114,28 @@ export class GuestTerminal {
     if (this.#skippedBytes > 0)
       terminal.write(`\r\n\x1b[2m[${formatBytes(this.#skippedBytes)} came faster than they can be shown]\x1b[0m\r\n`);
     this.#skippedBytes = 0;
-    terminal.write(this.#take(), () => {
-      this.#drawing = false;
-      if (this.#waiting.length > 0) this.#drawSoon();
+    const part = this.#take();
+    const startMs = performance.now();
+    terminal.write(part, () => {
+      const parseMs = performance.now() - startMs;
+      if (part.length === this.#drawBytes || parseMs > PARSE_MS) this.#drawBytes = nextDrawBytes(part.length, parseMs);
+      // The terminal makes its rows in the next frame, and the browser shows them behind it.
+      nextFrame(() => {
+        const frameMs = performance.now();
+        setTimeout(() => {
+          const costMs = parseMs + performance.now() - frameMs;
+          setTimeout(() => {
+            this.#drawing = false;
+            if (this.#waiting.length > 0) this.#drawSoon();
+          }, REST * costMs);
+        });
+      });
     });
   }
 
   /** What one frame draws, of as many pieces as it takes. */
   #take(): Uint8Array {
-    const part = new Uint8Array(Math.min(FRAME_BYTES, this.#waitingBytes));
+    const part = new Uint8Array(Math.min(this.#drawBytes, this.#waitingBytes));
     for (let at = 0; at < part.length; ) {
       const first = this.#waiting.shift() as Uint8Array;
       const taken = first.subarray(0, part.length - at);
@@ -128,6 +146,12 @@ export class GuestTerminal {
     this.#waitingBytes -= part.length;
     return part;
   }
+}
+
+/** At most twice as many as before. */
+function nextDrawBytes(bytes: number, tookMs: number): number {
+  const wanted = bytes * Math.min(2, PARSE_MS / Math.max(tookMs, 0.1));
+  return Math.round(Math.min(DRAW_BYTES_MOST, Math.max(DRAW_BYTES_LEAST, wanted)));
 }
 
 function nextFrame(act: () => void): void {

@@ -33,6 +33,17 @@ export const VM_SPEC_FIELDS = {
   initrd: { kind: "text", title: "path of an initrd", maxLength: PATH_LENGTH },
   append: { kind: "text", title: "kernel command line", maxLength: PATH_LENGTH },
   bios: { kind: "text", title: "path of a firmware image, in place of guest", maxLength: PATH_LENGTH },
+  overlay: {
+    kind: "text",
+    title:
+      "qcow2 image that writes to the disk of an image such as debian go to, made unless it is there; else dropped",
+    maxLength: PATH_LENGTH,
+  },
+  boot: {
+    kind: "text",
+    title: "firmware's order: letters of a (floppy), c (disk), d (CD) and n (network)",
+    maxLength: 4,
+  },
   memoryMib: { kind: "number", title: "guest memory, MiB", min: 1, max: 3072 },
   cpu: { kind: "text", title: 'CPU model with changes: "max", "core2", "pentium3,+sse2"', maxLength: 256 },
   clock: { kind: "choice", title: "what the guest's clock follows", of: ["real", "virtual"] },

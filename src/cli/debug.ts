@@ -5,7 +5,7 @@ import { Debugger } from "../debug/debugger.ts";
 import type { DebugTarget } from "../debug/target.ts";
 import { openCharDevice } from "./chardev.ts";
 import { EXIT_OK, exitCodeOfStatus } from "./exit-code.ts";
-import { resolveGuest } from "./guest.ts";
+import { machineConfig, resolveGuest } from "./guest.ts";
 import type { CliIo } from "./machine.ts";
 import { checkRunOptions, type RawRunOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
@@ -26,12 +26,7 @@ export async function debug(guest: string | undefined, raw: RawDebugOptions, io:
   if (onTerminal || screenshot !== undefined || steps.length > 0)
     throw new UsageError("--display text, --screenshot, --wait-screen, --type and --keys are for paravane run");
   const resolved = await resolveGuest(options.request, createProgress(io.stderr));
-  const machine = await io.createVm({
-    ...resolved.defaults,
-    ...options.machine,
-    name: resolved.name,
-    boot: resolved.boot,
-  });
+  const machine = await io.createVm(machineConfig(resolved, options));
   const sinks = options.serial.map((device) =>
     device.kind === "terminal"
       ? { write: (bytes: Uint8Array): void => void io.stdout.write(Uint8Array.from(bytes)) }

@@ -1,6 +1,7 @@
 // `paravane disk`: makes, describes, converts and checks disk images, and writes an overlay into what lies below it.
 import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
+import { copyData } from "../backends/block/copy.ts";
 import type { ImageFormat } from "../backends/block/detect.ts";
 import { checkQcow2 } from "../backends/block/qcow2/check.ts";
 import { createQcow2 } from "../backends/block/qcow2/create.ts";
@@ -8,14 +9,12 @@ import { Qcow2Disk } from "../backends/block/qcow2/image.ts";
 import type { RandomAccessFile } from "../backends/block/random-access.ts";
 import { backingPath, formatOf, openDisk, readQcow2Header } from "../platform/node/disk.ts";
 import { openDiskFile } from "../platform/node/disk-file.ts";
-import type { BlockBackend } from "../vmm/block.ts";
 import { VmError } from "../vmm/error.ts";
 import { EXIT_IMAGE, EXIT_OK } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
 import { parseChoice, UsageError } from "./values.ts";
 
 const FORMATS: readonly ImageFormat[] = ["raw", "qcow2"];
-const PIECE = 1 << 20;
 const SIZE_UNITS: Readonly<Record<string, number>> = { "": 1, k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 /** 2^53: beyond it offsets are not exact. */
 const SIZE_MAX = 8 * 2 ** 50;
@@ -167,20 +166,6 @@ async function makeImage(
 ): Promise<void> {
   if (format === "raw") await file.truncate(sizeBytes);
   else await createQcow2(file, { sizeBytes, ...(backing === undefined ? {} : { backing }) });
-}
-
-/** Zeros stay holes. */
-async function copyData(source: BlockBackend, target: BlockBackend): Promise<void> {
-  const piece = new Uint8Array(PIECE);
-  const zeros = new Uint8Array(65536);
-  for (let at = 0; at < source.sizeBytes; at += PIECE) {
-    const part = piece.subarray(0, Math.min(PIECE, source.sizeBytes - at));
-    await source.read(at, part);
-    for (let within = 0; within < part.length; within += zeros.length) {
-      const chunk = part.subarray(within, within + zeros.length);
-      if (Buffer.compare(chunk, zeros.subarray(0, chunk.length)) !== 0) await target.write(at + within, chunk);
-    }
-  }
 }
 
 function formatForName(path: string): ImageFormat {

@@ -1,9 +1,11 @@
 // From what one names on the command line to what a machine boots.
 import { readFile } from "node:fs/promises";
 import type { BootSource, VmConfig } from "../vmm/config.ts";
+import type { DriveConfig, NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
+import { BOOT_ROM_IMAGE, bootsOverNetwork, withBootRoms } from "./boot-roms.ts";
 import { errorText } from "./chardev.ts";
-import type { GuestRequest } from "./options.ts";
+import type { GuestRequest, RunOptions } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import { type RomEntry, readRomImage, readRomManifest } from "./roms.ts";
 import { didYouMean, parseMemory, UsageError } from "./values.ts";
@@ -14,26 +16,42 @@ export interface ResolvedGuest {
   readonly boot: BootSource;
   /** What the guest needs where the user says nothing else. */
   readonly defaults: Partial<VmConfig>;
+  /** The disk that it boots from, before those of the user. */
+  readonly drives?: readonly DriveConfig[];
+  /** The user's network cards, with what they boot by. */
+  readonly nics?: readonly NicConfig[];
 }
 
 /** What boots a machine of which only the disks are given. */
 const FIRMWARE_IMAGE = "seabios";
 
+/** What is said of the machine comes before what its guest would have. */
+export function machineConfig(resolved: ResolvedGuest, { machine }: Pick<RunOptions, "machine">): VmConfig {
+  const { name, boot, defaults } = resolved;
+  const drives = [...(resolved.drives ?? []), ...(machine.drives ?? [])];
+  const nics = resolved.nics === undefined ? {} : { nics: resolved.nics };
+  return { ...defaults, ...machine, ...(drives.length === 0 ? {} : { drives }), ...nics, name, boot };
+}
+
 /** Reads everything the guest is made of. Throws UsageError or VmError("not-found" | "bad-image"). */
 export async function resolveGuest(request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
   const resolved = await resolveBoot(request, progress);
   const vgaBios = await readVgaBios(request, resolved, progress);
-  return vgaBios === undefined ? resolved : { ...resolved, defaults: { ...resolved.defaults, vgaBios } };
+  const defaults = vgaBios === undefined ? resolved.defaults : { ...resolved.defaults, vgaBios };
+  const { nics = [], networkInBootOrder = false } = request;
+  if (resolved.boot.kind !== "firmware" || !bootsOverNetwork(nics, networkInBootOrder))
+    return { ...resolved, defaults };
+  return { ...resolved, defaults, nics: await pulled(BOOT_ROM_IMAGE, progress, () => withBootRoms(nics)) };
 }
 
 /** Firmware runs it, and it has the font for guests that start without firmware. */
 async function readVgaBios(
   { display, vgaBios }: GuestRequest,
-  { name, boot, defaults }: ResolvedGuest,
+  { name, boot, defaults, drives }: ResolvedGuest,
   progress: Progress,
 ): Promise<Uint8Array | undefined> {
   if (vgaBios !== undefined) return await readInput(vgaBios, "--vga-bios");
-  const isSeaBios = boot.kind === "firmware" && name === FIRMWARE_IMAGE;
+  const isSeaBios = boot.kind === "firmware" && (name === FIRMWARE_IMAGE || drives !== undefined);
   if ((display ?? defaults.display ?? (isSeaBios ? "vga" : "none")) === "none") return undefined;
   const { readImageFile } = await import("../images/node/index.ts");
   return await pulled(FIRMWARE_IMAGE, progress, () => readImageFile(FIRMWARE_IMAGE, "vgabios"));
@@ -64,7 +82,9 @@ async function resolveBoot(request: GuestRequest, progress: Progress): Promise<R
   if (request.initrd !== undefined && request.guest === undefined)
     throw new UsageError("--initrd needs a kernel: give --kernel FILE or the name of a guest");
 
-  if (request.guest === undefined && request.fromDisk) return await fromImage(FIRMWARE_IMAGE, request, progress);
+  const fromNetwork = bootsOverNetwork(request.nics ?? [], request.networkInBootOrder ?? false);
+  if (request.guest === undefined && (request.fromDisk || fromNetwork))
+    return await fromImage(FIRMWARE_IMAGE, request, progress);
   const manifest = readRomManifest();
   const name = request.guest ?? manifest.default;
   const rom = manifest.roms.find((entry) => entry.name === name);
@@ -103,14 +123,16 @@ async function fromImage(name: string, request: GuestRequest, progress: Progress
   refuseFileOptions(name, request);
   if (request.modules.length > 0)
     throw new UsageError(`--module has a meaning only for multiboot kernels, and ${name} is none`);
-  const { openImage } = await import("../images/node/index.ts");
+  const { knownImages, openImage } = await import("../images/node/index.ts");
+  const runs = knownImages.find((known) => known.name === name)?.runs;
+  if (runs === "disk") return await fromDisk(name, request, progress);
+  if (runs === "no")
+    throw new UsageError(`${name} is no guest: machines that boot over the network have it (--boot n)`);
+  if (request.overlay !== undefined)
+    throw new UsageError(`--overlay keeps the writes to an image's disk, and ${name} has none`);
   const image = await pulled(name, progress, () => openImage(name));
   if (image.kind === "firmware") {
-    for (const option of ["append", "initrd"] as const)
-      if (request[option] !== undefined)
-        throw new UsageError(`--${option} has no meaning for ${name}, which is firmware`);
-    if (request.guestDecompress)
-      throw new UsageError(`--guest-decompress has no meaning for ${name}, which is firmware`);
+    refuseKernelOptions(name, "firmware", request);
     return { name, boot: { kind: "firmware", image: image.kernel }, defaults: {} };
   }
   const initrd = request.initrd === undefined ? image.initrd : await readInput(request.initrd, "--initrd");
@@ -132,6 +154,33 @@ async function fromImage(name: string, request: GuestRequest, progress: Progress
       ...(image.display === undefined ? {} : { display: image.display }),
     },
   };
+}
+
+/** A disk with a boot loader: firmware starts it, and what the guest writes is dropped unless there is an overlay. */
+async function fromDisk(name: string, request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
+  refuseKernelOptions(name, "a disk whose boot loader says what the kernel is told", request);
+  const { openDiskImage, openImage } = await import("../images/node/index.ts");
+  const { path, memoryBytes } = await pulled(name, progress, () => openDiskImage(name));
+  const firmware = await pulled(FIRMWARE_IMAGE, progress, () => openImage(FIRMWARE_IMAGE));
+  const { overlay, diskBus = "ide" } = request;
+  return {
+    name,
+    boot: { kind: "firmware", image: firmware.kernel },
+    defaults: memoryBytes === undefined ? {} : { memoryBytes },
+    drives: [
+      {
+        id: name,
+        bus: diskBus,
+        backend: { path, format: "qcow2", ...(overlay === undefined ? { snapshot: true } : { overlay }) },
+      },
+    ],
+  };
+}
+
+function refuseKernelOptions(name: string, what: string, request: GuestRequest): void {
+  for (const option of ["append", "initrd"] as const)
+    if (request[option] !== undefined) throw new UsageError(`--${option} has no meaning for ${name}, which is ${what}`);
+  if (request.guestDecompress) throw new UsageError(`--guest-decompress has no meaning for ${name}, which is ${what}`);
 }
 
 /** How a ROM or an image of ours is booted, it says itself. */

@@ -1,7 +1,10 @@
 // Network cards on the command line: --nic in QEMU's spelling, and its -netdev with -device.
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import type { NicConfig } from "../vmm/device-config.ts";
+import { VmError } from "../vmm/error.ts";
 import type { LinkSettings, NetworkSource, PortForward } from "../vmm/network.ts";
+import { errorText } from "./chardev.ts";
 import { didYouMean, parseChoice, parseInteger, UsageError } from "./values.ts";
 
 /** What the parser hands over. */
@@ -38,7 +41,8 @@ const USER_KEYS = [
   "bootfile",
 ] as const;
 const SWITCH_KEYS = ["bandwidth", "latency", "jitter", "loss"] as const;
-const CARD_KEYS = ["id", "model", "mac", "mtu", "pcap"] as const;
+const CARD_KEYS = ["id", "model", "mac", "mtu", "pcap", "bootindex", "romfile"] as const;
+const BOOT_INDEX_MAX = 1_000_000;
 const PORT_MAX = 0xffff;
 
 /** A list of "key" or "key=value", in order; some keys may come more than once. */
@@ -94,7 +98,7 @@ function pairDevices(netdevs: readonly string[], devices: readonly string[]): Ni
     const { type, properties } = splitSpec(spec);
     if (!NIC_DEVICES.includes(type)) continue;
     const option = `--device ${spec}`;
-    refuseOthers(properties, ["netdev", "id", "mac"], option);
+    refuseOthers(properties, ["netdev", "id", "mac", "bootindex", "romfile"], option);
     const netdev = propertyOf(properties, "netdev");
     const source = netdev === undefined ? undefined : sources.get(netdev);
     if (source === undefined) {
@@ -116,6 +120,8 @@ function parseCard(properties: Properties, option: string): Omit<NicConfig, "bac
   const mtu = get("mtu");
   const mac = get("mac");
   const capture = get("pcap");
+  const bootIndex = get("bootindex");
+  const romFile = get("romfile");
   const model = parseChoice(get("model") ?? "virtio", `${option}: model`, Object.keys(MODELS));
   return {
     id: get("id") ?? "",
@@ -123,7 +129,19 @@ function parseCard(properties: Properties, option: string): Omit<NicConfig, "bac
     ...(mac === undefined ? {} : { mac }),
     ...(mtu === undefined ? {} : { mtu: parseInteger(mtu, `${option}: mtu`, 68, PORT_MAX) }),
     ...(capture === undefined ? {} : { capture }),
+    ...(bootIndex === undefined
+      ? {}
+      : { bootIndex: parseInteger(bootIndex, `${option}: bootindex`, 0, BOOT_INDEX_MAX) }),
+    ...(romFile === undefined ? {} : { bootRom: readRom(romFile, option) }),
   };
+}
+
+function readRom(path: string, option: string): Uint8Array {
+  try {
+    return new Uint8Array(readFileSync(path));
+  } catch (cause) {
+    throw new VmError("not-found", `${option}: cannot read romfile ${path}: ${errorText(cause)}`, { path }, { cause });
+  }
 }
 
 function parseSource(type: string, properties: Properties, option: string, more: readonly string[]): NetworkSource {

@@ -9,6 +9,7 @@ import {
   type VirtKind,
 } from "../../spec/virtualization.ts";
 import { CLOCK_SYNC_MODES, type ClockKind, type DisplayKind, type VmConfig } from "../vmm/config.ts";
+import type { NicConfig } from "../vmm/device-config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { checkDisplayOptions, type DisplayOptions, type RawDisplayOptions } from "./display-options.ts";
 import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
@@ -33,6 +34,7 @@ export interface RawRunOptions extends RawDriveOptions, RawNicOptions, RawDispla
   initrd?: string;
   append?: string;
   bios?: string;
+  overlay?: string;
   module?: string[];
   as?: string;
   load?: string;
@@ -106,6 +108,13 @@ export interface GuestRequest {
   readonly display?: DisplayKind | undefined;
   /** File of its VGA BIOS; undefined: Debian's, where one is of use. */
   readonly vgaBios?: string | undefined;
+  /** Where the disk of an image that is one is attached. Default "ide". */
+  readonly diskBus?: "ide" | "virtio" | undefined;
+  /** File that what the guest writes to it goes to, and stays. */
+  readonly overlay?: string | undefined;
+  readonly nics?: readonly NicConfig[];
+  /** Firmware is to try the network. */
+  readonly networkInBootOrder?: boolean;
 }
 
 export interface RunOptions {
@@ -205,7 +214,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   if (drives.length > 0) set("drives", drives);
   const nics = parseNics(raw);
   if (nics.length > 0) set("nics", nics);
-  set("bootOrder", given(raw.boot, parseBootOrder));
+  const bootOrder = given(raw.boot, parseBootOrder);
+  set("bootOrder", bootOrder);
 
   set("display", display.adapter);
 
@@ -222,6 +232,10 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
       fromDisk: drives.length > 0,
       display: display.adapter,
       vgaBios: display.vgaBios,
+      diskBus: raw.virt === "para" ? "virtio" : "ide",
+      overlay: raw.overlay,
+      nics,
+      networkInBootOrder: bootOrder?.includes("network") ?? false,
     },
     restore: checkRestore(guest, raw),
     snapshotOnExit: raw.snapshotOnExit,
@@ -256,7 +270,7 @@ function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions
 function checkGuest(
   guest: string | undefined,
   raw: RawRunOptions,
-): Omit<GuestRequest, "fromDisk" | "display" | "vgaBios"> {
+): Omit<GuestRequest, "fromDisk" | "display" | "vgaBios" | "diskBus" | "overlay" | "nics" | "networkInBootOrder"> {
   const named = [
     guest !== undefined && `the guest "${guest}"`,
     raw.kernel !== undefined && "--kernel",

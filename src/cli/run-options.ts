@@ -27,6 +27,7 @@ export function addRunOptions(command: Command): Command {
     .option("--cdrom <file>", "CD image in an IDE drive")
     .option("--fda <file>", "floppy image; also --fdb")
     .addOption(new Option("--fdb <file>").hideHelp())
+    .option("--overlay <file>", "keep what the guest writes to the disk of its image (debian) there")
     .option("--boot <order>", "firmware's order: letters of a (floppy), c (disk), d (CD), n (network)")
     .optionsGroup("Network (docs/NETWORK.md):")
     .option(

@@ -15,7 +15,7 @@ import {
   exitCodeOfError,
   exitCodeOfStatus,
 } from "./exit-code.ts";
-import { resolveGuest } from "./guest.ts";
+import { machineConfig, resolveGuest } from "./guest.ts";
 import type { CliIo, Machine } from "./machine.ts";
 import { checkRunOptions, type RawRunOptions, type RunOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
@@ -52,7 +52,7 @@ async function makeMachine(options: RunOptions, io: CliIo): Promise<Machine> {
   } finally {
     progress.done();
   }
-  return await io.createVm({ ...resolved.defaults, ...options.machine, name: resolved.name, boot: resolved.boot });
+  return await io.createVm(machineConfig(resolved, options));
 }
 
 /** One guest from start to end. */

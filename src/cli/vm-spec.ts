@@ -4,7 +4,9 @@ import { nicOfSpec } from "../api/network-fields.ts";
 import { driveOfSpec, type VmSpec } from "../api/vm-spec.ts";
 import type { HostedVmConfig } from "../host/host.ts";
 import { ramOf } from "../host/resources/run-claims.ts";
+import type { BootDevice } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
+import { parseBootOrder } from "./drives.ts";
 import { resolveGuest } from "./guest.ts";
 import type { Progress } from "./progress.ts";
 import { UsageError } from "./values.ts";
@@ -18,6 +20,8 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     initrd,
     append,
     bios,
+    overlay,
+    boot,
     memoryMib,
     scheduling,
     resources,
@@ -32,6 +36,8 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     const fields = given.map(([field]) => field).join(" and ");
     throw new VmError("bad-config", `${fields} both say what to boot; give one of them`, { field: given[1]?.[0] });
   }
+  const cards = (nics ?? []).map((nic, i) => nicOfSpec(nic, `net${i}`, `nics[${i}]`));
+  const bootOrder = boot === undefined ? undefined : bootOrderOf(boot);
   let resolved: Awaited<ReturnType<typeof resolveGuest>>;
   try {
     resolved = await resolveGuest(
@@ -48,6 +54,10 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
         guestDecompress: false,
         fromDisk: (drives ?? []).length > 0,
         display: machine.display,
+        diskBus: machine.virt === "para" ? "virtio" : "ide",
+        overlay,
+        nics: cards,
+        networkInBootOrder: bootOrder?.includes("network") ?? false,
       },
       progress,
     );
@@ -56,6 +66,7 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     throw error;
   }
   const memoryBytes = memoryMib === undefined ? ramOf("resources", resources) : memoryMib * 2 ** 20;
+  const allDrives = [...(resolved.drives ?? []), ...(drives ?? []).map((drive, i) => driveOfSpec(drive, `drive${i}`))];
   return {
     ...resolved.defaults,
     ...defined(machine),
@@ -64,11 +75,20 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     ...(name === undefined ? {} : { name }),
     ...(scheduling === undefined ? {} : { scheduling: defined(scheduling) }),
     ...(pcpu === undefined ? {} : { pcpu }),
-    ...(nics === undefined ? {} : { nics: nics.map((nic, i) => nicOfSpec(nic, `net${i}`, `nics[${i}]`)) }),
-    ...(drives === undefined ? {} : { drives: drives.map((drive, i) => driveOfSpec(drive, `drive${i}`)) }),
+    ...(nics === undefined ? {} : { nics: resolved.nics ?? cards }),
+    ...(bootOrder === undefined ? {} : { bootOrder }),
+    ...(allDrives.length === 0 ? {} : { drives: allDrives }),
     ...(limits === undefined ? {} : { limits: givenLimits(limits) }),
     boot: resolved.boot,
   };
+}
+
+function bootOrderOf(text: string): readonly BootDevice[] {
+  try {
+    return parseBootOrder(text);
+  } catch (cause) {
+    throw new VmError("bad-config", (cause as Error).message.replace("--boot", "boot"), { field: "boot" }, { cause });
+  }
 }
 
 /** Fields that were given: what is left out takes the machine's own default. */

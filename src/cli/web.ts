@@ -46,14 +46,21 @@ export function cachedImages(): PageImages {
   const cache = async () => new (await import("../images/node/index.ts")).ImageCache();
   return {
     list: async () =>
-      (await (await cache()).manifests()).map(({ name, title, kind, append, memoryBytes, files }) => ({
-        name,
-        title,
-        kind,
-        append,
-        files: Object.keys(files),
-        ...(memoryBytes === undefined ? {} : { memoryBytes }),
-      })),
+      (await (await cache()).manifests()).flatMap(({ name, title, kind, append, memoryBytes, files }) =>
+        // A disk is a file that the user chooses in the page, and ROMs of cards are of no use without a network.
+        kind === "disk" || kind === "roms"
+          ? []
+          : [
+              {
+                name,
+                title,
+                kind,
+                append,
+                files: Object.keys(files),
+                ...(memoryBytes === undefined ? {} : { memoryBytes }),
+              },
+            ],
+      ),
     read: async (image, file) => await (await import("../images/node/index.ts")).readImageFile(image, file),
   };
 }

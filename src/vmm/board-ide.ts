@@ -1,4 +1,4 @@
-// The IDE and floppy drives of a board, and in which order firmware tries what there is to boot from.
+// The IDE and floppy drives of a board.
 
 import { Dma8237 } from "../devices/dma8237.ts";
 import { FDC_DMA, FDC_IRQ, FloppyController } from "../devices/floppy/controller.ts";
@@ -13,7 +13,6 @@ import type { PortBus } from "./bus.ts";
 import type { Device, DeviceClock, GuestMemory } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 import type { IrqWiring } from "./irq.ts";
-import { VIRTIO_SLOTS } from "./virtio-slots.ts";
 
 /** A drive whose medium the host can change. */
 export interface MediaDrive {
@@ -88,29 +87,6 @@ export function floppyTypes(drives: readonly OpenDrive[]): readonly [number, num
     return drive === undefined ? 0 : floppyFormat(drive.backend?.sizeBytes ?? 0, drive.id).drive;
   };
   return [type(0), type(1)];
-}
-
-/** How firmware's boot order (fw_cfg file "bootorder") names a drive: an Open Firmware device path. */
-function bootPath({ bus, unit = 0 }: OpenDrive): string {
-  switch (bus) {
-    case "ide":
-      return `/pci@i0cf8/ide@${SOUTH_BRIDGE_SLOT},${IDE_FUNCTION}/drive@${unit >> 1}/disk@${unit & 1}`;
-    case "floppy":
-      return `/pci@i0cf8/isa@${SOUTH_BRIDGE_SLOT}/fdc@03f0/floppy@${unit}`;
-    case "hypercall":
-      // firmware has no driver for it
-      return "";
-    case "virtio":
-      return `/pci@i0cf8/scsi@${(VIRTIO_SLOTS.drives + unit).toString(16)}/disk@0,0`;
-  }
-}
-
-/** The content of "bootorder"; undefined when no drive has a place in it. */
-export function bootOrderFile(drives: readonly OpenDrive[]): Uint8Array | undefined {
-  const ordered = drives.filter(({ bus, bootIndex }) => bus !== "hypercall" && bootIndex !== undefined);
-  if (ordered.length === 0) return undefined;
-  ordered.sort((a, b) => (a.bootIndex ?? 0) - (b.bootIndex ?? 0));
-  return new TextEncoder().encode(`${ordered.map(bootPath).join("\n")}\0`);
 }
 
 function makeIdeDrive({ id, media, backend, readOnly }: OpenDrive): IdeDrive | undefined {

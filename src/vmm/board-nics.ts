@@ -34,6 +34,7 @@ export function addNics(
     if (nic.model === "virtio") continue;
     const plus = nic.model === "rtl8139";
     const card = new Rtl8139(`rtl8139-${nic.unit}`, memory, { ...nic, mac: macBytes(nic.mac), clock, plus });
+    if (nic.bootRom !== undefined) card.pci.setRom(nic.bootRom);
     pci.add(VIRTIO_SLOTS.nics + nic.unit, 0, card.pci);
     devices.push(card);
     others.set(nic.id, card);

@@ -22,10 +22,11 @@ import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
 import type { Vga, VideoMemory } from "../devices/vga/vga.ts";
 import { VM_GENERATION_GPE, VmGeneration } from "../devices/vm-generation.ts";
-import { addStorage, bootOrderFile, floppyTypes, type StorageSet } from "./board-ide.ts";
+import { addStorage, floppyTypes, type StorageSet } from "./board-ide.ts";
 import { addNics, type NicSet } from "./board-nics.ts";
 import { addVga } from "./board-vga.ts";
 import { addVirtio, type VirtioSet } from "./board-virtio.ts";
+import { bootOrderFile } from "./boot-order.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, DmaMemory, IoRange, IrqLine, MsiSink } from "./device.ts";
@@ -147,7 +148,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     cpuCount: 1,
     graphic: config.display !== "none",
   });
-  const order = bootOrderFile(parts.drives);
+  const order = bootOrderFile(parts.drives, parts.nics);
   if (order !== undefined) fwCfg.addFile("bootorder", order);
   const uarts = SERIAL_PORTS.slice(0, config.serialPorts).map(
     ({ base, irq }, n) =>

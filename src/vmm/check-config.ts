@@ -3,7 +3,7 @@ import type { ParavirtName } from "../../spec/cpuid.ts";
 import type { ControlName, PagingKind } from "../../spec/virtualization.ts";
 import { DEFAULT_MAX_SLEW_PPM, DEFAULT_STEP_THRESHOLD_NS, MAX_SLEW_PPM_LIMIT } from "../host/clock/discipline.ts";
 import { type CheckedDevices, checkDevices } from "./check-devices.ts";
-import { bytes, flag, image, integer, oneOf, refuse, text } from "./check-values.ts";
+import { bytes, flag, image, integer, oneOf, optionRom, refuse, text } from "./check-values.ts";
 import { checkVirtualization } from "./check-virtualization.ts";
 import {
   type BootSource,
@@ -203,18 +203,14 @@ function checkClockSync(given: VmConfig["clockSync"], clock: "real" | "virtual")
   };
 }
 
-/** An option ROM begins with these bytes. */
-const OPTION_ROM = [0x55, 0xaa] as const;
 /** C0000h to DFFFFh. */
 const OPTION_ROM_MAX = 128 * KIB;
 
 function checkDisplay({ display, vgaBios, boot }: VmConfig): Pick<CheckedConfig, "display" | "vgaBios"> {
   const kind = oneOf("display", display ?? (boot.kind === "firmware" ? "vga" : "none"), ["none", "vga"]);
   if (vgaBios !== undefined) {
-    image("vgaBios", vgaBios);
     if (kind === "none") refuse("vgaBios", vgaBios, "nothing", "has a meaning only with display: vga");
-    if (vgaBios.length > OPTION_ROM_MAX || OPTION_ROM.some((byte, i) => vgaBios[i] !== byte))
-      refuse("vgaBios", vgaBios, "an option ROM: at most 128 KiB, beginning with 55 AA");
+    optionRom("vgaBios", vgaBios, OPTION_ROM_MAX);
   }
   return { display: kind, vgaBios };
 }

@@ -1,6 +1,6 @@
 // Checks the part of a configuration that says which devices there are. Throws VmError("bad-config") that names the field.
 import { checkLimits, identifier, list, methods, object, TOKENS_MAX } from "./check-lists.ts";
-import { type CheckedNic, checkNics } from "./check-network.ts";
+import { BOOT_INDEX_MAX, type CheckedNic, checkNics } from "./check-network.ts";
 import { flag, integer, oneOf, refuse, text } from "./check-values.ts";
 import type { BootDevice, VmConfig } from "./config.ts";
 import type {
@@ -19,7 +19,6 @@ export const DRIVES_MAX = { virtio: 8, ide: 4, floppy: 2, hypercall: 8 } as cons
 const BUSES = ["ide", "floppy", "virtio", "hypercall"] as const;
 /** In the order of the default. */
 const BOOT_DEVICES: readonly BootDevice[] = ["disk", "floppy", "cdrom", "network"];
-const BOOT_INDEX_MAX = 1_000_000;
 export const SHARES_MAX = 4;
 export const CONSOLES_MAX = 16;
 const INPUT_KINDS: readonly InputKind[] = ["keyboard", "mouse", "tablet"];

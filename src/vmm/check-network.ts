@@ -2,13 +2,17 @@
 import { checkUserNetwork } from "../backends/network/user/settings.ts";
 import { checkLink } from "../backends/network/wire.ts";
 import { checkLimits, identifier, list, methods, object } from "./check-lists.ts";
-import { flag, integer, oneOf, refuse, text } from "./check-values.ts";
+import { flag, integer, oneOf, optionRom, refuse, text } from "./check-values.ts";
 import type { NicConfig } from "./device-config.ts";
 import type { NetworkBackend, NetworkSource, UserNetworkSettings } from "./network.ts";
 
 export const NICS_MAX = 8;
 export const NIC_MODELS = ["virtio", "rtl8139", "rtl8139d"] as const;
 const MTU_MIN = 68;
+/** iPXE with everything built in. */
+const BOOT_ROM_MAX = 1 << 20;
+/** Of drives and network cards. */
+export const BOOT_INDEX_MAX = 1_000_000;
 const SWITCH_NAME_MAX = 64;
 const USER_FIELDS: readonly (keyof UserNetworkSettings)[] = [
   "net",
@@ -54,6 +58,8 @@ export function checkNics(nics: readonly NicConfig[]): readonly CheckedNic[] {
     flag(`${field}.trustedChecksums`, nic.trustedChecksums ?? false);
     checkLimits(`${field}.receiveLimits`, nic.receiveLimits);
     checkLimits(`${field}.transmitLimits`, nic.transmitLimits);
+    if (nic.bootRom !== undefined) optionRom(`${field}.bootRom`, nic.bootRom, BOOT_ROM_MAX);
+    if (nic.bootIndex !== undefined) integer(`${field}.bootIndex`, nic.bootIndex, 0, BOOT_INDEX_MAX);
     if (nic.capture !== undefined && text(`${field}.capture`, nic.capture) === "")
       refuse(`${field}.capture`, nic.capture, "the name of a file");
     return { ...nic, mac, unit };

@@ -37,3 +37,14 @@ export function bytes(field: string, value: unknown): Uint8Array {
 export function image(field: string, value: unknown): void {
   if (bytes(field, value).length === 0) throw new VmError("bad-image", `${field} is empty.`, { field });
 }
+
+/** An option ROM begins with these bytes (PCI Firmware Specification 3.0, 5.1.1). */
+const OPTION_ROM = [0x55, 0xaa] as const;
+
+export function optionRom(field: string, value: unknown, most: number): Uint8Array {
+  image(field, value);
+  const rom = value as Uint8Array;
+  if (rom.length > most || OPTION_ROM.some((byte, i) => rom[i] !== byte))
+    refuse(field, rom, `an option ROM: at most ${most / 1024} KiB, beginning with 55 AA`);
+  return rom;
+}

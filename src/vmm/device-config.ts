@@ -76,6 +76,10 @@ export interface NicConfig {
   readonly trustedChecksums?: boolean;
   readonly receiveLimits?: RateLimitOptions;
   readonly transmitLimits?: RateLimitOptions;
+  /** Option ROM of the card, which firmware runs to boot over the network. Default none. */
+  readonly bootRom?: Uint8Array;
+  /** Firmware tries lower ones first, among drives and cards that have one. */
+  readonly bootIndex?: number;
   /** File that gets everything that passes the card, for tcpdump (pcap). Default none. */
   readonly capture?: string;
 }

@@ -55,7 +55,12 @@ export class VirtioCards {
     const { memory, clock } = this.parts;
     const net = new VirtioNet(`virtio-net${nic.unit}`, memory, { ...nic, mac: macBytes(nic.mac), clock });
     this.#nics.set(nic.id, net);
-    return this.#plug({ kind: "nic", id: nic.id, slot: VIRTIO_SLOTS.nics + nic.unit }, CLASSES.network, net);
+    return this.#plug(
+      { kind: "nic", id: nic.id, slot: VIRTIO_SLOTS.nics + nic.unit },
+      CLASSES.network,
+      net,
+      nic.bootRom,
+    );
   }
 
   /** Takes a card off the bus, and ends it: its requests under way are forgotten, its name is free. */
@@ -68,9 +73,10 @@ export class VirtioCards {
     else this.#nics.delete(id);
   }
 
-  #plug(place: Omit<Card, "carrier">, classCode: number, device: VirtioDevice): VirtioPci {
+  #plug(place: Omit<Card, "carrier">, classCode: number, device: VirtioDevice, rom?: Uint8Array): VirtioPci {
     const { pci, clock, msi } = this.parts;
     const carrier = new VirtioPci(device, { msi, clock, classCode });
+    if (rom !== undefined) carrier.pci.setRom(rom);
     pci.add(place.slot, 0, carrier.pci);
     this.#bySlot.set(place.slot, { ...place, carrier });
     return carrier;

@@ -3,7 +3,9 @@ import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Browser, type BrowserContext, chromium, type Locator, type Page } from "playwright-core";
+import { afterAll, beforeAll } from "vitest";
 import { cachedImages } from "../../src/cli/web.ts";
+import { pullImage } from "../../src/images/node/index.ts";
 import { type PageServer, type PageServerOptions, servePage } from "../../src/platform/node/page-server.ts";
 
 const CHROMIUM = process.env["CHROMIUM"] ?? "/usr/bin/chromium";
@@ -17,6 +19,9 @@ const PAGE_FOLDER = join(root, "dist/web");
 const PICTURES = join(root, ".ci/artefacts/web");
 /** Slow machines are not broken ones. */
 export const SLOW_MS = 60_000;
+/** A boot of Debian's Linux takes seconds alone, and a minute beside a machine's other work. */
+export const BOOT_MS = 240_000;
+const PULL_MS = 240_000;
 const FLAGS = [
   "--no-sandbox",
   "--disable-gpu",
@@ -27,22 +32,42 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+export interface SuiteOptions extends Partial<PageServerOptions> {
+  /** Images that its guests boot, pulled before the first test. */
+  readonly pull?: readonly string[];
+}
+
 /** A browser with a profile of its own, and one server; what pages complain of is collected. */
 export class BrowserTest implements AsyncDisposable {
   readonly complaints: string[] = [];
 
   private constructor(
-    private readonly browser: Browser,
-    readonly context: BrowserContext,
+    private browser: Browser | undefined,
+    private profile: BrowserContext | undefined,
     private readonly servers: PageServer[],
   ) {}
 
-  static async start(options: Partial<PageServerOptions> = {}): Promise<BrowserTest> {
-    const server = await serve(options);
-    const browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
-    const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: "light" });
-    context.setDefaultTimeout(SLOW_MS);
-    return new BrowserTest(browser, context, [server]);
+  /** For all tests of a `describe`: there before the first of them, gone after the last. */
+  static suite({ pull = [], ...options }: SuiteOptions = {}): BrowserTest {
+    const suite = new BrowserTest(undefined, undefined, []);
+    beforeAll(async () => {
+      for (const name of pull) await pullImage(name);
+      await suite.#start(options);
+    }, PULL_MS);
+    afterAll(() => suite[Symbol.asyncDispose]());
+    return suite;
+  }
+
+  async #start(options: Partial<PageServerOptions>): Promise<void> {
+    this.servers.push(await serve(options));
+    this.browser = await chromium.launch({ executablePath: CHROMIUM, headless: true, args: FLAGS });
+    this.profile = await this.browser.newContext({ viewport: { width: 1280, height: 860 }, colorScheme: "light" });
+    this.profile.setDefaultTimeout(SLOW_MS);
+  }
+
+  get context(): BrowserContext {
+    if (this.profile === undefined) throw new Error("the browser is started before the first test");
+    return this.profile;
   }
 
   get url(): string {
@@ -68,7 +93,7 @@ export class BrowserTest implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.browser.close();
+    await this.browser?.close();
     for (const server of this.servers) await server[Symbol.asyncDispose]();
   }
 }

@@ -1,19 +1,13 @@
 // The comparison of full and para on the page: its table, its report, and that it can be stopped.
 import { readFile } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { BROWSER_HINT, BrowserTest, noBrowser, picture } from "./browser.ts";
 
 /** Twelve runs of a second each, beside a machine's other work. */
 const RUN_MS = 240_000;
 
 describe.skipIf(noBrowser)(`full against para${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
-  beforeAll(async () => {
-    browser = await BrowserTest.start();
-  });
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
-  });
+  const browser = BrowserTest.suite();
 
   it(
     "is measured in a worker, shown as a table with bars, and saved as a report; it can be stopped",

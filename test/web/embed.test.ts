@@ -9,14 +9,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { BROWSER_HINT, BrowserTest, noBrowser, picture, SLOW_MS, untilShown } from "./browser.ts";
 
 describe.skipIf(noBrowser)(`embedding${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
+  const browser = BrowserTest.suite();
   let elsewhere: PlainServer;
   beforeAll(async () => {
-    browser = await BrowserTest.start();
     elsewhere = await PlainServer.start();
   });
   afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
     await elsewhere?.[Symbol.asyncDispose]();
   });
 

@@ -1,18 +1,12 @@
 // Files that visitors drop: kernels, disks and CDs boot, anything else is named and refused.
 import { readFile } from "node:fs/promises";
 import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, untilOffered, untilShown } from "./browser.ts";
 
 describe.skipIf(noBrowser)(`dropped files${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
+  const browser = BrowserTest.suite();
   let page: Page;
-  beforeAll(async () => {
-    browser = await BrowserTest.start();
-  });
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
-  });
   beforeEach(async () => {
     page = await browser.open();
     await untilOffered(page);

@@ -1,20 +1,9 @@
 // Debian's kernel, served beside the page, to a shell that answers; full and para.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { pullImage } from "../../src/images/node/index.ts";
-import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, type, untilShown } from "./browser.ts";
-
-/** Its boot takes seconds alone, and a minute beside a machine's other work. */
-const BOOT_MS = 240_000;
+import { describe, expect, it } from "vitest";
+import { BOOT_MS, BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, type, untilShown } from "./browser.ts";
 
 describe.skipIf(noBrowser)(`Linux in the page${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
-  beforeAll(async () => {
-    await pullImage("linux");
-    browser = await BrowserTest.start();
-  }, BOOT_MS);
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
-  });
+  const browser = BrowserTest.suite({ pull: ["linux"] });
 
   it(
     "boots to a shell, is paused, saved, and goes on after a reload",

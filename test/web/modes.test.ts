@@ -1,16 +1,10 @@
 // The same guests with shared memory, without it, and without workers; several at once; and the library by itself.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type * as Library from "../../src/index.ts";
 import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, type, untilShown } from "./browser.ts";
 
 describe.skipIf(noBrowser)(`ways to run${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
-  beforeAll(async () => {
-    browser = await BrowserTest.start();
-  });
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
-  });
+  const browser = BrowserTest.suite();
 
   it(
     "runs two guests side by side, each with its own terminal",

@@ -1,19 +1,9 @@
 // Two Linux guests side by side, on the switch of the page: they ping each other, across workers and in one.
-import { afterAll, beforeAll, describe, it } from "vitest";
-import { pullImage } from "../../src/images/node/index.ts";
-import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, type, untilShown } from "./browser.ts";
-
-const BOOT_MS = 240_000;
+import { describe, it } from "vitest";
+import { BOOT_MS, BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, type, untilShown } from "./browser.ts";
 
 describe.skipIf(noBrowser)(`guests on the page's network${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
-  beforeAll(async () => {
-    await pullImage("linux");
-    browser = await BrowserTest.start();
-  }, BOOT_MS);
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
-  });
+  const browser = BrowserTest.suite({ pull: ["linux"] });
 
   it(
     "reach each other by its switch",

@@ -1,5 +1,5 @@
 // The page as a visitor uses it: boots our ROM, types, reads, and every button.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import {
   BROWSER_HINT,
   BrowserTest,
@@ -13,13 +13,7 @@ import {
 } from "./browser.ts";
 
 describe.skipIf(noBrowser)(`the page${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
-  beforeAll(async () => {
-    browser = await BrowserTest.start();
-  });
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
-  });
+  const browser = BrowserTest.suite();
 
   it(
     "boots the ROM that is chosen, takes what is typed and shows the answer; no rule of its policy is broken",

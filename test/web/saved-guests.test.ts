@@ -1,16 +1,10 @@
 // Saved guests: kept in the browser over a reload, downloaded and dropped again, and refused where they are damaged.
 import { readFile } from "node:fs/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, type, untilShown } from "./browser.ts";
 
 describe.skipIf(noBrowser)(`saved guests${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
-  beforeAll(async () => {
-    browser = await BrowserTest.start();
-  });
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
-  });
+  const browser = BrowserTest.suite();
 
   it(
     "goes on after a reload from what was kept in the browser, until it is deleted",

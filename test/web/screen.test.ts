@@ -1,6 +1,5 @@
 // A guest's screen on the page: what firmware and a boot sector show, keys typed into it, a phone's keyboard.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { pullImage } from "../../src/images/node/index.ts";
+import { describe, expect, it } from "vitest";
 import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, untilOffered } from "./browser.ts";
 
 /** Prints a line by INT 10h, then every key that INT 16h gives. */
@@ -31,14 +30,7 @@ function floppy(): Buffer {
 }
 
 describe.skipIf(noBrowser)(`a guest's screen${BROWSER_HINT}`, () => {
-  let browser: BrowserTest;
-  beforeAll(async () => {
-    await pullImage("seabios");
-    browser = await BrowserTest.start();
-  }, 2 * SLOW_MS);
-  afterAll(async () => {
-    await browser?.[Symbol.asyncDispose]();
-  });
+  const browser = BrowserTest.suite({ pull: ["seabios"] });
 
   it(
     "shows what SeaBIOS boots from a dropped floppy, and takes keys",

@@ -33,6 +33,11 @@ const BAR_IO = 1;
 const BAR_PREFETCH = 8;
 const CONFIG_BYTES = 256;
 const BARS = 6;
+/** Index of the expansion ROM's base address register, after those of the others (6.2.5.2). */
+const ROM_BAR = BARS;
+const ROM_ENABLE = 1;
+/** Address bits begin here. */
+const ROM_BYTES_MIN = 2048;
 
 export interface PciIdentity {
   readonly vendor: number;
@@ -80,7 +85,7 @@ export class PciFunction {
   readonly #writable = new Uint8Array(CONFIG_BYTES);
   readonly #clearable = new Uint8Array(CONFIG_BYTES);
   #powerOn: Uint8Array | undefined;
-  readonly #bars: (Bar | undefined)[] = new Array(BARS).fill(undefined);
+  readonly #bars: (Bar | undefined)[] = new Array(BARS + 1).fill(undefined);
   #slot: PciSlot | undefined;
   #intx = false;
   #capabilityEnd = 0x40;
@@ -137,6 +142,20 @@ export class PciFunction {
     this.#bars[index] = { ...spec, mapping: undefined, mappedAt: 0 };
   }
 
+  /** Gives the function an expansion ROM, which firmware copies and runs. What is beyond its end reads as all ones. */
+  setRom(image: Uint8Array): void {
+    let sizeBytes = ROM_BYTES_MIN;
+    while (sizeBytes < image.length) sizeBytes *= 2;
+    const read = (offset: number, size: number): number => {
+      let value = 0;
+      for (let i = size - 1; i >= 0; i--) value = value * 256 + (image[offset + i] ?? 0xff);
+      return value;
+    };
+    this.allowWrites(PCI_ROM, 4, (~(sizeBytes - 1) | ROM_ENABLE) >>> 0);
+    const handler: IoHandler = { read, write: () => {} };
+    this.#bars[ROM_BAR] = { space: "memory", sizeBytes, handler, mapping: undefined, mappedAt: 0 };
+  }
+
   /**
    * Appends a capability; `body` is what follows the id and next bytes, `writable` the bits of it that software may
    * change. Returns its offset.
@@ -189,7 +208,7 @@ export class PciFunction {
       const writable = this.#writable[at] ?? 0;
       this.config[at] = ((old & ~writable) | (byte & writable)) & ~(byte & (this.#clearable[at] ?? 0));
     }
-    if (offset < PCI_ROM && offset + size > PCI_COMMAND) this.#updateMappings();
+    if (offset < PCI_ROM + 4 && offset + size > PCI_COMMAND) this.#updateMappings();
     if (offset < PCI_STATUS && offset + size > PCI_COMMAND) this.#driveIntx();
     this.configWritten(offset, size);
   }
@@ -232,11 +251,12 @@ export class PciFunction {
   // ---- base address registers
 
   #updateMappings(): void {
-    for (let i = 0; i < BARS; i++) {
-      const bar = this.#bars[i];
+    for (const [i, bar] of this.#bars.entries()) {
       if (bar === undefined || this.#slot === undefined) continue;
-      const enabled = this.command & (bar.space === "io" ? COMMAND_IO : COMMAND_MEMORY);
-      const base = (this.get(PCI_BAR0 + i * 4, 4) & ~(bar.sizeBytes - 1)) >>> 0;
+      const register = this.get(i === ROM_BAR ? PCI_ROM : PCI_BAR0 + i * 4, 4);
+      const enabled =
+        this.command & (bar.space === "io" ? COMMAND_IO : COMMAND_MEMORY) && (i !== ROM_BAR || register & ROM_ENABLE);
+      const base = (register & ~(bar.sizeBytes - 1)) >>> 0;
       // Base 0 is "not yet assigned"; so is the all-ones pattern of sizing, and whatever would not fit the space.
       const top = bar.space === "io" ? 0x10000 : 0xfff00000;
       const wanted = enabled && base !== 0 && base + bar.sizeBytes <= top ? base : undefined;
@@ -252,7 +272,13 @@ export class PciFunction {
   #mapHandler(slot: PciSlot, bar: Bar, index: number, first: number): { unmap(): void } | undefined {
     const { space, handler, sizeBytes: count, width = 4 } = bar;
     if (handler === undefined) return undefined;
-    return slot.map(space, { name: `${this.name}.bar${index}`, first, count, width, handler });
+    return slot.map(space, {
+      name: `${this.name}.${index === ROM_BAR ? "rom" : `bar${index}`}`,
+      first,
+      count,
+      width,
+      handler,
+    });
   }
 
   // ---- reset, save and load

@@ -143,8 +143,10 @@ export class VirtQueue {
     let index = head;
     let inTable = false;
     // Shorter than the queue (2.7.5.3.1); drivers with small queues and indirect tables do not all keep to that, so the
-    // bound is the largest queue.
-    for (let left = this.sizeMax; ; left--) {
+    // bound is the largest queue. The descriptor that leads to a table is not counted with it: Linux fills tables to the
+    // brim when it writes back much at once.
+    let left = this.sizeMax;
+    for (; ; left--) {
       if (index >= entries) return this.#fail("a descriptor index is beyond its table");
       if (left === 0) return this.#fail("a chain is longer than the queue or loops");
       const at = index * DESCRIPTOR_BYTES;
@@ -165,6 +167,7 @@ export class VirtQueue {
         entries = length / DESCRIPTOR_BYTES;
         index = 0;
         inTable = true;
+        left = this.sizeMax + 1;
         continue;
       }
       if (flags & DESC_WRITE) chain.addWritable(view, address);

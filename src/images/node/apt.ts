@@ -5,6 +5,7 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { VmError } from "../../vmm/error.ts";
 import { debDataTar } from "../deb.ts";
+import { parseStanza, parseStanzas, requiredPackages, type Stanza } from "../stanza.ts";
 import { sha256 } from "./cache.ts";
 import type { DebianPackage, PackageSource, SourceOptions } from "./packages.ts";
 import { isInstalled, lastLines, run } from "./process.ts";
@@ -114,22 +115,23 @@ export class AptSource implements PackageSource {
       .filter(Boolean);
   }
 
-  async #package(path: string, name: string, version: string): Promise<DebianPackage> {
-    const deb = await readFile(path);
-    return { name, version, digest: sha256(deb), dataTar: () => dataTar(path, deb, this.#options.signal) };
+  async required(): Promise<string[]> {
+    const result = await this.#run("apt-cache", ["dumpavail"]);
+    if (result.status !== 0) throw this.#unavailable("apt-cache cannot list the packages", result.stderr);
+    return requiredPackages(parseStanzas(Buffer.from(result.stdout).toString()));
   }
 
-  async #show(name: string): Promise<Map<string, string>> {
+  async #package(path: string, name: string, version: string): Promise<DebianPackage> {
+    const deb = await readFile(path);
+    return { name, version, digest: sha256(deb), deb, dataTar: () => dataTar(path, deb, this.#options.signal) };
+  }
+
+  async #show(name: string): Promise<Stanza> {
     const result = await this.#run("apt-cache", ["show", "--no-all-versions", name]);
     const text = Buffer.from(result.stdout).toString();
     if (result.status !== 0 || text.trim() === "")
       throw this.#unavailable(`apt knows no package ${name} for this architecture`);
-    return new Map(
-      text.split("\n").flatMap((line) => {
-        const match = /^([\w-]+): (.*)$/.exec(line);
-        return match ? [[match[1] as string, match[2] as string]] : [];
-      }),
-    );
+    return parseStanza(text);
   }
 
   async #run(program: string, args: readonly string[], cwd?: string) {

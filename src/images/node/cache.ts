@@ -1,6 +1,7 @@
 // The cache of guest images: files under the name of their SHA-256, and a manifest an image. Everything is verified
 // each time it is read, and written under a temporary name first, so an interrupted or parallel pull does no harm.
 import { createHash, randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
@@ -12,6 +13,10 @@ export interface FileRecord {
   readonly sizeBytes: number;
 }
 
+const IMAGE_KINDS = ["linux", "firmware", "disk", "roms"] as const;
+/** How it is started; "roms" are parts of machines. */
+export type ImageKind = (typeof IMAGE_KINDS)[number];
+
 /** What an image is made of and where it came from. `format` changes when older readers would misread it. */
 export interface ImageManifest {
   readonly format: 1;
@@ -19,17 +24,18 @@ export interface ImageManifest {
   readonly title: string;
   /** Which of the ways in which the image was made over time; 1 where it does not say. */
   readonly recipe?: number;
-  readonly kind: "linux" | "firmware";
+  readonly kind: ImageKind;
   readonly createdMs: number;
   /** Packages and versions, for people. */
   readonly source: string;
-  /** "kernel" and "initrd", or "firmware"; and more that the image brings along. */
+  /** "kernel" and "initrd", or "firmware", or "disk"; and more that the image brings along. */
   readonly files: Readonly<Record<string, FileRecord>>;
   readonly append: string;
   readonly memoryBytes?: number;
   readonly display?: "vga";
 }
 
+const READ_BYTES = 1 << 20;
 const HEX_DIGEST = /^[0-9a-f]{64}$/;
 
 /** $PARAVANE_CACHE, else paravane in $XDG_CACHE_HOME, else in ~/.cache. */
@@ -54,29 +60,38 @@ export class ImageCache {
     return { digest, sizeBytes: bytes.length };
   }
 
+  /** Keeps a file, which is gone from where it was. */
+  async move(path: string): Promise<FileRecord> {
+    const { digest, sizeBytes } = await digestOfFile(path);
+    const target = this.#blobPath(digest);
+    await this.#mkdir(join(target, ".."));
+    await rename(path, target);
+    return { digest, sizeBytes };
+  }
+
   /** Throws VmError("bad-image") when the file is missing or no longer what its digest says. */
   async get(image: string, file: string, record: FileRecord): Promise<Uint8Array> {
-    const again = `run "paravane images pull ${image} --force"`;
     let bytes: Buffer;
     try {
       bytes = await readFile(this.#blobPath(record.digest));
     } catch (cause) {
-      throw new VmError(
-        "bad-image",
-        `The ${file} of image ${image} is missing from the cache; ${again}.`,
-        { image, file },
-        { cause },
-      );
+      throw missing(image, file, cause);
     }
-    const found = sha256(bytes);
-    if (found !== record.digest) {
-      throw new VmError(
-        "bad-image",
-        `The ${file} of image ${image} is damaged: its SHA-256 is ${found.slice(0, 12)} and should be ${record.digest.slice(0, 12)}; ${again}.`,
-        { image, file, found, expected: record.digest },
-      );
-    }
+    checkDigest(image, file, record, sha256(bytes));
     return bytes;
+  }
+
+  /** Where a file is that is not read into memory. Throws as `get` does. */
+  async verify(image: string, file: string, record: FileRecord): Promise<string> {
+    const path = this.#blobPath(record.digest);
+    let found: FileRecord;
+    try {
+      found = await digestOfFile(path);
+    } catch (cause) {
+      throw missing(image, file, cause);
+    }
+    checkDigest(image, file, record, found.digest);
+    return path;
   }
 
   async writeManifest(manifest: ImageManifest): Promise<void> {
@@ -205,6 +220,36 @@ async function makeFolder(path: string): Promise<void> {
   }
 }
 
+async function digestOfFile(path: string): Promise<FileRecord> {
+  const hash = createHash("sha256");
+  let sizeBytes = 0;
+  for await (const chunk of createReadStream(path, { highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>) {
+    hash.update(chunk);
+    sizeBytes += chunk.length;
+  }
+  return { digest: hash.digest("hex"), sizeBytes };
+}
+
+const repair = (image: string): string => `run "paravane images pull ${image} --force"`;
+
+function missing(image: string, file: string, cause: unknown): VmError {
+  return new VmError(
+    "bad-image",
+    `The ${file} of image ${image} is missing from the cache; ${repair(image)}.`,
+    { image, file },
+    { cause },
+  );
+}
+
+function checkDigest(image: string, file: string, record: FileRecord, found: string): void {
+  if (found === record.digest) return;
+  throw new VmError(
+    "bad-image",
+    `The ${file} of image ${image} is damaged: its SHA-256 is ${found.slice(0, 12)} and should be ${record.digest.slice(0, 12)}; ${repair(image)}.`,
+    { image, file, found, expected: record.digest },
+  );
+}
+
 function parseManifest(content: string): ImageManifest | undefined {
   let value: Partial<ImageManifest> | null;
   try {
@@ -220,7 +265,7 @@ function parseManifest(content: string): ImageManifest | undefined {
     value?.format === 1 &&
     typeof value.name === "string" &&
     typeof value.append === "string" &&
-    (value.kind === "linux" || value.kind === "firmware") &&
+    IMAGE_KINDS.some((kind) => kind === value.kind) &&
     (value.display === undefined || value.display === "vga") &&
     typeof value.files === "object" &&
     value.files !== null &&

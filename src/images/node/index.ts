@@ -1,13 +1,15 @@
 // The guest images that `paravane images` and `paravane run NAME` know.
 import { rm } from "node:fs/promises";
 import { VmError } from "../../vmm/error.ts";
+import type { BuiltImage } from "./built-image.ts";
 import { type FileRecord, ImageCache, type ImageManifest, sha256 } from "./cache.ts";
+import { buildGuestImage, type GuestImageOptions } from "./guest-image.ts";
 import type { SourceOptions } from "./packages.ts";
-import { type BuiltImage, buildGuestImage, type GuestImageOptions, imageSets } from "./sets.ts";
+import { imageSets } from "./sets.ts";
 
 export { defaultCacheRoot, ImageCache } from "./cache.ts";
+export type { GuestImageOptions } from "./guest-image.ts";
 export type { Progress } from "./packages.ts";
-export type { GuestImageOptions } from "./sets.ts";
 
 const FIRST_RECIPE = 1;
 
@@ -40,9 +42,25 @@ export interface OpenedImage {
   readonly display?: "vga";
 }
 
-export const knownImages: readonly { readonly name: string; readonly title: string }[] = imageSets.map(
-  ({ name, title }) => ({ name, title }),
-);
+/** A disk that firmware boots. */
+export interface OpenedDisk {
+  /** A qcow2 image in the cache. What a guest writes belongs into an overlay. */
+  readonly path: string;
+  readonly memoryBytes?: number;
+}
+
+export interface KnownImage {
+  readonly name: string;
+  readonly title: string;
+  /** "yes": by `openImage`; "disk": by `openDiskImage` and firmware; "no": its files are parts of machines. */
+  readonly runs: "yes" | "disk" | "no";
+}
+
+export const knownImages: readonly KnownImage[] = imageSets.map(({ name, title, runs = "yes" }) => ({
+  name,
+  title,
+  runs,
+}));
 
 /**
  * Fetches or builds an image unless it is in the cache and intact.
@@ -87,6 +105,7 @@ async function pull(
     options.onProgress?.({ phase: "writing the image" });
     const files: Record<string, FileRecord> = {};
     for (const [file, bytes] of Object.entries(built.files)) files[file] = await cache.put(bytes);
+    for (const [file, path] of Object.entries(built.largeFiles ?? {})) files[file] = await cache.move(path);
     const { kind, source, append, memoryBytes, display } = built;
     const recipe = imageSets.find((set) => set.name === name)?.recipe;
     const manifest: ImageManifest = {
@@ -114,7 +133,7 @@ async function intactManifest(cache: ImageCache, name: string): Promise<ImageMan
   try {
     const manifest = await cache.readManifest(name);
     if (!manifest || isOutdated(manifest)) return undefined;
-    for (const [file, record] of Object.entries(manifest.files)) await cache.get(name, file, record);
+    for (const [file, record] of Object.entries(manifest.files)) await cache.verify(name, file, record);
     return manifest;
   } catch (error) {
     if (error instanceof VmError && error.code === "bad-image") return undefined;
@@ -132,10 +151,14 @@ export async function removeImage(name: string, cache = new ImageCache()): Promi
   return await cache.remove(name);
 }
 
-/** Throws VmError("not-found") when it has not been pulled, VmError("bad-image") when it is damaged. */
+/** Throws VmError("not-found") when it has not been pulled, VmError("bad-image") when it is damaged or a disk. */
 export async function openImage(name: string, cache = new ImageCache()): Promise<OpenedImage> {
   const manifest = await requireManifest(name, cache);
   const { kind, append, memoryBytes, display } = manifest;
+  if (kind === "disk" || kind === "roms") {
+    const what = kind === "disk" ? "a disk, which firmware boots" : "for network cards, which --boot n gives it to";
+    throw new VmError("bad-image", `The image ${name} is ${what}; there is no kernel in it.`, { name });
+  }
   const kernel = await readImageFile(name, kind === "firmware" ? "firmware" : "kernel", cache);
   const initrd = manifest.files.initrd === undefined ? {} : { initrd: await readImageFile(name, "initrd", cache) };
   const needs = {
@@ -143,6 +166,14 @@ export async function openImage(name: string, cache = new ImageCache()): Promise
     ...(display === undefined ? {} : { display }),
   };
   return { kind, kernel, append, ...initrd, ...needs };
+}
+
+/** Throws as `openImage` does, and for an image that is no disk. */
+export async function openDiskImage(name: string, cache = new ImageCache()): Promise<OpenedDisk> {
+  const { files, memoryBytes } = await requireManifest(name, cache);
+  if (files.disk === undefined) throw new VmError("bad-image", `The image ${name} is no disk.`, { name });
+  const path = await cache.verify(name, "disk", files.disk);
+  return { path, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
 }
 
 /** One file of an image: "kernel", "initrd", "firmware", "vgabios". Throws as `openImage` does. */

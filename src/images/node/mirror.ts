@@ -4,13 +4,12 @@
 import { unpackPayload } from "../../boot/payload.ts";
 import { VmError } from "../../vmm/error.ts";
 import { debDataTar } from "../deb.ts";
+import { parseStanzas, requiredPackages, type Stanza } from "../stanza.ts";
 import { DEBIAN_SUITE } from "./apt.ts";
 import { sha256 } from "./cache.ts";
 import type { DebianPackage, PackageSource, SourceOptions } from "./packages.ts";
 
 const MAX_INDEX_BYTES = 1 << 30;
-
-type Stanza = ReadonlyMap<string, string>;
 
 export class MirrorSource implements PackageSource {
   private constructor(
@@ -28,8 +27,7 @@ export class MirrorSource implements PackageSource {
       await unpackPayload(packed, "package index", { limitBytes: MAX_INDEX_BYTES }),
     );
     const index = new Map<string, Stanza>();
-    for (const block of text.split("\n\n")) {
-      const stanza = parseStanza(block);
+    for (const stanza of parseStanzas(text)) {
       const name = stanza.get("Package");
       if (name !== undefined) index.set(name, stanza);
     }
@@ -50,19 +48,23 @@ export class MirrorSource implements PackageSource {
           { name, digest },
         );
       }
-      packages.push({ name, version: stanza.get("Version") ?? "?", digest, dataTar: () => debDataTar(deb) });
+      packages.push({ name, version: stanza.get("Version") ?? "?", digest, deb, dataTar: () => debDataTar(deb) });
     }
     return packages;
   }
 
-  /** First alternatives, virtual packages by their first provider; enough for programs and their libraries. */
+  /**
+   * Of alternatives one that is asked for, else the first; virtual packages by their first provider. Enough for programs
+   * and their libraries.
+   */
   async fetchWithDependencies(names: readonly string[]): Promise<DebianPackage[]> {
     const wanted = new Set<string>();
     const visit = (name: string): void => {
       if (wanted.has(name)) return;
       wanted.add(name);
       for (const field of ["Depends", "Pre-Depends"]) {
-        for (const dependency of splitDependencies(this.#stanza(name).get(field) ?? "")) {
+        for (const alternatives of dependencyAlternatives(this.#stanza(name).get(field) ?? "")) {
+          const dependency = alternatives.find((one) => names.includes(one)) ?? (alternatives[0] as string);
           const provider = this.index.has(dependency) ? dependency : this.#provider(dependency);
           if (provider !== undefined) visit(provider);
         }
@@ -74,6 +76,10 @@ export class MirrorSource implements PackageSource {
 
   async dependencies(name: string): Promise<string[]> {
     return splitDependencies(this.#stanza(name).get("Depends") ?? "");
+  }
+
+  async required(): Promise<string[]> {
+    return requiredPackages(this.index.values());
   }
 
   #provider(virtual: string): string | undefined {
@@ -95,20 +101,14 @@ export class MirrorSource implements PackageSource {
   }
 }
 
-const splitDependencies = (field: string): string[] =>
+/** The names of each part of a field such as Depends, without versions. */
+const dependencyAlternatives = (field: string): string[][] =>
   field
     .split(",")
-    .map((part) => part.trim().split(/[ (|:]/)[0] ?? "")
-    .filter(Boolean);
+    .map((part) => part.split("|").map((one) => one.trim().split(/[ (:]/)[0] ?? ""))
+    .filter(([first]) => first);
 
-function parseStanza(block: string): Stanza {
-  return new Map(
-    block.split("\n").flatMap((line) => {
-      const match = /^([\w-]+): (.*)$/.exec(line);
-      return match ? [[match[1] as string, match[2] as string]] : [];
-    }),
-  );
-}
+const splitDependencies = (field: string): string[] => dependencyAlternatives(field).map(([first]) => first as string);
 
 async function download(url: string, options: SourceOptions): Promise<Uint8Array> {
   try {

@@ -23,6 +23,8 @@ export interface DebianPackage {
   readonly version: string;
   /** Hex SHA-256 of the .deb. */
   readonly digest: string;
+  /** The .deb itself. */
+  readonly deb: Uint8Array;
   /** The tar archive of its files. */
   dataTar(): Promise<Uint8Array>;
 }
@@ -34,6 +36,8 @@ export interface PackageSource {
   fetchWithDependencies(names: readonly string[]): Promise<DebianPackage[]>;
   /** The names that a package depends on directly. */
   dependencies(name: string): Promise<string[]>;
+  /** The packages of priority "required": what every Debian system has. */
+  required(): Promise<string[]>;
 }
 
 /** apt where there is one, else the mirror. `directory` is for apt's lists and downloads. Throws VmError("not-found") for what cannot be had. */

@@ -1,31 +1,22 @@
 // The images that can be pulled, and how each is made.
 import { join } from "node:path";
 import { VmError } from "../../vmm/error.ts";
-import { readTar } from "../archive.ts";
 import type { CpioEntry } from "../cpio.ts";
 import { debEntries } from "../deb.ts";
 import { buildInitramfs } from "../initramfs.ts";
 import { moduleEntries } from "../modules.ts";
+import { type BuiltImage, describePackages, fileOf, GUEST_ARCHITECTURE, SERIAL_CONSOLE } from "./built-image.ts";
+import { debianDisk } from "./debian-disk.ts";
 import { buildTinyKernel, checkBuildTools } from "./kernel-build.ts";
 import { type DebianPackage, openPackageSource, type PackageSource, type SourceOptions } from "./packages.ts";
-
-export const GUEST_ARCHITECTURE = "i386";
-
-export interface BuiltImage {
-  readonly kind: "linux" | "firmware";
-  readonly files: Readonly<Record<string, Uint8Array>>;
-  readonly source: string;
-  readonly append: string;
-  readonly memoryBytes?: number;
-  /** It is used through its screen. */
-  readonly display?: "vga";
-}
 
 export interface ImageSet {
   readonly name: string;
   readonly title: string;
   /** Counted up when it is made of something else: older ones are made again. Default 1. */
   readonly recipe?: number;
+  /** "disk": it is one that firmware boots. "no": it is a part of machines. Default "yes". */
+  readonly runs?: "yes" | "disk" | "no";
   /** `directory` is for work in progress. */
   build(directory: string, options: SourceOptions): Promise<BuiltImage>;
 }
@@ -35,7 +26,6 @@ const MIB = 1 << 20;
 const NETWORK_MODULES = ["virtio_pci", "virtio_net", "8139cp", "8139too", "af_packet"];
 /** 2: drivers of network cards. */
 const LINUX_RECIPE = 2;
-const SERIAL_CONSOLE = "console=ttyS0";
 
 export const imageSets: readonly ImageSet[] = [
   {
@@ -51,6 +41,12 @@ export const imageSets: readonly ImageSet[] = [
     build: (directory, options) => debianLinux("linux-image-686-pae", directory, options),
   },
   { name: "linux-tiny", title: "a kernel of 1 MB, built here, with a busybox shell", build: tinyLinux },
+  {
+    name: "debian",
+    title: "Debian on a disk, started by its boot loader; root without a password",
+    runs: "disk",
+    build: debianDisk,
+  },
   { name: "memtest86+", title: "the memory tester", build: memtest },
   {
     name: "debian-installer",
@@ -58,6 +54,7 @@ export const imageSets: readonly ImageSet[] = [
     build: debianInstaller,
   },
   { name: "seabios", title: "SeaBIOS and its VGA BIOS, the usual PC firmware", build: seabios },
+  { name: "ipxe", title: "iPXE in the option ROMs of network cards, for --boot n", runs: "no", build: ipxe },
 ];
 
 const open = async (directory: string, options: SourceOptions): Promise<PackageSource> =>
@@ -78,7 +75,7 @@ async function debianLinux(metapackage: string, directory: string, options: Sour
   return {
     kind: "linux",
     files: { kernel, initrd: await shellInitrd(busyboxPackage, entries) },
-    source: describe([kernelPackage, busyboxPackage]),
+    source: describePackages([kernelPackage, busyboxPackage]),
     append: SERIAL_CONSOLE,
     memoryBytes: 256 * MIB,
   };
@@ -95,7 +92,7 @@ async function tinyLinux(directory: string, options: SourceOptions): Promise<Bui
   return {
     kind: "linux",
     files: { kernel, initrd: await shellInitrd(busyboxPackage) },
-    source: describe([kernelSource, busyboxPackage]),
+    source: describePackages([kernelSource, busyboxPackage]),
     append: SERIAL_CONSOLE,
     memoryBytes: 64 * MIB,
   };
@@ -112,7 +109,7 @@ async function memtest(directory: string, options: SourceOptions): Promise<Built
   return {
     kind: "linux",
     files: { kernel },
-    source: describe([debianPackage]),
+    source: describePackages([debianPackage]),
     append: `${SERIAL_CONSOLE},115200`,
     memoryBytes: 64 * MIB,
   };
@@ -127,7 +124,7 @@ async function debianInstaller(directory: string, options: SourceOptions): Promi
   return {
     kind: "linux",
     files: { kernel: part("linux"), initrd: part("initrd\\.gz") },
-    source: describe([debianPackage]),
+    source: describePackages([debianPackage]),
     // Its dialogues as text: no driver for the adapter, no frame buffer.
     append: "nomodeset fb=false",
     memoryBytes: 512 * MIB,
@@ -144,7 +141,21 @@ async function seabios(directory: string, options: SourceOptions): Promise<Built
   return {
     kind: "firmware",
     files: { firmware: part("bios-256k"), bios: part("bios"), vgabios: part("vgabios-stdvga") },
-    source: describe([debianPackage]),
+    source: describePackages([debianPackage]),
+    append: "",
+  };
+}
+
+/** One for each card that we have, under the name of its model. */
+async function ipxe(directory: string, options: SourceOptions): Promise<BuiltImage> {
+  const source = await open(directory, options);
+  const [debianPackage] = (await source.fetch(["ipxe-qemu"])) as [DebianPackage];
+  const tar = await debianPackage.dataTar();
+  const rom = (name: string): Uint8Array => fileOf(tar, new RegExp(`/pxe-${name}\\.rom$`), debianPackage);
+  return {
+    kind: "roms",
+    files: { virtio: rom("virtio"), rtl8139: rom("rtl8139") },
+    source: describePackages([debianPackage]),
     append: "",
   };
 }
@@ -154,67 +165,3 @@ async function shellInitrd(busyboxPackage: DebianPackage, entries: readonly Cpio
   // Not compressed: the guest would spend longer on unpacking it than the host on reading a megabyte more.
   return buildInitramfs({ busybox, entries });
 }
-
-export interface GuestImageOptions extends SourceOptions {
-  /** The metapackage of the kernel. Default "linux-image-686". */
-  readonly kernelPackage?: string;
-  /** Debian packages whose files go into the initramfs, with all that they depend on. */
-  readonly packages?: readonly string[];
-  /** Kernel modules (with what they depend on) that are in the initramfs, for `modprobe`. */
-  readonly modules?: readonly string[];
-  /** Those of them that init loads first. */
-  readonly autoloadModules?: readonly string[];
-  /** More files. */
-  readonly entries?: readonly CpioEntry[];
-}
-
-/** A Linux guest with programs of Debian's in its initramfs: for tests of whole guests, and for one's own images. */
-export async function buildGuestImage(directory: string, options: GuestImageOptions): Promise<BuiltImage> {
-  const source = await open(directory, options);
-  const metapackage = options.kernelPackage ?? "linux-image-686";
-  const name = (await source.dependencies(metapackage)).find((dependency) => dependency.startsWith("linux-image-"));
-  if (name === undefined) throw new VmError("host", `The package ${metapackage} names no kernel; try another mirror.`);
-  const [kernelPackage, busyboxPackage] = (await source.fetch([name, "busybox-static"])) as [
-    DebianPackage,
-    DebianPackage,
-  ];
-  const kernelTar = await kernelPackage.dataTar();
-  const wanted = [...(options.modules ?? []), ...(options.autoloadModules ?? [])];
-  const modules = moduleEntries(wanted.length === 0 ? [] : debEntries(kernelTar), wanted);
-  if (modules.missing.length > 0) {
-    throw new VmError(
-      "bad-config",
-      `${name} has no module ${modules.missing.join(", ")}; leave out what is built in, and check the names.`,
-      { missing: modules.missing },
-    );
-  }
-  const extra = options.packages?.length ? await source.fetchWithDependencies(options.packages) : [];
-  const entries: CpioEntry[] = [...modules.entries];
-  for (const debianPackage of extra) {
-    options.onProgress?.({ phase: `unpacking ${debianPackage.name}` });
-    entries.push(...debEntries(await debianPackage.dataTar()));
-  }
-  entries.push(...(options.entries ?? []));
-  const busybox = fileOf(await busyboxPackage.dataTar(), /^(usr\/)?bin\/busybox$/, busyboxPackage);
-  const initrd = buildInitramfs({ busybox, entries, autoloadModules: options.autoloadModules ?? [] });
-  return {
-    kind: "linux",
-    files: { kernel: fileOf(kernelTar, /^boot\/vmlinuz-/, kernelPackage), initrd },
-    source: describe([kernelPackage, busyboxPackage, ...extra]),
-    append: SERIAL_CONSOLE,
-    // The archive and the file system that it becomes are both in memory for a moment.
-    memoryBytes: Math.max(256, Math.ceil((128 * MIB + 3 * initrd.length) / (64 * MIB)) * 64) * MIB,
-  };
-}
-
-function fileOf(tar: Uint8Array, path: RegExp, debianPackage: DebianPackage): Uint8Array {
-  for (const entry of readTar(tar))
-    if (entry.kind === "file" && path.test(entry.path)) return new Uint8Array(entry.data);
-  throw new VmError(
-    "host",
-    `The package ${debianPackage.name} ${debianPackage.version} has no file like ${path.source}; its layout has changed.`,
-  );
-}
-
-const describe = (packages: readonly DebianPackage[]): string =>
-  packages.map(({ name, version }) => `${name} ${version}`).join(", ");

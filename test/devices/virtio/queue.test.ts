@@ -62,6 +62,14 @@ describe("a split virtqueue", () => {
     expect(string(queue.take()[0]?.bytes)).toBe("tceridni");
   });
 
+  it("takes an indirect table with as many descriptors as the queue has, as Linux's largest writes make", () => {
+    const { queue, device } = mirror(8);
+    queue.add([...Array.from({ length: 7 }, () => ({ bytes: text("x") })), { room: 7 }], true);
+    queue.kick();
+    expect(string(queue.take()[0]?.bytes)).toBe("xxxxxxx");
+    expect(device.lastFault).toBeUndefined();
+  });
+
   it("takes wrapped indices of the free-running kind", () => {
     const { queue } = mirror(4);
     for (let i = 0; i < 70_000; i++) {

@@ -1,0 +1,47 @@
+// Debian on a disk, made by debootstrap, started by SeaBIOS and GRUB: to its login, and a few commands as root.
+import { beforeAll, describe, expect, it } from "vitest";
+import { openDiskImage, pullImage } from "../../src/images/node/index.ts";
+import { FirmwareGuest } from "./firmware-guest.ts";
+
+const PROMPT = "root@debian:~# ";
+const COMMANDS: readonly (readonly [command: string, says: RegExp])[] = [
+  ["systemctl is-system-running --wait", /^running/m],
+  ["apt list --installed 2>/dev/null | grep -c /", /^1\d\d/m],
+  // What the kernel says of disks that do not answer as they should.
+  ["dmesg | grep -ciE 'ata[0-9.]+: .*(error|exception|failed|reset)|I/O error'", /^0/m],
+  ["findmnt -no FSTYPE,TARGET /", /^ext4 +\//m],
+  ["dd if=/dev/zero of=/root/file bs=1M count=8 conv=fsync && cmp -n 8M /root/file /dev/zero && echo same", /^same/m],
+];
+
+beforeAll(() => pullImage("debian"), 3_600_000);
+
+describe("Debian from its disk", () => {
+  it.each(["ide", "virtio"] as const)(
+    "on %s boots to a login, works, and powers off",
+    { timeout: 1_200_000 },
+    async (bus) => {
+      const { path, memoryBytes = 512 << 20 } = await openDiskImage("debian");
+      const backend = { path, format: "qcow2", snapshot: true } as const;
+      await using guest = await FirmwareGuest.start([{ id: "root", bus, backend }], {
+        memoryBytes,
+        clock: "real",
+        timeoutMs: 1_100_000,
+      });
+      const answer = async (typed: string, pattern: RegExp): Promise<string> => {
+        const from = guest.said.length;
+        guest.type(`${typed}\r`);
+        await guest.until(new RegExp(`[\\s\\S]{${from}}[\\s\\S]*${pattern.source}`, pattern.flags));
+        return guest.said.slice(from).replaceAll("\r", "");
+      };
+      await guest.until(/debian login: /);
+      expect(guest.said).toMatch(/GRUB/);
+      await answer("root", /root@debian:~# $/);
+      for (const [command, says] of COMMANDS) {
+        const said = await answer(command, /root@debian:~# $/);
+        expect(said.replace(command, "").replace(PROMPT, ""), command).toMatch(says);
+      }
+      guest.vm.pressPowerButton();
+      expect(await guest.vm.exited, guest.said.slice(-2000)).toEqual({ kind: "power-off" });
+    },
+  );
+});
