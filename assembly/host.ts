@@ -4,3 +4,11 @@
 // @ts-ignore: decorator
 @external("host", "nowNs")
 export declare function hostNowNs(): f64;
+
+/**
+ * The page of guest RAM at a Wasm address is absent: the host puts its bytes there. 0 = it could not, and will end the VM; where
+ * `must`, it throws then.
+ */
+// @ts-ignore: decorator
+@external("host", "fillPage")
+export declare function hostFillPage(host: u32, must: bool): bool;

@@ -54,9 +54,10 @@ await benchMain(async () => {
   const folder = await mkdtemp(join(tmpdir(), "paravane-bench-"));
   try {
     const store = await snapshotFolder(folder);
+    // Before the guest boots, which would be taken for other work.
+    const close = await recordCircumstances(options.command, options.emulators);
     status(`booting linux in ${memoryMib} MiB`);
     const vm = await boot(memoryMib, options.timeoutSeconds);
-    const close = await recordCircumstances(options.command, options.emulators);
     const rows: Row[] = [];
     for (const kind of KINDS) {
       await sleep(kind.runMs);

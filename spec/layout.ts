@@ -93,6 +93,7 @@ export const PIN_LEVELS = 3;
 export const PAGE_CODE = 1; // holds decoded instructions: no write tag in any TLB
 export const PAGE_DIRTY = 2; // written since the dirty log was last read
 export const PAGE_TABLE = 4; // page table that the guest may not write by itself (shadow and para paging): no write tag in any TLB
+export const PAGE_ABSENT = 8; // not brought from the snapshot yet: the host is asked before its bytes are used (assembly/mmu/absent.ts)
 
 // ---------------------------------------------------------------- vCPU block (vcpu + ...)
 /** Sixteen 64-bit general registers in encoding order: RAX RCX RDX RBX RSP RBP RSI RDI R8..R15. */

@@ -53,12 +53,16 @@ export async function buildWeb(root) {
     ),
   ]);
   for (const name of ["index.html", "embed.html", "icon.svg"]) copyFileSync(join(root, "web", name), join(out, name));
+  // The solver of plan(), which looks for it beside itself.
+  copyFileSync(join(root, "node_modules/highs/build/highs.wasm"), join(out, "highs.wasm"));
   for (const name of ["paravane.wasm", "paravane.shared.wasm"])
     copyFileSync(join(root, "build", name), join(out, name));
   for (const { file } of roms) {
     mkdirSync(dirname(join(out, "roms", file)), { recursive: true });
     cpSync(join(root, "roms", file), join(out, "roms", file));
   }
+  // A server with a relay answers otherwise.
+  writeFileSync(join(out, "relay.json"), "{}");
   writeFileSync(join(out, "roms.json"), JSON.stringify(roms));
 }
 

@@ -3,7 +3,8 @@ import { Host } from "../src/index.ts";
 import { loadCatalogue, loadRom } from "./catalogue.ts";
 import { byId, errorText } from "./dom.ts";
 import { GuestPanel } from "./guest-panel.ts";
-import { configOf, fetchSnapshot, PAGE_NETWORK, parseUrl, whatBoots } from "./guest-request.ts";
+import { configOf, fetchSnapshot, parseUrl, whatBoots } from "./guest-request.ts";
+import { requireNetwork } from "./networks.ts";
 import { startTheme } from "./theme.ts";
 
 try {
@@ -11,7 +12,7 @@ try {
   startTheme(query.get("theme"));
   const wanted = parseUrl(query);
   const host = await Host.create({ pcpus: 1, threads: wanted.threads });
-  await host.networks.add({ name: PAGE_NETWORK });
+  await requireNetwork(host, wanted.network);
   const find = async (name: string) =>
     (await loadRom(name)) ?? (await loadCatalogue()).find((preset) => preset.name === name);
   const vm =

@@ -15,13 +15,15 @@ import { bootKernel } from "./files.ts";
 
 export type VirtualizationMode = VirtKind;
 
+export type NetworkChoice = "off" | "on" | "relay";
+
 export interface MachineOptions {
   readonly memoryBytes: number | undefined;
   readonly cpu: string | undefined;
   readonly mode: VirtualizationMode;
   readonly screen: boolean;
-  /** On the switch that the guests of the page share. */
-  readonly network: boolean;
+  /** "on": the switch that the guests of the page share; "relay": one that its server has, for all pages. */
+  readonly network: NetworkChoice;
 }
 
 /** What the form says of each. */
@@ -33,6 +35,8 @@ export const MODE_TEXTS: Readonly<Record<VirtualizationMode, string>> = {
 
 /** Name of that switch. */
 export const PAGE_NETWORK = "page";
+/** And of the one that leads to the server's relay. */
+export const RELAY_NETWORK = "relay";
 
 export interface WhatBoots {
   readonly name: string;
@@ -57,13 +61,20 @@ export function configOf(what: WhatBoots, options: MachineOptions): Omit<HostedV
     ...(options.screen ? { display: "vga" } : {}),
     ...(what.vgaBios === undefined ? {} : { vgaBios: what.vgaBios }),
     ...(what.drives === undefined ? {} : { drives: what.drives }),
-    ...(options.network ? { nics: [nicOf(options.mode)] } : {}),
+    ...(options.network === "off" ? {} : { nics: [nicOf(options.mode, options.network)] }),
   };
 }
 
-function nicOf(mode: VirtualizationMode): NicConfig {
+function nicOf(mode: VirtualizationMode, network: NetworkChoice): NicConfig {
   const model = mode === "para" ? "virtio" : "rtl8139";
-  return { id: "net", model, backend: { kind: "switch", name: PAGE_NETWORK } };
+  if (network === "on") return { id: "net", model, backend: { kind: "switch", name: PAGE_NETWORK } };
+  return { id: "net", model, mac: randomMac(), backend: { kind: "switch", name: RELAY_NETWORK } };
+}
+
+/** Pages that meet at a relay know nothing of each other's cards: 02 is for addresses of one's own. */
+function randomMac(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(3));
+  return `02:70:76:${[...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":")}`;
 }
 
 /** The page's address, understood. docs/WEB.md lists the names. */
@@ -129,7 +140,7 @@ export function parseUrl(query: URLSearchParams): UrlRequest {
     cpu: cpuOf(text("cpu")),
     mode: choice("mode", VIRT_FORMS, "para"),
     screen: choice("screen", ["on", "off"], "off") === "on",
-    network: choice("network", ["on", "off"], "off") === "on",
+    network: choice("network", ["off", "on", "relay"], "off"),
     autostart: names !== undefined && choice("autostart", ["on", "off"], "on") === "on",
     controls: choice("controls", ["on", "off"], "on") === "on",
     threads: choice("threads", ["workers", "in-process"], "workers"),

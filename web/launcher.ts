@@ -3,7 +3,13 @@ import { cpuModelNames } from "../src/index.ts";
 import type { Preset } from "./catalogue.ts";
 import { byId, download, formatBytes, make } from "./dom.ts";
 import { assemble, type DroppedFile, inspectFile, KIND_NAMES } from "./files.ts";
-import { type MachineOptions, MODE_TEXTS, type VirtualizationMode, type WhatBoots } from "./guest-request.ts";
+import {
+  type MachineOptions,
+  MODE_TEXTS,
+  type NetworkChoice,
+  type VirtualizationMode,
+  type WhatBoots,
+} from "./guest-request.ts";
 import { type KeptSnapshot, keptFile, listKept, removeKept } from "./kept.ts";
 
 const MIB = 2 ** 20;
@@ -83,6 +89,11 @@ export class Launcher {
     this.#choose(presets.find(({ name }) => name === "hello")?.name ?? presets[0]?.name ?? OWN_FILES);
   }
 
+  /** The server has a relay: guests may be on it. */
+  offerRelay(): void {
+    byId<HTMLSelectElement>("network").append(new Option("By this page's server", "relay"));
+  }
+
   close(): void {
     this.#panel.open = false;
   }
@@ -129,7 +140,7 @@ export class Launcher {
       cpu: this.#cpu.value,
       mode: data.get("mode") as VirtualizationMode,
       screen: this.#screen.checked,
-      network: byId<HTMLInputElement>("network").checked,
+      network: byId<HTMLSelectElement>("network").value as NetworkChoice,
     };
     if (chosen === OWN_FILES) {
       const snapshot = this.#files.find(({ kind }) => kind === "snapshot");

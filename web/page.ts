@@ -8,7 +8,6 @@ import {
   configOf,
   fetchSnapshot,
   type MachineOptions,
-  PAGE_NETWORK,
   parseUrl,
   type UrlRequest,
   type WhatBoots,
@@ -16,6 +15,7 @@ import {
 } from "./guest-request.ts";
 import { restoreKept } from "./kept.ts";
 import { Launcher, type LauncherOwner } from "./launcher.ts";
+import { relayUrl, requireNetwork } from "./networks.ts";
 import { chooseTheme, currentTheme, startTheme } from "./theme.ts";
 
 /** More share the processors that a page may use. */
@@ -25,12 +25,9 @@ class Page implements LauncherOwner {
   readonly #panels = new Set<GuestPanel>();
   readonly #launcher = new Launcher(this);
   readonly #names = new Map<string, number>();
-  readonly #networks: Promise<void>;
 
   constructor(private readonly host: Host) {
     this.#showIsolation();
-    // Nothing is on it until a guest is.
-    this.#networks = host.networks.add({ name: PAGE_NETWORK });
     new ComparisonPanel();
     const theme = byId("theme");
     const showTheme = (): void => {
@@ -54,12 +51,13 @@ class Page implements LauncherOwner {
       started,
       listed.catch((error: unknown) => this.tell(error)),
       this.#launcher.listKept().catch(() => {}),
+      relayUrl().then((url) => url !== undefined && this.#launcher.offerRelay()),
     ]);
   }
 
   async start(what: WhatBoots, options: MachineOptions): Promise<void> {
     this.tell(undefined);
-    await this.#networks;
+    await requireNetwork(this.host, options.network);
     const vm = await this.host.createVm({ ...configOf(what, options), name: this.#freeName(what.name) });
     await this.#show(vm);
   }

@@ -3,6 +3,7 @@ import {
   PAGE_CODE, PAGE_DIRTY, PAGE_TABLE, SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOT_STRIDE, SLOTF_READONLY, SLOTS_BASE, VM_A20_MASK, VM_BASE,
   VM_PAGE_FLAGS, VM_SLOT_COUNT, VM_DIRTY_LOG,
 } from "../../spec/layout";
+import { bringPage } from "./absent";
 import { codeWritten } from "./code-pages";
 import { forgetEntries } from "./shadow-pool";
 
@@ -58,17 +59,22 @@ export function beforeWrite(vcpu: i32, host: u32, size: u32): void {
 /** Reads a page-table entry; memory that is not there reads as all ones. */
 export function readPhysical32(gpa: u32): u32 {
   const h = hostAddress(gpa);
-  return h == 0 ? 0xffffffff : load<u32>(<i32>h);
+  if (h == 0) return 0xffffffff;
+  bringPage(h);
+  return load<u32>(<i32>h);
 }
 
 export function readPhysical64(gpa: u32): u64 {
   const h = hostAddress(gpa);
-  return h == 0 ? 0xffffffffffffffff : load<u64>(<i32>h);
+  if (h == 0) return 0xffffffffffffffff;
+  bringPage(h);
+  return load<u64>(<i32>h);
 }
 
 export function writePhysical32(vcpu: i32, gpa: u32, value: u32): void {
   const h = hostAddress(gpa);
   if (h == 0 || isReadOnly(gpa)) return;
+  bringPage(h);
   beforeWrite(vcpu, h, 4);
   store<u32>(<i32>h, value);
 }

@@ -8,6 +8,7 @@ import { CR0_AM, CR0_PG, FLAG_AC } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
 import { checkDataBreakpoint, pageHasWatch } from "../cpu/debug";
 import { faulted, raise, supervisorTlb } from "../cpu/fault";
+import { bringPage } from "./absent";
 import { Mem } from "./access";
 import { mmioRead, mmioWrite } from "./mmio";
 import { beforeWrite, findSlot, pageFlagAddress } from "./physical";
@@ -48,6 +49,7 @@ function fill(vcpu: i32, lin: u32, access: u32, user: bool): u32 {
   const open = found == UNPAGED;
   let rights: u32 = 0;
   const flag = pageFlagAddress(host);
+  bringPage(host);
   if (paging == PAGING_PARA && access == ACCESS_WRITE && <u32>load<u8>(flag) & PAGE_TABLE) {
     pageFault(vcpu, lin, ERROR_P, access, user, false);
     return NO_HOST;

@@ -6,6 +6,7 @@
 import { CR4, PAGE_TABLE, SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOTF_READONLY, VCPU_BASE, VM_BASE, VM_RAM_BASE, VM_RAM_SIZE, VM_TABLE_REFS, VM_TABLE_WORK, VM_VRAM_SIZE } from "../../spec/layout";
 import { HC_EFAULT, HC_ENOMEM, HC_EPERM } from "../../spec/hypercalls";
 import { CR4_PAE, CR4_PSE } from "../../spec/registers";
+import { bringRange } from "./absent";
 import { dropWriteTags } from "./code-pages";
 import { findSlot, pageFlagAddress } from "./physical";
 
@@ -77,7 +78,8 @@ export function ramAt(gpa: u64, size: u32): u32 {
   if (slot == 0 || load<u32>(slot, SLOT_FLAGS) & SLOTF_READONLY) return 0;
   const offset = <u32>gpa - load<u32>(slot, SLOT_GPA);
   if (load<u32>(slot, SLOT_SIZE) - offset < size) return 0;
-  return load<u32>(slot, SLOT_HOST) + offset;
+  const host = load<u32>(slot, SLOT_HOST) + offset;
+  return bringRange(host, size) ? host : 0;
 }
 
 /** True when all of a range is memory of the guest's or devices'. */

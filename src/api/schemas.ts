@@ -131,6 +131,7 @@ export const STATS_SCHEMA = object({
   unknownMmio: number,
   unknownMsrs: counters,
   resets: { type: "integer" },
+  absentPages: object({ left: number, demanded: number, fetched: number }),
   devices: { type: "object", additionalProperties: counters },
 });
 

@@ -148,6 +148,10 @@ function createProgram(io: CliIo, setCode: (code: number) => void): Command {
     .option("--port <n>", "port, 0 for any that is free (8086)")
     .option("--address <ip>", "address to listen on (127.0.0.1)")
     .option("--no-isolation", "without the headers that let the page share memory between threads")
+    .option(
+      "--relay [reach]",
+      "a switch for guests of all its pages; user: with DHCP and this host's network, pages: without",
+    )
     .action(async (options) => setCode(await (await import("./web.ts")).web(options, io)));
 
   verb("up [file]", "run a whole fleet from one JSON file, with a live table")

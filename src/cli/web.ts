@@ -7,7 +7,7 @@ import { EXIT_OK } from "./exit-code.ts";
 import type { CliIo } from "./machine.ts";
 import { findPackage } from "./package-root.ts";
 import { untilSignal } from "./until-signal.ts";
-import { parseInteger } from "./values.ts";
+import { parseChoice, parseInteger } from "./values.ts";
 
 const DEFAULT_PORT = 8086;
 const PORT_MAX = 65_535;
@@ -17,16 +17,25 @@ export interface WebOptions {
   readonly address?: string;
   /** False for --no-isolation. */
   readonly isolation?: boolean;
+  /** What guests of its pages reach by this server: "pages", or "user" for the host's network too. */
+  readonly relay?: string | true;
 }
+
+const RELAY_KINDS = ["user", "pages"] as const;
 
 export async function web(options: WebOptions, io: CliIo): Promise<number> {
   const { servePage } = await import("../platform/node/page-server.ts");
+  const reach = options.relay === true ? "user" : options.relay;
+  if (reach !== undefined) parseChoice(reach, "--relay", RELAY_KINDS);
+  const { openRelay } = await import("../platform/node/relay.ts");
+  using relay = reach === undefined ? undefined : await openRelay(reach === "user" ? { gateway: {} } : {});
   await using server = await servePage({
     folder: pageFolder(),
     port: options.port === undefined ? DEFAULT_PORT : parseInteger(options.port, "--port", 0, PORT_MAX),
     ...(options.address === undefined ? {} : { address: options.address }),
     isolated: options.isolation ?? true,
     images: cachedImages(),
+    ...(relay === undefined ? {} : { relay }),
   });
   io.stderr.write(`The page is at ${server.url} (Ctrl-C ends)\n`);
   await untilSignal();

@@ -2,10 +2,11 @@
 // are connected to.
 import { hostNetworkClock, type NetworkClock } from "../backends/network/clock.ts";
 import { capturedNetwork, type OpenedNetwork, openUserNetwork, UNPLUGGED } from "../backends/network/open.ts";
+import { checkRelayUrl, RelayCable } from "../backends/network/relay.ts";
 import type { UserNetwork } from "../backends/network/user/user-network.ts";
 import { type SwitchLink, VirtualNetwork } from "../backends/network/virtual-network.ts";
 import { checkLink } from "../backends/network/wire.ts";
-import type { Platform } from "../platform/platform.ts";
+import { openWebSocket, type Platform } from "../platform/platform.ts";
 import { checkNetworkSource, checkSwitchName } from "../vmm/check-network.ts";
 import { integer, refuse } from "../vmm/check-values.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
@@ -24,6 +25,8 @@ export interface HostNetworkSettings {
   readonly name: string;
   /** Gateway to the host's network, with DHCP: the settings of a user network. Default none. */
   readonly gateway?: UserNetworkSettings;
+  /** Address of a relay (ws://, wss://) that joins it to networks elsewhere. Default none. */
+  readonly relay?: string;
   /** Of each card on it that says nothing else. */
   readonly link?: LinkSettings;
   /** To networks that are there already. */
@@ -41,7 +44,8 @@ export interface HostNetwork extends HostNetworkSettings {
 interface Entry {
   readonly settings: HostNetworkSettings;
   readonly gateway: UserNetwork | undefined;
-  readonly attached: Disposable | undefined;
+  /** What is on it beside cards: gateway and relay. */
+  readonly attached: readonly Disposable[];
   readonly links: { readonly to: string; readonly link: SwitchLink }[];
   cards: number;
 }
@@ -81,18 +85,22 @@ export class HostNetworks implements Disposable {
   /** Throws VmError: "bad-config" names the field, "not-found" a network that a link leads to, "host" a port that is taken. */
   async add(settings: HostNetworkSettings): Promise<void> {
     checkHostNetwork(settings);
-    const { name, gateway, links = [] } = settings;
+    const { name, gateway, relay, links = [] } = settings;
     if (this.#entries.has(name))
       throw new VmError("bad-config", `There is a network "${name}" on this host already.`, { field: "name" });
     if (this.#entries.size >= NETWORKS_MAX)
       throw new VmError("bad-config", `A host has at most ${NETWORKS_MAX} networks.`, { field: "name" });
     for (const { to } of links) this.#entry(to);
     const opened = gateway && (await openUserNetwork(gateway, this.platform, this.#clock));
+    const cable = relay === undefined ? undefined : new RelayCable(() => openWebSocket(relay));
     this.#network.addSwitch(name);
+    const attached = [opened, cable].flatMap((other) =>
+      other === undefined ? [] : [this.#network.attach(name, other), other],
+    );
     this.#entries.set(name, {
       settings,
       gateway: opened,
-      attached: opened && this.#network.attach(name, opened),
+      attached,
       links: links.map(({ to, ...link }) => ({ to, link: this.#network.link(name, to, link) })),
       cards: 0,
     });
@@ -171,10 +179,9 @@ export class HostNetworks implements Disposable {
     this.#network[Symbol.dispose]();
   }
 
-  #close({ gateway, attached, links }: Entry): void {
+  #close({ attached, links }: Entry): void {
     for (const { link } of links) link[Symbol.dispose]();
-    attached?.[Symbol.dispose]();
-    gateway?.[Symbol.dispose]();
+    for (const other of attached) other[Symbol.dispose]();
   }
 
   #entry(name: string): Entry {
@@ -189,14 +196,15 @@ export class HostNetworks implements Disposable {
 export function checkHostNetwork(settings: HostNetworkSettings, where = ""): void {
   if (typeof settings !== "object" || settings === null) refuse(`${where}network`, settings, "an object { name }");
   for (const key of Object.keys(settings))
-    if (!["name", "gateway", "link", "links"].includes(key))
-      refuse(`${where}${key}`, undefined, "name, gateway, link, links", "is not a setting of a network");
+    if (!["name", "gateway", "relay", "link", "links"].includes(key))
+      refuse(`${where}${key}`, undefined, "name, gateway, relay, link, links", "is not a setting of a network");
   checkSwitchName(`${where}name`, settings.name);
   if (settings.gateway !== undefined) {
     if (typeof settings.gateway !== "object" || settings.gateway === null)
       refuse(`${where}gateway`, settings.gateway, "an object with the settings of a user network, {} for none");
     checkNetworkSource(`${where}gateway`, { kind: "user", ...settings.gateway });
   }
+  if (settings.relay !== undefined) checkRelayUrl(`${where}relay`, settings.relay);
   if (settings.link !== undefined) checkLink(`${where}link`, settings.link);
   const { links = [] } = settings;
   if (!Array.isArray(links) || links.length > LINKS_MAX)

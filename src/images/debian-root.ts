@@ -116,7 +116,8 @@ END
 mount -t proc proc $root/proc
 mount -t sysfs sys $root/sys
 mount -t devtmpfs dev $root/dev
-chroot $root passwd --quiet --delete root
+# By its path: the chroot of busybox would run the applet of this name.
+chroot $root /usr/bin/passwd --quiet --delete root
 chroot $root systemctl --quiet enable systemd-networkd systemd-resolved
 # Nothing works behind the user's back on a machine that is not theirs alone.
 chroot $root systemctl --quiet disable apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer

@@ -1,5 +1,6 @@
 // What the hypervisor needs from the JavaScript runtime it runs in. The only place where runtimes differ.
 import type { NetworkHost } from "../backends/network/network-host.ts";
+import type { FrameSocket } from "../backends/network/relay.ts";
 import type { SnapshotStore } from "../snapshot/store.ts";
 import type { BlockBackend } from "../vmm/block.ts";
 import type { DiskSource } from "../vmm/device-config.ts";
@@ -40,6 +41,8 @@ export interface Platform {
   deflate(bytes: Uint8Array): Promise<Uint8Array>;
   /** Rejects for a damaged stream and for one that gives more than `sizeBytes`. */
   inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array>;
+  /** The same at once, on this thread. Throws. */
+  inflateNow(bytes: Uint8Array, sizeBytes: number): Uint8Array;
   /** Undefined where there are no folders. */
   readonly snapshotFolder?: (folder: string) => SnapshotStore;
   /** Threads of the host's processor. */
@@ -94,6 +97,18 @@ export function timeoutSleep(milliseconds: number): Sleep {
     };
   });
   return { done, wake: () => finish() };
+}
+
+/** A WebSocket, which pages have and Node from version 22. Throws VmError("host"). */
+export function openWebSocket(url: string): FrameSocket {
+  const { WebSocket } = globalThis as { WebSocket?: new (url: string) => FrameSocket };
+  if (WebSocket === undefined)
+    throw new VmError(
+      "host",
+      "This runtime has no WebSocket for a relay: a browser has, and Node from version 22.",
+      {},
+    );
+  return new WebSocket(url);
 }
 
 /** SHA-256 by Web Crypto, which both platforms have. */

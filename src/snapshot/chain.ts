@@ -9,10 +9,13 @@ import {
   hasPage,
   hex,
   METHOD_DEFLATE,
+  METHOD_GROUPS,
+  METHOD_RAW,
   PAGE_BYTES,
   readFrame,
   refuse,
 } from "./format.ts";
+import { unpackGroups } from "./groups.ts";
 import { type GuestPages, sameSizes, totalBytes } from "./guest-pages.ts";
 import { decodeManifest, type Manifest } from "./manifest.ts";
 import { forEach } from "./parallel.ts";
@@ -26,13 +29,20 @@ const CHAIN_MAX = 256;
 const NOBODY = -1;
 
 /** Pages that follow each other, in memory and in the blob at `at`. */
-interface Run {
+export interface Run {
   readonly page: number;
   readonly at: number;
   count: number;
 }
 
 type Tools = Pick<Platform, "sha256" | "inflate">;
+
+/** A chunk of one file, and those of its pages that count: no child has them otherwise. */
+export interface Piece {
+  readonly file: SnapshotFile;
+  readonly row: ChunkRow;
+  readonly runs: readonly Run[];
+}
 
 export interface SnapshotFile {
   readonly name: string;
@@ -109,18 +119,23 @@ export class SnapshotChain {
     return this.files[0] as SnapshotFile;
   }
 
-  /**
-   * Puts every page that is not zero into `target`, which is zero. Reading and unpacking begin at once, also where the
-   * target comes later.
-   */
-  async readMemory(target: GuestPages | Promise<GuestPages>): Promise<void> {
+  /** Puts every page that is not zero into `target`, which is zero. */
+  async readMemory(target: GuestPages, pieces: readonly Piece[] = this.pieces()): Promise<void> {
+    const rooms = new Rooms();
+    await forEach(pieces, UNDER_WAY, async (piece, place) => {
+      const bytes = await this.unpack(piece, rooms.get(place, piece.row.storedBytes));
+      for (const { page, at, count } of piece.runs) target.put(page, bytes.subarray(at, at + count * PAGE_BYTES));
+    });
+  }
+
+  /** What all of memory that is not zero lies in. */
+  pieces(): Piece[] {
     const { manifest } = this.top;
     const owner = this.#owners(totalBytes(manifest) / PAGE_BYTES);
     const ramEnd = manifest.ramBytes / PAGE_BYTES;
     const vramEnd = ramEnd + manifest.vramBytes / PAGE_BYTES;
     const work = this.files.flatMap((file, level) => file.rows.map((row) => ({ file, level, row })));
-    const rooms = new Rooms();
-    await forEach(work, UNDER_WAY, async ({ file, level, row }, place) => {
+    return work.flatMap(({ file, level, row }) => {
       const first = row.chunk * CHUNK_PAGES;
       const runs: Run[] = [];
       let at = 0;
@@ -136,11 +151,18 @@ export class SnapshotChain {
         }
         at += PAGE_BYTES;
       }
-      if (runs.length === 0) return;
-      const bytes = await this.#unpack(file, row, `chunk ${row.chunk}`, rooms.get(place, row.storedBytes));
-      const pages = await target;
-      for (const run of runs) pages.put(run.page, bytes.subarray(run.at, run.at + run.count * PAGE_BYTES));
+      return runs.length === 0 ? [] : [{ file, row, runs }];
     });
+  }
+
+  /** Reads, checks and unpacks. Throws VmError("bad-snapshot"). */
+  unpack({ file, row }: Piece, room?: Uint8Array): Promise<Uint8Array> {
+    return this.#unpack(file, row, `chunk ${row.chunk}`, room);
+  }
+
+  /** What is stored of a piece, checked. Throws VmError("bad-snapshot"). */
+  async readStored({ file, row }: Piece, room?: Uint8Array): Promise<Uint8Array> {
+    return await this.#stored(file, row, `chunk ${row.chunk}`, room);
   }
 
   /** Which level's page counts, for every page. */
@@ -193,13 +215,19 @@ export class SnapshotChain {
     for (const file of this.files) await file.source.close();
   }
 
-  async #unpack(file: SnapshotFile, blob: Blob, what: string, room?: Uint8Array): Promise<Uint8Array> {
+  async #stored(file: SnapshotFile, blob: Blob, what: string, room?: Uint8Array): Promise<Uint8Array> {
     const stored = await file.source.read(blob.offset, blob.storedBytes, room);
     if (!sameBytes(await this.tools.sha256(stored), blob.digest)) throw naming(file.name, damaged(what));
-    if (blob.method !== METHOD_DEFLATE) return stored;
+    return stored;
+  }
+
+  async #unpack(file: SnapshotFile, blob: Blob, what: string, room?: Uint8Array): Promise<Uint8Array> {
+    const stored = await this.#stored(file, blob, what, room);
+    if (blob.method === METHOD_RAW) return stored;
     let bytes: Uint8Array;
     try {
-      bytes = await this.tools.inflate(stored, blob.sizeBytes);
+      if (blob.method === METHOD_GROUPS) bytes = await unpackGroups(stored, blob.sizeBytes, this.tools.inflate);
+      else bytes = await this.tools.inflate(stored, blob.sizeBytes);
     } catch (cause) {
       throw naming(file.name, damaged(what, cause));
     }
@@ -208,8 +236,12 @@ export class SnapshotChain {
   }
 }
 
+export function damagedPiece({ file, row }: Piece, cause?: unknown): unknown {
+  return naming(file.name, damaged(`chunk ${row.chunk}`, cause));
+}
+
 /** Memory to read into, one piece for each place: fresh memory costs more than what is read into it. */
-class Rooms {
+export class Rooms {
   readonly #rooms: Uint8Array[] = [];
 
   get(place: number, bytes: number): Uint8Array {
@@ -253,6 +285,6 @@ function damaged(what: string, cause?: unknown): VmError {
   return new VmError("bad-snapshot", `${what} is damaged: its digest or length differs.`, { field: what }, { cause });
 }
 
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

@@ -24,6 +24,8 @@ const END_MAGIC = Uint8Array.of(0x50, 0x56, 0x53, 0x45, 0x4e, 0x44, 0x0d, 0x0a);
 
 export const METHOD_RAW = 0;
 export const METHOD_DEFLATE = 1;
+/** Chunks of memory alone: groups of pages, each unpacked by itself (groups.ts). */
+export const METHOD_GROUPS = 2;
 
 /** Bytes in the file, and what they are once unpacked. */
 export interface Blob {
@@ -140,7 +142,7 @@ export async function readFrame(sizeBytes: number, read: Reader, sha256: Sha256)
   if (hex(digest) !== hex(trailer.subarray(16, 16 + DIGEST_BYTES))) refuse("index", "is damaged: its digest differs");
   const rows = Array.from({ length: rowCount }, (_, i) => decodeRow(index.subarray(manifestBytes + i * ROW_BYTES), i));
   rows.forEach((row, i) => {
-    checkBlob(row, `chunk ${row.chunk}`, indexOffset);
+    checkBlob(row, `chunk ${row.chunk}`, indexOffset, [METHOD_RAW, METHOD_DEFLATE, METHOD_GROUPS]);
     if (i > 0 && (rows[i - 1] as ChunkRow).chunk >= row.chunk) refuse("chunks", "are not in order");
   });
   return { manifest: index.subarray(0, manifestBytes), rows, id: hex(digest), indexOffset };
@@ -165,12 +167,16 @@ function decodeRow(at: Uint8Array, i: number): ChunkRow {
   };
 }
 
-/** Throws unless a blob lies among the blobs and has a method that exists. */
-export function checkBlob(blob: Blob, name: string, indexOffset: number): void {
+/** Throws unless a blob lies among the blobs and has one of `methods`. */
+export function checkBlob(
+  blob: Blob,
+  name: string,
+  indexOffset: number,
+  methods: readonly number[] = [METHOD_RAW, METHOD_DEFLATE],
+): void {
   const { offset, storedBytes, method, sizeBytes } = blob;
   if (offset < HEADER_BYTES || offset + storedBytes > indexOffset) refuse(name, "lies outside the file's data");
-  if (method !== METHOD_RAW && method !== METHOD_DEFLATE)
-    refuse(name, `is stored by method ${method}, which this build does not know`);
+  if (!methods.includes(method)) refuse(name, `is stored by method ${method}, which this build does not know`);
   if (method === METHOD_RAW && storedBytes !== sizeBytes) refuse(name, "does not have the length of what it holds");
   if (sizeBytes > storedBytes * DEFLATE_RATIO_MAX + 64) refuse(name, "claims to hold more than it can");
 }

@@ -5,10 +5,11 @@ import type { VmConfig } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
 import type { Machine } from "../vmm/machine.ts";
 import { loadMachine } from "../vmm/machine-state.ts";
-import { SnapshotChain } from "./chain.ts";
+import { type Piece, SnapshotChain } from "./chain.ts";
 import { imagesOf, joinConfig, ofConfig } from "./config.ts";
-import { refuse } from "./format.ts";
+import { PAGE_BYTES, refuse } from "./format.ts";
 import { GuestPages, sameSizes } from "./guest-pages.ts";
+import { LazyMemory } from "./lazy-memory.ts";
 import type { SnapshotStore } from "./store.ts";
 
 export interface SnapshotName {
@@ -32,6 +33,11 @@ export interface RestoreOptions {
    * identifiers part. "same": the same machine, moved; bit for bit what was saved. Default "new".
    */
   readonly identity?: "new" | "same";
+  /**
+   * Unpacks memory when the guest needs it and, little by little, on the side: it runs sooner. The whole file has been checked
+   * before; it stays open for as long. Without `background` what the guest never needs is never unpacked. Default true.
+   */
+  readonly lazy?: boolean | { readonly background: boolean };
   /** Logs writes from here on, so that a snapshot with this one as its parent is quick. Default false. */
   readonly track?: boolean;
 }
@@ -53,10 +59,10 @@ export async function openSnapshot(
 ): Promise<OpenedSnapshot> {
   checkOptions(options);
   const chain = await SnapshotChain.open(from.store, from.name, platform);
-  const memory = new PendingMemory(chain);
+  const memory = new Memory(chain, options.lazy, platform);
   const close = async (): Promise<void> => {
-    await memory.cancel();
-    await chain.close();
+    await memory.settle();
+    if (!memory.taken) await chain.close();
   };
   try {
     const { manifest, id } = chain.top;
@@ -85,39 +91,45 @@ export async function openSnapshot(
   }
 }
 
-/** Memory that is read and unpacked while images are read and the machine is made. */
-class PendingMemory {
-  readonly #read: Promise<void>;
-  #give: (pages: GuestPages) => void = () => {};
-  #fail: (error: unknown) => void = () => {};
+/** What of memory is checked while images are read and the machine is made, and brought into it later; and the rest. */
+class Memory {
+  readonly #now: readonly Piece[];
+  readonly #later: Promise<LazyMemory>;
+  /** The machine has it, and closes the chain. */
+  taken = false;
 
-  constructor(chain: SnapshotChain) {
-    const target = new Promise<GuestPages>((resolve, reject) => {
-      this.#give = resolve;
-      this.#fail = reject;
-    });
-    this.#read = chain.readMemory(target);
+  constructor(
+    private readonly chain: SnapshotChain,
+    private readonly lazy: RestoreOptions["lazy"],
+    platform: Platform,
+  ) {
+    const ramPages = chain.top.manifest.ramBytes / PAGE_BYTES;
+    const isLater = ({ runs }: Piece): boolean =>
+      lazy !== false && runs.every(({ page, count }) => page + count <= ramPages);
+    const pieces = chain.pieces();
+    this.#now = pieces.filter((piece) => !isLater(piece));
+    this.#later = LazyMemory.check(chain, pieces.filter(isLater), ramPages, platform);
     // Heard of in `into`, if that is ever called.
-    target.catch(() => {});
-    this.#read.catch(() => {});
+    this.#later.catch(() => {});
   }
 
-  async into(pages: GuestPages): Promise<void> {
-    this.#give(pages);
-    await this.#read;
+  async into(machine: Machine): Promise<void> {
+    await this.chain.readMemory(GuestPages.ofMachine(machine.memory, machine.map), this.#now);
+    const later = await this.#later;
+    this.taken = true;
+    machine.absent.begin(later, typeof this.lazy !== "object" || this.lazy.background);
   }
 
   /** Resolves when no more is read. */
-  async cancel(): Promise<void> {
-    this.#fail(new Error("not wanted any more"));
-    await this.#read.catch(() => {});
+  async settle(): Promise<void> {
+    await this.#later.catch(() => {});
   }
 }
 
 async function fill(
   machine: Machine,
   chain: SnapshotChain,
-  memory: PendingMemory,
+  memory: Memory,
   options: RestoreOptions,
   platform: Platform,
 ): Promise<void> {
@@ -126,7 +138,7 @@ async function fill(
   if (!sameSizes(manifest, map)) {
     refuse("ramBytes", "vramBytes and romBytes are not those of the saved configuration");
   }
-  await memory.into(GuestPages.ofMachine(machine.memory, map));
+  await memory.into(machine);
   try {
     loadMachine(machine, manifest.machine);
   } catch (error) {

@@ -131,8 +131,10 @@ export class SnapshotTaker {
   }
 
   async #capture(base: Base | undefined, track: boolean): Promise<Captured> {
-    const { dirtyLog, memory, map } = this.machine;
+    const { dirtyLog, memory, map, absent } = this.machine;
     const pages = GuestPages.ofMachine(memory, map);
+    // A page that the guest has not been given yet is not among those that it has changed.
+    if (base === undefined || base.memory !== undefined) await absent.finish();
     let captured: Captured | undefined;
     await this.atRest(() => {
       const start = this.platform.monotonicNs();

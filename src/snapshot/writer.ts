@@ -7,8 +7,10 @@ import {
   encodeIndex,
   HEADER_BYTES,
   METHOD_DEFLATE,
+  METHOD_GROUPS,
   METHOD_RAW,
 } from "./format.ts";
+import { packGroups } from "./groups.ts";
 import type { CapturedChunk } from "./guest-pages.ts";
 import { encodeManifest, type ImageBlob, type Manifest } from "./manifest.ts";
 import { inOrder } from "./parallel.ts";
@@ -55,7 +57,7 @@ export async function writeSnapshot(
     const rows: ChunkRow[] = [];
     const packed = inOrder(content.chunks, UNDER_WAY, async (captured) => ({
       captured,
-      stored: await pack(captured.bytes, content.compress, platform),
+      stored: await pack(captured.bytes, content.compress, platform, METHOD_GROUPS),
     }));
     for await (const { captured, stored } of packed) {
       const { chunk, present, zero } = captured;
@@ -83,14 +85,20 @@ async function pack(
   bytes: Uint8Array,
   compress: boolean,
   platform: Pick<Platform, "sha256" | "deflate">,
+  method: number = METHOD_DEFLATE,
 ): Promise<Stored> {
-  const packed = compress && bytes.length > 0 ? await platform.deflate(bytes) : bytes;
+  const squeeze = method === METHOD_GROUPS ? packGroups : deflateWhole;
+  const packed = compress && bytes.length > 0 ? await squeeze(bytes, platform.deflate) : bytes;
   const worth = packed.length < bytes.length * WORTH_PACKING;
   const stored = worth ? packed : bytes;
   return {
     bytes: stored,
-    method: worth ? METHOD_DEFLATE : METHOD_RAW,
+    method: worth ? method : METHOD_RAW,
     sizeBytes: bytes.length,
     digest: await platform.sha256(stored),
   };
+}
+
+function deflateWhole(bytes: Uint8Array, deflate: Platform["deflate"]): Promise<Uint8Array> {
+  return deflate(bytes);
 }

@@ -56,6 +56,14 @@ export interface Core {
   clockStopped(vcpu: number): number;
 }
 
+/** What the core calls; assembly/host.ts. */
+export interface CoreImports {
+  /** Monotonic host time in nanoseconds. */
+  nowNs(): number;
+  /** Brings the page of RAM at a Wasm address. Throws where it cannot and `must` is not 0; else 0. */
+  fillPage(address: number, must: number): number;
+}
+
 const REQUIRED = [
   "runVcpu",
   "initVm",
@@ -92,13 +100,13 @@ const REQUIRED = [
 export async function instantiateCore(
   module: WebAssembly.Module,
   memory: WebAssembly.Memory,
-  monotonicNs: () => number,
+  host: CoreImports,
 ): Promise<Core> {
   let instance: WebAssembly.Instance;
   try {
     instance = await WebAssembly.instantiate(module, {
       env: { memory },
-      host: { nowNs: monotonicNs },
+      host: { nowNs: host.nowNs, fillPage: (address: number, must: number) => host.fillPage(address, must) },
     });
   } catch (cause) {
     throw new VmError(

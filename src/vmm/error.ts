@@ -29,3 +29,10 @@ export class VmError extends Error {
     return value instanceof Error && value.name === "VmError" && "code" in value;
   }
 }
+
+/** What went wrong while a machine ran, as a VmError. */
+export function asVmError(error: unknown): VmError {
+  if (error instanceof VmError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new VmError("internal", `The machine failed inside the host: ${message}.`, {}, { cause: error });
+}

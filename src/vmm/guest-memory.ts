@@ -1,5 +1,6 @@
 // Guest-physical memory as devices, boot code and debuggers reach it. Every address comes from a guest or a user, so
 // every access is clipped to the slots: outside them reads give all ones and writes are dropped.
+import type { AbsentPages } from "./absent-pages.ts";
 import type { DmaMemory } from "./device.ts";
 import type { MemorySlot } from "./slots.ts";
 
@@ -17,6 +18,7 @@ export class SlotMemory implements DmaMemory {
     private readonly slots: readonly MemorySlot[],
     ramBytes: number,
     private readonly onWritten: (gpa: number, size: number) => void,
+    private readonly absent?: Pick<AbsentPages, "bring">,
   ) {
     this.#bytes = new Uint8Array(memory.buffer);
     this.sizeBytes = ramBytes;
@@ -35,6 +37,7 @@ export class SlotMemory implements DmaMemory {
       }
       const offset = gpa + at - slot.gpa;
       const run = Math.min(into.length - at, slot.size - offset);
+      this.absent?.bring(slot.host + offset, run);
       into.set(this.#bytes.subarray(slot.host + offset, slot.host + offset + run), at);
       at += run;
     }
@@ -53,6 +56,7 @@ export class SlotMemory implements DmaMemory {
     const slot = this.#find(gpa);
     if (slot === undefined || slot.readonly || sizeBytes > slot.gpa + slot.size - gpa) return undefined;
     const at = slot.host + gpa - slot.gpa;
+    this.absent?.bring(at, sizeBytes);
     return this.#bytes.subarray(at, at + sizeBytes);
   }
 
@@ -86,6 +90,7 @@ export class SlotMemory implements DmaMemory {
       const offset = gpa + at - slot.gpa;
       const run = Math.min(from.length - at, slot.size - offset);
       if (rom || !slot.readonly) {
+        this.absent?.bring(slot.host + offset, run);
         this.#bytes.set(from.subarray(at, at + run), slot.host + offset);
         this.onWritten(gpa + at, run);
       }

@@ -4,7 +4,7 @@ import type { Platform } from "../platform/platform.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { ResumeTime } from "./config.ts";
 import type { DetachedVm } from "./detached-vm.ts";
-import { VmError } from "./error.ts";
+import { asVmError, VmError } from "./error.ts";
 import type { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
 import type { Machine } from "./machine.ts";
@@ -179,6 +179,7 @@ export class LifeCycle {
   /** Brings the vCPU to rest for good; undefined when the VM has ended meanwhile. */
   async detach(): Promise<DetachedVm | undefined> {
     const { machine, platform, outputs } = this.parts;
+    await machine.absent.finish();
     this.#detaching = true;
     if (this.#state === "running") {
       this.#pauseRequested = true;
@@ -189,6 +190,8 @@ export class LifeCycle {
     if (state !== "running" && state !== "paused" && state !== "created") return undefined;
     const stoppedAtNs = platform.monotonicNs();
     outputs.flush();
+    // The other thread has not opened the snapshot.
+    machine.absent.complete();
     const saved = saveMachine(machine);
     // The other thread opens its disks anew.
     await machine.dispose();
@@ -331,10 +334,4 @@ export class LifeCycle {
     this.#state = state;
     this.parts.events.emit("state", { state, previous });
   }
-}
-
-function asVmError(error: unknown): VmError {
-  if (error instanceof VmError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new VmError("internal", `The machine failed inside the host: ${message}.`, {}, { cause: error });
 }

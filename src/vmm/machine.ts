@@ -6,6 +6,7 @@ import { VRAM_AREA_BYTES } from "../devices/vga/vga.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import { buildCpuid, type CpuModel, installCpuModel } from "../vcpu/cpu-model.ts";
 import { Vcpu } from "../vcpu/vcpu.ts";
+import { AbsentPages } from "./absent-pages.ts";
 import type { BlockBackend, MaybePromise } from "./block.ts";
 import { type Board, type BoardEvents, buildBoard } from "./board.ts";
 import { videoMemory } from "./board-vga.ts";
@@ -15,7 +16,7 @@ import { checkVmLimits } from "./check-devices.ts";
 import type { CheckedNic } from "./check-network.ts";
 import { VmClock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
-import { type Core, instantiateCore } from "./core.ts";
+import { type Core, type CoreImports, instantiateCore } from "./core.ts";
 import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
@@ -70,6 +71,7 @@ export class Machine implements ExitContext {
   readonly vcpu: Vcpu;
   readonly clock: VmClock;
   readonly clockSync: ClockSync;
+  readonly absent: AbsentPages;
   readonly guest: SlotMemory;
   readonly board: Board;
   readonly hotplug: Hotplug;
@@ -98,6 +100,7 @@ export class Machine implements ExitContext {
     readonly memory: WebAssembly.Memory,
     readonly map: MemoryMap,
     readonly core: Core,
+    hooks: CoreHooks,
     private readonly platform: Platform,
     private readonly events: MachineEvents,
     private readonly open: OpenDrives,
@@ -106,7 +109,15 @@ export class Machine implements ExitContext {
     adopted: boolean,
   ) {
     const slots = new SlotTable(memory, machineSlots(map, map.romBytes), core);
-    this.guest = new SlotMemory(memory, slots.slots, map.ramBytes, (gpa, size) => core.guestWritten(gpa, size));
+    this.absent = new AbsentPages(memory, map, platform, (error) => this.crash(error));
+    hooks.fillPage = this.absent.fillPage;
+    this.guest = new SlotMemory(
+      memory,
+      slots.slots,
+      map.ramBytes,
+      (gpa, size) => core.guestWritten(gpa, size),
+      this.absent,
+    );
     this.dirtyLog = new DirtyLog(memory, map, core);
     this.vcpu = new Vcpu(memory, core, vcpuAddress(0), this.guest);
     this.cpu = buildCpuid(config.cpu, { apic: config.apic, tscKhz: TSC_KHZ, paravirt: config.paravirt });
@@ -180,7 +191,8 @@ export class Machine implements ExitContext {
     const map = mapOf(config);
     const memory = allocateMemory(map, kind);
     const module = config.core ?? (await platform.loadCore(kind));
-    const core = await instantiateCore(module, memory, platform.monotonicNs);
+    const hooks = coreHooks(platform);
+    const core = await instantiateCore(module, memory, hooks);
     writeHeader(memory, map, {
       kind: config.clock,
       psPerInstruction: config.psPerInstruction,
@@ -191,7 +203,7 @@ export class Machine implements ExitContext {
       config,
       platform,
       connect,
-      (open, networks) => new Machine(config, memory, map, core, platform, events, open, networks, false),
+      (open, networks) => new Machine(config, memory, map, core, hooks, platform, events, open, networks, false),
     );
   }
 
@@ -211,12 +223,13 @@ export class Machine implements ExitContext {
     checkHeader(memory, map);
     const shared = memory.buffer instanceof SharedArrayBuffer;
     const module = config.core ?? (await platform.loadCore(shared ? "shared" : "plain"));
-    const core = await instantiateCore(module, memory, platform.monotonicNs);
+    const hooks = coreHooks(platform);
+    const core = await instantiateCore(module, memory, hooks);
     return await Machine.#opened(
       config,
       platform,
       connect,
-      (open, networks) => new Machine(config, memory, map, core, platform, events, open, networks, true),
+      (open, networks) => new Machine(config, memory, map, core, hooks, platform, events, open, networks, true),
     );
   }
 
@@ -423,6 +436,7 @@ export class Machine implements ExitContext {
   /** Rejects with VmError("io") when a disk could not be closed and may lack data. */
   async dispose(): Promise<void> {
     for (const device of this.board.devices) device.dispose?.();
+    this.absent.end();
     this.networks.close();
     await this.open.close();
   }
@@ -433,6 +447,20 @@ function mapOf(config: CheckedConfig): MemoryMap {
   if (romBytes > 0) checkFirmwareSize(romBytes);
   const vramBytes = config.display === "vga" ? VRAM_AREA_BYTES : 0;
   return layOut({ ramBytes: config.memoryBytes, romBytes, vramBytes, vcpuCount: 1, paging: config.paging });
+}
+
+/** The core is made before the machine that answers it. */
+interface CoreHooks extends CoreImports {
+  fillPage: CoreImports["fillPage"];
+}
+
+function coreHooks(platform: Platform): CoreHooks {
+  return {
+    nowNs: platform.monotonicNs,
+    fillPage: () => {
+      throw new VmError("internal", "The core asks for a page before there is a machine.");
+    },
+  };
 }
 
 /** With a virtual clock the same run twice is the same run. */

@@ -9,7 +9,7 @@ import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { VmClock } from "./clock.ts";
 import type { ClockSync } from "./clock-sync.ts";
 import type { Core } from "./core.ts";
-import { VmError } from "./error.ts";
+import { asVmError, VmError } from "./error.ts";
 import { type Executor, type Runnable, Turn } from "./executor.ts";
 import { type ExitContext, Next } from "./exits/handler.ts";
 import { exitHandlers, exitNames } from "./exits/index.ts";
@@ -36,6 +36,7 @@ export interface LoopControl {
   /** Interrupts are being traced: what happened to them before an exit is told before it. */
   readonly irqLog: { drain(): void } | undefined;
   setDebugControls(on: boolean): void;
+  crash(error: VmError): void;
 }
 
 export class RunLoop implements Runnable {
@@ -162,6 +163,17 @@ export class RunLoop implements Runnable {
 
   /** One runVcpu and its exit. */
   #enter(budget: number): { readonly reason: Exit; readonly next: Next } {
+    try {
+      return this.#enterCore(budget);
+    } catch (error) {
+      // A page of memory that cannot be read, or a fault of ours: this VM ends, others on its thread go on.
+      this.machine.crash(asVmError(error));
+      this.#result.next = Next.Look;
+      return this.#result;
+    }
+  }
+
+  #enterCore(budget: number): { readonly reason: Exit; readonly next: Next } {
     const { core, vcpu, machine } = this;
     const reason = machine.stepOverNext ? this.#enterStepOver() : core.runVcpu(vcpu.address, BigInt(budget));
     machine.irqLog?.drain();

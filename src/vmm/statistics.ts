@@ -92,6 +92,7 @@ export function collectStatistics(machine: Machine, loop: RunLoop, hostNs: numbe
       [...machine.msrs.counts].map(([msr, count]) => [msr === OTHER_MSRS ? "other" : hex(msr), count]),
     ),
     resets,
+    absentPages: { left: machine.absent.left, demanded: machine.absent.demanded, fetched: machine.absent.fetched },
     devices: {
       ...Object.fromEntries(
         machine.board.devices.flatMap((d) => (d.metrics === undefined ? [] : [[d.name, d.metrics()]])),

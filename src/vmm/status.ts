@@ -150,5 +150,7 @@ export interface VmStatistics {
   readonly unknownMmio: number;
   readonly unknownMsrs: Readonly<Record<string, number>>;
   readonly resets: number;
+  /** Pages of RAM that a restored VM does not have yet, and those that it was given because something needed them, or on the side. */
+  readonly absentPages: { readonly left: number; readonly demanded: number; readonly fetched: number };
   readonly devices: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }

@@ -244,6 +244,7 @@ export class Vm implements AsyncDisposable {
   /** Stops the VM and waits until its disks are closed. Rejects with VmError("io") when data of them may be lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("disposed");
+    await this.#machine.absent.dispose();
     await this.#life.closed;
   }
 
@@ -300,7 +301,8 @@ export class Vm implements AsyncDisposable {
   /** Hex SHA-256 over the architectural state, devices and RAM. The VM must not be running. */
   async stateHash(): Promise<string> {
     if (this.state === "running") this.#life.refuse("hash", "paused, created or stopped");
-    const { memory, map, vcpu } = this.#machine;
+    const { memory, map, vcpu, absent } = this.#machine;
+    absent.complete();
     return await hashState(memory, map, [vcpu], this.#machine.saveDevices(), this.platform.sha256);
   }
 

@@ -21,6 +21,7 @@ const STATISTICS: VmStatistics = {
   unknownMmio: 0,
   unknownMsrs: {},
   resets: 0,
+  absentPages: { left: 0, demanded: 0, fetched: 0 },
   devices: {},
 };
 

@@ -78,7 +78,7 @@ export class Machine {
     writeSlots(memory, machineSlots(map, 0));
     const vcpu = vcpuAddress(0);
     installCpuModel(new DataView(memory.buffer), vcpu, buildCpuid(cpu));
-    const core = await instantiateCore(compiled, memory, () => 0);
+    const core = await instantiateCore(compiled, memory, { nowNs: () => 0, fillPage: () => 0 });
     core.initVm();
     core.resetVcpu(vcpu);
     return new Machine(core, memory, map, vcpu);

@@ -87,7 +87,7 @@ export class Chipset {
   constructor(options: ChipsetOptions = {}) {
     const instance = new WebAssembly.Instance(compiled, {
       env: { memory: this.memory },
-      host: { nowNs: () => this.hostNs },
+      host: { nowNs: () => this.hostNs, fillPage: () => 0 },
     });
     this.core = instance.exports as unknown as Core;
     const vcpus = options.vcpus ?? 1;

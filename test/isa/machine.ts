@@ -117,7 +117,7 @@ export class CoreMachine {
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     this.#view = new DataView(this.memory.buffer);
     this.#bytes = new Uint8Array(this.memory.buffer);
-    const imports: WebAssembly.Imports = { env: { memory: this.memory }, host: { nowNs: () => 0n } };
+    const imports: WebAssembly.Imports = { env: { memory: this.memory }, host: { nowNs: () => 0n, fillPage: () => 0 } };
     const instance = new WebAssembly.Instance(module, imports);
     this.core = instance.exports as unknown as CoreExports;
     const vm: readonly (readonly [number, number])[] = [

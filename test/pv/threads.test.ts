@@ -49,7 +49,7 @@ it("is read whole or not at all", { timeout: 2 * LIMIT_MS }, async () => {
   const module = new WebAssembly.Module(
     readFileSync(new URL("../../build/paravane.shared.wasm", import.meta.url)) as BufferSource,
   );
-  const core = await instantiateCore(module, memory, () => performance.now() * 1e6);
+  const core = await instantiateCore(module, memory, { nowNs: () => performance.now() * 1e6, fillPage: () => 0 });
   core.initVm();
   core.resetVcpu(vcpu);
   // A TSC that counts the VM's nanoseconds: both times of the page are equal in every publication.

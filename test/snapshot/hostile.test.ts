@@ -1,10 +1,20 @@
 // Files that are cut off, damaged, of another kind, version, parent or machine: one VmError that says what is wrong, and
 // nothing started. Above all: no byte of a snapshot can change unnoticed.
+import { deflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { MemorySnapshots, Vm, type VmConfig, VmError, verifySnapshot } from "../../src/index.ts";
+import { inflateNow } from "../../src/platform/node/deflate.ts";
 import { webCryptoSha256 } from "../../src/platform/platform.ts";
-import { encodeIndex, HEADER_BYTES, readFrame } from "../../src/snapshot/format.ts";
+import {
+  type ChunkRow,
+  encodeIndex,
+  HEADER_BYTES,
+  METHOD_DEFLATE,
+  METHOD_GROUPS,
+  readFrame,
+} from "../../src/snapshot/format.ts";
+import { readGroups, unpackGroup } from "../../src/snapshot/groups.ts";
 import { fromJson, toJson } from "../../src/snapshot/state-json.ts";
 import { startSteady, steadyConfig } from "./steady.ts";
 
@@ -145,6 +155,81 @@ describe("a manifest that says something else, with digests that agree", () => {
     const error = await restoring(await forged(full, (raw) => setPath(raw, path, value)));
     expect(error).toMatchObject({ code: "bad-snapshot" });
     expect((error as Error).message).toContain(words);
+  });
+});
+
+describe("a chunk that says something else, with digests that agree", () => {
+  /** The file with the bytes of its first packed chunk changed, or packed as older builds did, and every digest made right again. */
+  async function repacked(edit: (blob: Uint8Array, row: ChunkRow) => [Uint8Array, number]): Promise<Uint8Array> {
+    const read = async (offset: number, length: number): Promise<Uint8Array> => full.subarray(offset, offset + length);
+    const frame = await readFrame(full.length, read, webCryptoSha256);
+    const blobs: Uint8Array[] = [full.subarray(0, frame.rows[0]?.offset)];
+    let offset = blobs[0]?.length ?? 0;
+    const rows: ChunkRow[] = [];
+    for (const row of frame.rows) {
+      const blob = full.slice(row.offset, row.offset + row.storedBytes);
+      const [bytes, method] = row.method === METHOD_GROUPS ? edit(blob, row) : [blob, row.method];
+      rows.push({ ...row, offset, storedBytes: bytes.length, method, digest: await webCryptoSha256(bytes) });
+      blobs.push(bytes);
+      offset += bytes.length;
+    }
+    blobs.push((await encodeIndex(offset, frame.manifest, rows, webCryptoSha256)).bytes);
+    return Buffer.concat(blobs);
+  }
+
+  async function hashOf(bytes: Uint8Array): Promise<string> {
+    store.put("other", bytes);
+    const vm = await Vm.restore({ store, name: "other" }, { identity: "same" });
+    const hash = await vm.stateHash();
+    await vm.stop();
+    return hash;
+  }
+
+  it("is read where it is packed as a whole, as older builds did", async () => {
+    const older = await repacked((blob, row) => {
+      const bytes = Buffer.alloc(row.sizeBytes);
+      for (const group of readGroups(blob, row.sizeBytes) ?? []) {
+        bytes.set(
+          unpackGroup(group, blob.subarray(group.offset, group.offset + group.storedBytes), inflateNow),
+          group.at,
+        );
+      }
+      return [deflateRawSync(bytes), METHOD_DEFLATE];
+    });
+    expect(await hashOf(older)).toBe(await hashOf(full));
+  });
+
+  it("is refused where the lengths of its groups cannot be right", async () => {
+    for (const lengths of [0, 1, 0x7fffffff, 0xffffffff]) {
+      const forgery = await repacked((blob) => {
+        new DataView(blob.buffer).setUint32(0, lengths, true);
+        return [blob, METHOD_GROUPS];
+      });
+      expect(await restoring(forgery)).toMatchObject({ code: "bad-snapshot", message: /^bad: chunk 0 is damaged/ });
+    }
+    const short = await repacked((blob) => [blob.subarray(0, 3), METHOD_GROUPS]);
+    expect(await restoring(short)).toMatchObject({ code: "bad-snapshot" });
+  });
+
+  it("ends the VM with one error that names it where it does not unpack, and is found by verify", async () => {
+    // Behind the lengths of 32 groups.
+    const forgery = await repacked((blob) => [blob.fill(0xff, 32 * 4), METHOD_GROUPS]);
+    store.put("bad", forgery);
+    const vm = await Vm.restore({ store, name: "bad" });
+    vm.start();
+    const end = await vm.exited;
+    expect(end).toMatchObject({
+      kind: "crashed",
+      error: { code: "bad-snapshot", message: /^bad: chunk \d+ is damaged/ },
+    });
+    expect(vm.state).toBe("crashed");
+    await expect(Vm.restore({ store, name: "bad" }, { lazy: false })).rejects.toMatchObject({ code: "bad-snapshot" });
+    await expect(verifySnapshot({ store, name: "bad" })).rejects.toMatchObject({ code: "bad-snapshot" });
+    // What the host does to such memory is no exception either.
+    const other = await Vm.restore({ store, name: "bad" });
+    other.memory.write(0x10_0000, Uint8Array.of(1));
+    other.start();
+    expect(await other.exited).toMatchObject({ kind: "crashed", error: { code: "bad-snapshot" } });
   });
 });
 

@@ -62,7 +62,7 @@ class Host {
     // The core and the clock read the same time.
     let host: Host | undefined;
     const monotonicNs = (): number => host?.ns ?? 5 * SECOND;
-    const core = await instantiateCore(module, memory, monotonicNs);
+    const core = await instantiateCore(module, memory, { nowNs: monotonicNs, fillPage: () => 0 });
     const vcpu = new Vcpu(memory, core, address, new SlotMemory(memory, slots, map.ramBytes, () => {}));
     const wallMs = (): number => DATE_MS + monotonicNs() / MS;
     const clock = new VmClock(memory, core, address, "real", { monotonicNs, wallMs }, wallMs());

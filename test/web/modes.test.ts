@@ -134,4 +134,23 @@ describe.skipIf(noBrowser)(`ways to run${BROWSER_HINT}`, () => {
     },
     SLOW_MS,
   );
+
+  it("plans in a page: the solver's module lies beside the library", async () => {
+    const page = await browser.open("embed.html?rom=hello&autostart=off");
+    await page.evaluate(
+      `import("${browser.url}paravane.js").then((library) => Object.assign(globalThis, { library }))`,
+    );
+    const assigned = await page.evaluate(async () => {
+      const { checkFleet, plan } = (globalThis as unknown as { library: typeof Library }).library;
+      const vm = (name: string): object => ({ name, resources: { memory: { reservation: 2 * 2 ** 30 } } });
+      const { problem } = checkFleet({
+        hosts: [1, 2].map((n) => ({ name: `host-${n}`, capacity: { cpu: 4, memory: 3 * 2 ** 30 } })),
+        vms: [vm("one"), vm("two")],
+      });
+      return JSON.stringify(await plan(problem, { strategy: "minimum" }));
+    });
+    expect(assigned).toContain("host-1");
+    expect(assigned).toContain("host-2");
+    await page.close();
+  });
 });

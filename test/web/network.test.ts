@@ -12,7 +12,7 @@ describe.skipIf(noBrowser)(`guests on the page's network${BROWSER_HINT}`, () => 
       const [one, two] = [guest(page, "linux"), guest(page, "linux-2")];
       await page.getByText("New guest").click();
       await page.locator("input[name=preset][value=linux]").check({ force: true });
-      await page.getByLabel("Network with the other guests here").check();
+      await page.locator("#network").selectOption("on");
       await page.getByRole("button", { name: "Start", exact: true }).click();
       for (const [panel, address] of [
         [one, "10.0.0.1"],

@@ -145,7 +145,7 @@ async function load(options: SolveOptions): Promise<Highs> {
     loading = undefined;
     throw new VmError(
       "host",
-      `The solver (npm package highs) cannot be loaded: ${cause instanceof Error ? cause.message : cause}.`,
+      `The solver (npm package highs) cannot be loaded; a page needs its highs.wasm beside paravane.js: ${cause instanceof Error ? cause.message : cause}.`,
       {},
       { cause },
     );

@@ -1,6 +1,6 @@
 // Raw DEFLATE on zlib's thread pool.
 import { promisify } from "node:util";
-import { deflateRaw, inflateRaw } from "node:zlib";
+import { deflateRaw, inflateRaw, inflateRawSync } from "node:zlib";
 
 /** Level 1: higher ones make snapshots of guests 4% smaller and take two to five times as long. */
 const LEVEL = 1;
@@ -15,6 +15,10 @@ export function deflate(bytes: Uint8Array): Promise<Uint8Array> {
 export function inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
   // One output buffer, with room to spare: zlib takes a second one when the first is full, though nothing follows.
   return inflateAsync(bytes, { maxOutputLength: sizeBytes, chunkSize: chunkSize(sizeBytes + SPARE) });
+}
+
+export function inflateNow(bytes: Uint8Array, sizeBytes: number): Uint8Array {
+  return inflateRawSync(bytes, { maxOutputLength: sizeBytes, chunkSize: chunkSize(sizeBytes + SPARE) });
 }
 
 function chunkSize(bytes: number): number {

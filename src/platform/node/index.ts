@@ -7,7 +7,7 @@ import { isMainThread } from "node:worker_threads";
 import { preciseWallMs } from "../date.ts";
 import { type Platform, timeoutSleep } from "../platform.ts";
 import { loadCoreFile } from "./core-file.ts";
-import { deflate, inflate } from "./deflate.ts";
+import { deflate, inflate, inflateNow } from "./deflate.ts";
 import { startNodeWorker } from "./pcpu-thread.ts";
 import { snapshotFolder } from "./snapshot-folder.ts";
 
@@ -36,6 +36,7 @@ export function nodePlatform(): Platform {
     openDisk: async (source) => await (await import("./disk.ts")).openDisk(source.path, source),
     deflate,
     inflate,
+    inflateNow,
     snapshotFolder,
     loadCore: (memory) => loadCoreFile(memory, readFile),
   };

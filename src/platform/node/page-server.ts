@@ -8,6 +8,8 @@ import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { VmError } from "../../vmm/error.ts";
+import type { Relay } from "./relay.ts";
+import { refuseUpgrade } from "./web-socket.ts";
 
 export interface PageServerOptions {
   /** Folder of the built page. */
@@ -20,6 +22,8 @@ export interface PageServerOptions {
   readonly isolated?: boolean;
   /** Guest images beside the page. Default none. */
   readonly images?: PageImages;
+  /** Pages may put their guests on a switch of this server. Default: there is no such thing. */
+  readonly relay?: Relay;
 }
 
 /** The guest images that a server offers, as images.json tells the page. */
@@ -65,6 +69,7 @@ const TYPES: Readonly<Record<string, string>> = {
   ".svg": "image/svg+xml",
   ".wasm": "application/wasm",
 };
+const RELAY_PATH = "/relay";
 const PACKED_TYPES = new Set([".html", ".js", ".css", ".json", ".svg", ".wasm"]);
 /** Chunks of the bundle: another content has another name. */
 const DIGEST_NAME = /-[0-9A-Z]{8}\.js$/;
@@ -77,6 +82,11 @@ export async function servePage(options: PageServerOptions): Promise<PageServer>
   const files = new PageFiles(options.folder);
   const server = createServer((request, response) => {
     answer(request, response, files, options).catch((error: unknown) => fail(response, error));
+  });
+  server.on("upgrade", (request, socket, head) => {
+    if (options.relay !== undefined && pathOf(request.url ?? "") === RELAY_PATH)
+      options.relay.upgrade(request, socket, head);
+    else refuseUpgrade(socket, "404 Not Found");
   });
   await listen(server, options.port, address);
   const bound = server.address();
@@ -106,7 +116,7 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
   files: PageFiles,
-  { isolated = true, images }: PageServerOptions,
+  { isolated = true, images, relay }: PageServerOptions,
 ): Promise<void> {
   for (const [name, value] of Object.entries(headersOf(isolated))) response.setHeader(name, value);
   if (request.method !== "GET" && request.method !== "HEAD") {
@@ -116,6 +126,7 @@ async function answer(
   const path = pathOf(request.url ?? "/");
   if (path === undefined) return end(response, 400, "that is no address");
   if (path === "/images.json") return json(response, (await images?.list()) ?? []);
+  if (path === "/relay.json") return json(response, relay === undefined ? {} : { path: RELAY_PATH.slice(1) });
   const image = /^\/images\/([\w.+-]+)\/(\w+)$/.exec(path);
   if (image?.[1] !== undefined && image[2] !== undefined && images !== undefined)
     return bytes(response, await images.read(image[1], image[2]));

@@ -1,4 +1,5 @@
 // Snapshots as files of a folder.
+import { fstatSync, readSync } from "node:fs";
 import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { SnapshotSink, SnapshotSource, SnapshotStore } from "../../snapshot/store.ts";
@@ -39,6 +40,13 @@ async function openSource(path: string): Promise<SnapshotSource> {
       sizeBytes: stat.size,
       read: (offset, lengthBytes, room) =>
         readAll(file, path, offset, room?.subarray(0, lengthBytes) ?? new Uint8Array(lengthBytes)),
+      readNow: (offset, lengthBytes, room) => {
+        const now = fstatSync(file.fd);
+        if (now.mtimeMs !== stat.mtimeMs || now.size !== stat.size) {
+          throw new VmError("io", `${path} was changed while a VM needed it.`, { path });
+        }
+        return readAllNow(file.fd, path, offset, room.subarray(0, lengthBytes));
+      },
       close: () => file.close(),
     };
   } catch (error) {
@@ -52,6 +60,20 @@ async function readAll(file: FileHandle, path: string, offset: number, bytes: Ui
     let bytesRead: number;
     try {
       ({ bytesRead } = await file.read(bytes, at, bytes.length - at, offset + at));
+    } catch (cause) {
+      throw new VmError("io", `${path} cannot be read (${codeOf(cause)}).`, { path }, { cause });
+    }
+    if (bytesRead === 0) throw new VmError("io", `${path} became shorter while it was read.`, { path });
+    at += bytesRead;
+  }
+  return bytes;
+}
+
+function readAllNow(fd: number, path: string, offset: number, bytes: Uint8Array): Uint8Array {
+  for (let at = 0; at < bytes.length; ) {
+    let bytesRead: number;
+    try {
+      bytesRead = readSync(fd, bytes, at, bytes.length - at, offset + at);
     } catch (cause) {
       throw new VmError("io", `${path} cannot be read (${codeOf(cause)}).`, { path }, { cause });
     }

@@ -1,10 +1,8 @@
 // Raw images, overlays, exported directories, and which format an image is taken for.
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
-import { deflateRawSync, inflateRawSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { inflateInto } from "../../../src/backends/block/inflate.ts";
 import { TemporaryOverlay } from "../../../src/backends/block/overlay.ts";
 import { MemoryFile, type RandomAccessFile } from "../../../src/backends/block/random-access.ts";
 import { memoryCd, memoryDisk, RawDisk } from "../../../src/backends/block/raw.ts";
@@ -186,38 +184,6 @@ describe("temporary overlays", () => {
     const other = scratch.path("other.img");
     writeFileSync(other, pattern(512, 1));
     await expect(openDisk(other, { overlay: kept })).rejects.toThrow(/name the disk that it belongs to/);
-  });
-});
-
-describe("inflate", () => {
-  it("unpacks what zlib packed, and says no to anything else without hanging", () => {
-    fc.assert(
-      fc.property(
-        fc.array(fc.oneof(fc.uint8Array({ maxLength: 300 }), fc.constant(new Uint8Array(500).fill(7)))),
-        fc.integer({ min: 0, max: 9 }),
-        fc.integer({ min: 0, max: 4 }),
-        (parts, level, strategy) => {
-          const bytes = Buffer.concat(parts);
-          const packed = Buffer.concat([deflateRawSync(bytes, { level, strategy }), Buffer.from([1, 2, 3])]);
-          const out = new Uint8Array(bytes.length);
-          expect(inflateInto(packed, out)).toBe(true);
-          expect(Buffer.compare(out, bytes)).toBe(0);
-        },
-      ),
-    );
-    fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (garbage) => {
-        const out = new Uint8Array(1000);
-        const ours = inflateInto(garbage, out);
-        let theirs: Uint8Array | undefined;
-        try {
-          theirs = inflateRawSync(garbage);
-        } catch {
-          theirs = undefined;
-        }
-        if (theirs?.length === 1000) expect(ours).toBe(true);
-      }),
-    );
   });
 });
 

@@ -23,7 +23,7 @@ export async function runScenarios(image: Uint8Array): Promise<string> {
   const view = new DataView(memory.buffer);
   const set = (offset: number, value: number): void => view.setUint32(vcpu + offset, value >>> 0, true);
   installCpuModel(view, vcpu, buildCpuid("pentium3"));
-  const core = await instantiateCore(module, memory, () => 0);
+  const core = await instantiateCore(module, memory, { nowNs: () => 0, fillPage: () => 0 });
   core.initVm();
   core.resetVcpu(vcpu);
   new Uint8Array(memory.buffer).set(image, map.ramBase + LOAD);

@@ -58,6 +58,8 @@ export class FuzzMachine {
   /** Header to the end of the vCPU block and all slots, as the case begins. */
   readonly #start = Buffer.alloc(L.VCPU_BASE + L.VCPU_STRIDE - L.VM_BASE);
   readonly #startSlots: Buffer[] = [];
+  /** Contents of absent pages by Wasm address. */
+  readonly #hidden = new Map<number, Buffer>();
   nowNs = 0;
 
   constructor(module: WebAssembly.Module = new WebAssembly.Module(readFileSync(CORE)), cpu = "max") {
@@ -96,7 +98,10 @@ export class FuzzMachine {
     this.bytes = Buffer.from(memory.buffer);
     this.view = new DataView(memory.buffer);
     this.u32 = new Uint32Array(memory.buffer);
-    const instance = new WebAssembly.Instance(module, { env: { memory }, host: { nowNs: () => this.nowNs } });
+    const instance = new WebAssembly.Instance(module, {
+      env: { memory },
+      host: { nowNs: () => this.nowNs, fillPage: (address: number) => this.#show(address & -PAGE) },
+    });
     this.core = instance.exports as unknown as Core;
     const header: readonly (readonly [number, number])[] = [
       [L.VM_FORMAT, 1],
@@ -177,6 +182,7 @@ export class FuzzMachine {
 
   /** Power-on, all memory zero: the state in which a case is built. */
   clear(): void {
+    this.showAll();
     this.bytes.set(this.#blank, L.VM_BASE);
     for (const slot of this.slots) this.bytes.fill(0, slot.host, slot.host + slot.size);
     this.core.initVm();
@@ -191,13 +197,44 @@ export class FuzzMachine {
     });
   }
 
-  /** Back to the beginning of the case; all derived state empty. */
-  rewind(): void {
+  /** Takes some pages of RAM away until the core asks for them. */
+  #hide(isHidden: () => boolean): void {
+    for (const slot of this.slots) {
+      for (let host = slot.host; !slot.readonly && host < slot.host + slot.size; host += PAGE) {
+        if (!isHidden()) continue;
+        this.#hidden.set(host, Buffer.from(this.bytes.subarray(host, host + PAGE)));
+        this.bytes.fill(GUARD_BYTE, host, host + PAGE);
+        this.bytes[this.#pageFlags + (host >>> 12)] = L.PAGE_ABSENT;
+      }
+    }
+  }
+
+  #show(host: number): number {
+    const page = this.#hidden.get(host);
+    if (page === undefined) throw new Error(`the core asks for a page at ${host.toString(16)} that is not absent`);
+    this.#hidden.delete(host);
+    this.bytes.set(page, host);
+    const flag = this.#pageFlags + (host >>> 12);
+    this.bytes[flag] = (this.bytes[flag] as number) & ~L.PAGE_ABSENT;
+    return 1;
+  }
+
+  /** Pages that are absent come back. Returns how many there were. */
+  showAll(): number {
+    const hosts = [...this.#hidden.keys()];
+    for (const host of hosts) this.#show(host);
+    return hosts.length;
+  }
+
+  /** Back to the beginning of the case; all derived state empty. `isHidden` is asked for each page of RAM: is it absent? */
+  rewind(isHidden?: () => boolean): void {
+    this.showAll();
     this.core.initVm();
     this.bytes.set(this.#start, L.VM_BASE);
     this.slots.forEach((slot, i) => {
       this.bytes.set(this.#startSlots[i] as Buffer, slot.host);
     });
+    if (isHidden !== undefined) this.#hide(isHidden);
     this.core.syncVcpu(this.vcpu);
   }
 

@@ -1,6 +1,6 @@
 // Compressed clusters: where one lies in the file, and what it holds.
 import { Decompress as ZstdStream } from "fzstd";
-import { inflateInto } from "../inflate.ts";
+import { inflateInto } from "../../../platform/inflate.ts";
 import { badQcow2, type Qcow2Header } from "./format.ts";
 
 const SECTOR = 512;
@@ -24,9 +24,18 @@ export function compressedRange(
 /** The cluster. Throws VmError("bad-image") for damaged data. */
 export function unpackCluster(name: string, header: Qcow2Header, packed: Uint8Array): Uint8Array {
   const cluster = new Uint8Array(2 ** header.clusterBits);
-  const good = header.compression === "zlib" ? inflateInto(packed, cluster) : unpackZstdInto(packed, cluster);
+  const good = header.compression === "zlib" ? unpackDeflateInto(packed, cluster) : unpackZstdInto(packed, cluster);
   if (!good) throw badQcow2(name, "a compressed cluster is damaged; qemu-img check tells more");
   return cluster;
+}
+
+/** Fills `output` from a stream, whatever follows it. False when it is damaged or too short. */
+function unpackDeflateInto(packed: Uint8Array, output: Uint8Array): boolean {
+  try {
+    return inflateInto(packed, output) === output.length;
+  } catch {
+    return false;
+  }
 }
 
 /** Fills `output` from a frame, whatever follows it. False when it is damaged or too short. */
