@@ -1,7 +1,8 @@
 // Pages of guest RAM that a restored machine has not been given yet (src/vmm/absent-pages.ts). They never have a tag in any TLB, so
 // only what goes past the TLBs asks here: fills of it, page walks, and structures that a guest has lent.
+import { FILL_FAILED, FILL_MAY, FILL_MUST } from "../../spec/fill-page";
 import { PAGE_ABSENT } from "../../spec/layout";
-import { FILL_MAY, FILL_MUST, hostFillPage } from "../host";
+import { hostFillPage } from "../host";
 import { pageFlagAddress } from "./physical";
 
 // @ts-ignore: decorator
@@ -21,7 +22,7 @@ export function bringPage(host: u32): void {
 export function bringRange(host: u32, size: u32): bool {
   const end = host + size;
   for (let page = host & ~0xfff; page < end; page += 0x1000) {
-    if (<u32>load<u8>(pageFlagAddress(page)) & PAGE_ABSENT && hostFillPage(page, FILL_MAY) == 0) return false;
+    if (isAbsent(page) && hostFillPage(page, FILL_MAY) == FILL_FAILED) return false;
   }
   return true;
 }

@@ -7,9 +7,9 @@ import {
 import { HC_EBUSY, HC_EFAULT, HC_EINVAL, HC_ENODEV, HC_ENOMEM, HC_ENOSYS, HC_MMU_BATCH_MAX, HC_MMU_PINS_MAX } from "../../spec/hypercalls";
 import { CR0_PG } from "../../spec/registers";
 import { loadPdptes } from "../cpu/paging";
-import { beforeWrite } from "./physical";
+import { beforeWrite, ramAt } from "./physical";
 import {
-  acquireDirectory, acquireEntry, acquireRootEntry, addRef, AS_DIRECTORY, AS_ROOT, AS_TABLE, checkLeaf, clearRefs, countOf, dropRef, paeTables, ramAt, refsOf,
+  acquireDirectory, acquireEntry, acquireRootEntry, addRef, AS_DIRECTORY, AS_ROOT, AS_TABLE, checkLeaf, clearRefs, countOf, dropRef, paeTables, refsOf,
   releaseDirectory, releaseEntry, releaseRootEntry,
 } from "./table-refs";
 import { flushTlbAll } from "./tlb";

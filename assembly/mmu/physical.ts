@@ -3,7 +3,7 @@ import {
   PAGE_CODE, PAGE_DIRTY, PAGE_TABLE, SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOT_STRIDE, SLOTF_READONLY, SLOTS_BASE, VM_A20_MASK, VM_BASE,
   VM_PAGE_FLAGS, VM_SLOT_COUNT, VM_DIRTY_LOG,
 } from "../../spec/layout";
-import { bringPage } from "./absent";
+import { bringPage, bringRange } from "./absent";
 import { codeWritten } from "./code-pages";
 import { forgetEntries } from "./shadow-pool";
 
@@ -54,6 +54,17 @@ export function beforeWrite(vcpu: i32, host: u32, size: u32): void {
   if (flags & PAGE_CODE) codeWritten(vcpu, host, size);
   if (flags & PAGE_TABLE) forgetEntries(host, size);
   if (load<u32>(VM_BASE, VM_DIRTY_LOG)) store<u8>(p, <u32>load<u8>(p) | PAGE_DIRTY);
+}
+
+/** Wasm address of `size` bytes at `gpa`, or 0 unless all of them are RAM of one slot. The A20 gate has no say, as for DMA. */
+export function ramAt(gpa: u64, size: u32): u32 {
+  if (gpa >> 32) return 0;
+  const slot = findSlot(<u32>gpa);
+  if (slot == 0 || load<u32>(slot, SLOT_FLAGS) & SLOTF_READONLY) return 0;
+  const offset = <u32>gpa - load<u32>(slot, SLOT_GPA);
+  if (load<u32>(slot, SLOT_SIZE) - offset < size) return 0;
+  const host = load<u32>(slot, SLOT_HOST) + offset;
+  return bringRange(host, size) ? host : 0;
 }
 
 /** Reads a page-table entry; memory that is not there reads as all ones. */

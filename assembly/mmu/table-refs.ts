@@ -3,12 +3,11 @@
 // is write-protected (PAGE_TABLE). A table is checked when it gets its first use of a kind, so every entry in use is good.
 //
 // A device writes where the guest tells it to, tables included: then counts and entries disagree, so counts never go below 0.
-import { CR4, PAGE_TABLE, SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOTF_READONLY, VCPU_BASE, VM_BASE, VM_RAM_BASE, VM_RAM_SIZE, VM_TABLE_REFS, VM_TABLE_WORK, VM_VRAM_SIZE } from "../../spec/layout";
+import { CR4, PAGE_TABLE, SLOT_GPA, SLOT_SIZE, VCPU_BASE, VM_BASE, VM_RAM_BASE, VM_RAM_SIZE, VM_TABLE_REFS, VM_TABLE_WORK, VM_VRAM_SIZE } from "../../spec/layout";
 import { HC_EFAULT, HC_ENOMEM, HC_EPERM } from "../../spec/hypercalls";
 import { CR4_PAE, CR4_PSE } from "../../spec/registers";
-import { bringRange } from "./absent";
 import { dropWriteTags } from "./code-pages";
-import { findSlot, pageFlagAddress } from "./physical";
+import { findSlot, pageFlagAddress, ramAt } from "./physical";
 
 /** Uses of a page: shift of its count. */
 export const AS_TABLE: u32 = 0;
@@ -69,17 +68,6 @@ export function dropRef(host: u32, use: u32): bool {
   if (count == 0) return false;
   setRefs(host, refsOf(host) - (1 << use));
   return count == 1;
-}
-
-/** Wasm address of RAM at a guest-physical address, 0 where there is none. */
-export function ramAt(gpa: u64, size: u32): u32 {
-  if (gpa >> 32) return 0;
-  const slot = findSlot(<u32>gpa);
-  if (slot == 0 || load<u32>(slot, SLOT_FLAGS) & SLOTF_READONLY) return 0;
-  const offset = <u32>gpa - load<u32>(slot, SLOT_GPA);
-  if (load<u32>(slot, SLOT_SIZE) - offset < size) return 0;
-  const host = load<u32>(slot, SLOT_HOST) + offset;
-  return bringRange(host, size) ? host : 0;
 }
 
 /** True when all of a range is memory of the guest's or devices'. */

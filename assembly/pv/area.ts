@@ -1,18 +1,10 @@
 // Guest memory that the guest has lent to the hypervisor: structures of KVM's interface at addresses that the guest chose.
 // Any address may come; where it does not lie in RAM there is no structure, and the guest gets no answer.
-import { SLOT_FLAGS, SLOT_GPA, SLOT_HOST, SLOT_SIZE, SLOTF_READONLY } from "../../spec/layout";
-import { bringRange } from "../mmu/absent";
-import { beforeWrite, findSlot } from "../mmu/physical";
+import { beforeWrite, ramAt } from "../mmu/physical";
 
-/** Wasm address of `size` bytes at `gpa`, or 0 unless all of them are RAM of one slot. The A20 gate has no say, as for DMA. */
+/** Wasm address of a structure at `gpa`, or 0. */
 export function lentArea(gpa: u64, size: u32): i32 {
-  if (gpa >> 32) return 0;
-  const slot = findSlot(<u32>gpa);
-  if (slot == 0 || load<u32>(slot, SLOT_FLAGS) & SLOTF_READONLY) return 0;
-  const offset = <u32>gpa - load<u32>(slot, SLOT_GPA);
-  if (load<u32>(slot, SLOT_SIZE) - offset < size) return 0;
-  const host = load<u32>(slot, SLOT_HOST) + offset;
-  return bringRange(host, size) ? <i32>host : 0;
+  return <i32>ramAt(gpa, size);
 }
 
 /** Bookkeeping before `size` bytes at the Wasm address `at` are written: decoded code, dirty log. */

@@ -10,7 +10,8 @@ import {
 } from "../../spec/paravirt";
 import { FLAG_IF } from "../../spec/registers";
 import { Vector } from "../../spec/vectors";
-import { FILL_LATER, FILL_TOKEN, hostFillPage } from "../host";
+import { FILL_LATER, FILL_TOKEN } from "../../spec/fill-page";
+import { hostFillPage } from "../host";
 import { faulted, raise } from "../cpu/fault";
 import { lapicReceive } from "../irq/lapic";
 import { beforeLentWrite, lentArea } from "./area";
@@ -70,7 +71,7 @@ export function asyncPageFault(vcpu: i32, host: u32, fetch: bool): bool {
   if (at == 0 || load<u32>(at, ASYNC_PF_FLAGS) != 0) return false;
   const token = hostFillPage(host, FILL_LATER);
   // it was brought after all
-  if (token < FILL_TOKEN) return false;
+  if (token < <u32>FILL_TOKEN) return false;
   beforeLentWrite(vcpu, at, ASYNC_PF_SIZE);
   store<u32>(at, ASYNC_PF_NOT_PRESENT, ASYNC_PF_FLAGS);
   store<u32>(vcpu, waiting + 1, LAPIC_PRIVATE + ASYNC_PF_WAITING);

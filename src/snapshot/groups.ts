@@ -69,10 +69,17 @@ export function rawGroups(sizeBytes: number): Group[] {
 }
 
 /** What a group holds. Throws, whatever it is, for a stream that gives something else. */
-export function unpackGroup(group: Group, stored: Uint8Array, inflateNow: Platform["inflateNow"]): Uint8Array {
-  if (group.storedBytes === group.sizeBytes) return stored;
-  const bytes = inflateNow(stored, group.sizeBytes);
-  if (bytes.length !== group.sizeBytes) throw new RangeError(`${bytes.length} bytes in place of ${group.sizeBytes}`);
+export function unpackGroupNow(group: Group, stored: Uint8Array, inflateNow: Platform["inflateNow"]): Uint8Array {
+  return group.storedBytes === group.sizeBytes ? stored : whole(group, inflateNow(stored, group.sizeBytes));
+}
+
+/** The same on other threads. */
+export async function unpackGroup(group: Group, stored: Uint8Array, inflate: Platform["inflate"]): Promise<Uint8Array> {
+  return group.storedBytes === group.sizeBytes ? stored : whole(group, await inflate(stored, group.sizeBytes));
+}
+
+function whole({ sizeBytes }: Group, bytes: Uint8Array): Uint8Array {
+  if (bytes.length !== sizeBytes) throw new RangeError(`${bytes.length} bytes in place of ${sizeBytes}`);
   return bytes;
 }
 
@@ -88,10 +95,7 @@ export async function unpackGroups(
   await Promise.all(
     groups.map(async (group) => {
       const stored = blob.subarray(group.offset, group.offset + group.storedBytes);
-      const bytes = group.storedBytes === group.sizeBytes ? stored : await inflate(stored, group.sizeBytes);
-      if (bytes.length !== group.sizeBytes)
-        throw new RangeError(`${bytes.length} bytes in place of ${group.sizeBytes}`);
-      all.set(bytes, group.at);
+      all.set(await unpackGroup(group, stored, inflate), group.at);
     }),
   );
   return all;

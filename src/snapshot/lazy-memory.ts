@@ -4,7 +4,7 @@ import type { Platform } from "../platform/platform.ts";
 import type { PageSource, PutPages } from "../vmm/absent-pages.ts";
 import { damagedPiece, type Piece, Rooms, type SnapshotChain } from "./chain.ts";
 import { METHOD_DEFLATE, METHOD_GROUPS, PAGE_BYTES } from "./format.ts";
-import { type Group, rawGroups, readGroups, unpackGroup } from "./groups.ts";
+import { type Group, rawGroups, readGroups, unpackGroup, unpackGroupNow } from "./groups.ts";
 import { forEach } from "./parallel.ts";
 
 /** Blobs being read and checked at once: one is read while another is hashed. */
@@ -64,47 +64,41 @@ export class LazyMemory implements PageSource {
 
   load(page: number, put: PutPages): void {
     const { piece, group, kept } = this.#find(page);
-    putGroup(piece, group, this.#unpack(piece, group, kept), put);
-  }
-
-  /** Set where it is to be used; else guests never wait for something that is had at once. */
-  loadLater?: PageSource["loadLater"];
-
-  /** As `load`, on other threads. */
-  async loadAside(page: number, put: PutPages): Promise<void> {
-    const { piece, group, kept } = this.#find(page);
-    const { offset, storedBytes, sizeBytes } = group;
-    const { source } = piece.file;
-    const stored =
-      kept?.subarray(offset, offset + storedBytes) ?? (await source.read(piece.row.offset + offset, storedBytes));
-    let bytes: Uint8Array = stored;
+    const { offset, storedBytes } = group;
+    const stored = kept ?? this.#readAgain(piece, offset, storedBytes);
+    let bytes: Uint8Array;
     try {
-      if (storedBytes !== sizeBytes) bytes = await this.tools.inflate(stored, sizeBytes);
+      bytes = unpackGroupNow(group, stored, this.tools.inflateNow);
     } catch (cause) {
       throw damagedPiece(piece, cause);
     }
-    if (bytes.length !== sizeBytes) throw damagedPiece(piece);
     putGroup(piece, group, bytes, put);
   }
 
+  async loadLater(page: number, put: PutPages): Promise<void> {
+    const { piece, group, kept } = this.#find(page);
+    const { file, row } = piece;
+    const stored = kept ?? (await file.source.read(row.offset + group.offset, group.storedBytes));
+    let bytes: Uint8Array;
+    try {
+      bytes = await unpackGroup(group, stored, this.tools.inflate);
+    } catch (cause) {
+      throw damagedPiece(piece, cause);
+    }
+    putGroup(piece, group, bytes, put);
+  }
+
+  /** The group that has a page, with what is stored of it where that is kept. */
   #find(page: number): { readonly piece: Piece; readonly group: Group; readonly kept: Uint8Array | undefined } {
     const { piece, groups, kept } = this.checked[(this.#checkedOf[page] as number) - 1] as Checked;
     const run = piece.runs.find((one) => page >= one.page && page < one.page + one.count);
     if (run === undefined) throw damagedPiece(piece);
     const at = run.at + (page - run.page) * PAGE_BYTES;
-    return { piece, group: groups.find((one) => at < one.at + one.sizeBytes) as Group, kept };
-  }
-  #unpack(piece: Piece, group: Group, kept: Uint8Array | undefined): Uint8Array {
-    const { offset, storedBytes } = group;
-    const stored = kept?.subarray(offset, offset + storedBytes) ?? this.#readAgain(piece, group);
-    try {
-      return unpackGroup(group, stored, this.tools.inflateNow);
-    } catch (cause) {
-      throw damagedPiece(piece, cause);
-    }
+    const group = groups.find((one) => at < one.at + one.sizeBytes) as Group;
+    return { piece, group, kept: kept?.subarray(group.offset, group.offset + group.storedBytes) };
   }
 
-  #readAgain({ file, row }: Piece, { offset, storedBytes }: Group): Uint8Array {
+  #readAgain({ file, row }: Piece, offset: number, storedBytes: number): Uint8Array {
     const { source } = file;
     return source.readNow?.(row.offset + offset, storedBytes, this.#room.get(0, storedBytes)) ?? new Uint8Array(0);
   }

@@ -119,8 +119,8 @@ class Memory {
     await this.chain.readMemory(GuestPages.ofMachine(machine.memory, machine.map), this.#now);
     const later = await this.#later;
     this.taken = true;
-    if (typeof this.lazy === "object" && this.lazy.asynchronous) later.loadLater = later.loadAside;
-    machine.absent.begin(later, typeof this.lazy !== "object" || this.lazy.background);
+    const { background, asynchronous = false } = typeof this.lazy === "object" ? this.lazy : { background: true };
+    machine.absent.begin(later, { background, asynchronous });
   }
 
   /** Resolves when no more is read. */

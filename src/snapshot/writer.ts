@@ -87,8 +87,9 @@ async function pack(
   platform: Pick<Platform, "sha256" | "deflate">,
   method: number = METHOD_DEFLATE,
 ): Promise<Stored> {
-  const squeeze = method === METHOD_GROUPS ? packGroups : deflateWhole;
-  const packed = compress && bytes.length > 0 ? await squeeze(bytes, platform.deflate) : bytes;
+  let packed = bytes;
+  if (compress && bytes.length > 0)
+    packed = method === METHOD_GROUPS ? await packGroups(bytes, platform.deflate) : await platform.deflate(bytes);
   const worth = packed.length < bytes.length * WORTH_PACKING;
   const stored = worth ? packed : bytes;
   return {
@@ -97,8 +98,4 @@ async function pack(
     sizeBytes: bytes.length,
     digest: await platform.sha256(stored),
   };
-}
-
-function deflateWhole(bytes: Uint8Array, deflate: Platform["deflate"]): Promise<Uint8Array> {
-  return deflate(bytes);
 }

@@ -2,7 +2,9 @@
 // or a device first needs it, the rest in between. Who asks for bytes of RAM asks here first: the core by its import
 // `fillPage` (assembly/mmu/absent.ts), devices and debuggers by GuestMemory, whoever wants all of it by `complete`.
 //
-// Bringing a page is synchronous and cannot be seen by the guest: the same machine restored whole does the same.
+// Bringing a page is synchronous and cannot be seen by the guest: the same machine restored whole does the same. Where
+// asynchronous page faults are wanted, programs of the guest's may be told to wait instead (assembly/pv/async-pf.ts).
+import { FILL_DONE, FILL_FAILED, FILL_LATER, FILL_MAY, FILL_TOKEN } from "../../spec/fill-page.ts";
 import { PAGE_ABSENT } from "../../spec/layout.ts";
 import type { Platform } from "../platform/platform.ts";
 import { asVmError, VmError } from "./error.ts";
@@ -18,10 +20,6 @@ const PORTION_EVERY_MS = 5;
 /** When somebody waits for all of it: how long others wait for the thread. */
 const FINISH_PORTION_NS = 4e6;
 
-// As assembly/host.ts has them.
-const FILL_MAY = 0;
-const FILL_LATER = 2;
-const FILL_TOKEN = 2;
 /** Fewer than the number that stands for all tokens. */
 const TOKENS = 0x7fff0000;
 
@@ -34,8 +32,8 @@ export interface PageSource {
   forEachRun(each: (page: number, count: number) => void): void;
   /** Puts `page` now, and of its neighbours what costs little more. Throws VmError. */
   load(page: number, put: PutPages): void;
-  /** The same on other threads, where the source is to be used so: the guest does something else meanwhile. */
-  loadLater?(page: number, put: PutPages): Promise<void>;
+  /** The same on other threads. Rejects with VmError. */
+  loadLater(page: number, put: PutPages): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -46,6 +44,8 @@ export class AbsentPages {
   readonly #flags: Uint8Array;
   readonly #ram: Uint8Array;
   #source: PageSource | undefined;
+  /** Who can do something else meanwhile waits for the source's other threads. */
+  #asynchronous = false;
   #left = 0;
   /** No page below it is absent. */
   #next = 0;
@@ -80,10 +80,11 @@ export class AbsentPages {
 
   /**
    * From now on the source's pages are absent. RAM is zero and no vCPU has run. `background`: they come by and by, also where nobody
-   * needs them.
+   * needs them. `asynchronous`: guests that can wait for a page are told to.
    */
-  begin(source: PageSource, background: boolean): void {
+  begin(source: PageSource, { background, asynchronous }: { background: boolean; asynchronous: boolean }): void {
     this.#source = source;
+    this.#asynchronous = asynchronous;
     source.forEachRun((page, count) => {
       this.#flags.fill(PAGE_ABSENT, page, page + count);
       this.#left += count;
@@ -92,7 +93,7 @@ export class AbsentPages {
     else if (background) void this.#background();
   }
 
-  /** The page at a Wasm address, for the core; assembly/host.ts has the numbers. */
+  /** The page at a Wasm address, for the core; spec/fill-page.ts has the numbers. */
   readonly fillPage = (address: number, how: number): number => {
     const page = ((address >>> 0) - this.map.ramBase) >>> PAGE_SHIFT;
     if (how === FILL_LATER && this.#failure === undefined) {
@@ -103,21 +104,22 @@ export class AbsentPages {
     const brought = this.#bring(page);
     this.demanded += before - this.#left;
     if (!brought && how !== FILL_MAY) throw this.#failure;
-    return brought ? 1 : 0;
+    return brought ? FILL_DONE : FILL_FAILED;
   };
 
   /** Begins to bring a page on other threads. The token that says which; undefined where that is not to be. */
   #later(page: number): number | undefined {
-    const load = this.#source?.loadLater?.bind(this.#source);
-    if (load === undefined || this.onReady === undefined) return undefined;
+    const source = this.#source;
+    if (source === undefined || !this.#asynchronous || this.onReady === undefined) return undefined;
     this.#tokens = (this.#tokens + 1) % TOKENS;
     const token = FILL_TOKEN + this.#tokens;
     this.asynchronous++;
-    void load(page, (first, bytes) => {
+    const put: PutPages = (first, bytes) => {
       const before = this.#left;
       this.#put(first, bytes);
       this.demanded += before - this.#left;
-    }).then(
+    };
+    source.loadLater(page, put).then(
       () => {
         if (this.#ended) return;
         if (this.#left === 0) void this.#close();

@@ -45,15 +45,17 @@ function checkControls(names: readonly ControlName[], apic: boolean, asked: bool
   return names.filter((name) => name !== "apic");
 }
 
+const NO_APIC = "a local APIC (apic is false)";
+const ONLY_BY_NAME = PARAVIRT_SWITCHES.flatMap(({ name, onlyByName }) => (onlyByName ? [name] : []));
+
 function checkParavirt(names: VmConfig["paravirt"], apic: boolean, paging: PagingKind): readonly ParavirtName[] {
   const all = PARAVIRT_SWITCHES.map(({ name }) => name);
   const lacks: Partial<Record<ParavirtName, string>> = {
-    ...(apic ? {} : { eoi: "a local APIC (apic is false)", "async-pf": "a local APIC (apic is false)" }),
+    ...(apic ? {} : { eoi: NO_APIC, "async-pf": NO_APIC }),
     ...(paging === "para" ? {} : { mmu: 'paging: "para"' }),
   };
   const possible = all.filter((name) => lacks[name] === undefined);
-  if (names === undefined || names === "all")
-    return PARAVIRT_SWITCHES.flatMap(({ name, onlyByName }) => (onlyByName || !possible.includes(name) ? [] : [name]));
+  if (names === undefined || names === "all") return possible.filter((name) => !ONLY_BY_NAME.includes(name));
   if (!Array.isArray(names)) refuse("paravirt", names, `"all", or an array of: ${all.join(", ")}`);
   for (const item of names) {
     const name = oneOf("paravirt", item, all);

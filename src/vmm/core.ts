@@ -64,7 +64,7 @@ export interface Core {
 export interface CoreImports {
   /** Monotonic host time in nanoseconds. */
   nowNs(): number;
-  /** Brings the page of RAM at a Wasm address; assembly/host.ts says what `how` and the answer mean. */
+  /** Brings the page of RAM at a Wasm address; spec/fill-page.ts says what `how` and the answer mean. */
   fillPage(address: number, how: number): number;
 }
 

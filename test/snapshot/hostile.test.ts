@@ -14,7 +14,7 @@ import {
   METHOD_GROUPS,
   readFrame,
 } from "../../src/snapshot/format.ts";
-import { readGroups, unpackGroup } from "../../src/snapshot/groups.ts";
+import { readGroups, unpackGroupNow } from "../../src/snapshot/groups.ts";
 import { fromJson, toJson } from "../../src/snapshot/state-json.ts";
 import { startSteady, steadyConfig } from "./steady.ts";
 
@@ -190,7 +190,7 @@ describe("a chunk that says something else, with digests that agree", () => {
       const bytes = Buffer.alloc(row.sizeBytes);
       for (const group of readGroups(blob, row.sizeBytes) ?? []) {
         bytes.set(
-          unpackGroup(group, blob.subarray(group.offset, group.offset + group.storedBytes), inflateNow),
+          unpackGroupNow(group, blob.subarray(group.offset, group.offset + group.storedBytes), inflateNow),
           group.at,
         );
       }

@@ -22,7 +22,7 @@ export function loadCoreModule(memory: MemoryKind): Promise<WebAssembly.Module> 
   let module = compiled.get(memory);
   if (module === undefined) {
     // A page of ours has begun already, with the kind that it can have.
-    module = memory === pageMemory() ? (earlyStart().core ?? fetchCore(coreUrl(memory))) : fetchCore(coreUrl(memory));
+    module = (memory === pageMemory() ? earlyStart().core : undefined) ?? fetchCore(coreUrl(memory));
     provideCoreModule(memory, module);
   }
   return module;
