@@ -1,4 +1,5 @@
 // Boot images in shared memory: a hundred VMs of one kernel on any number of threads keep one copy of it.
+import { sameBytes } from "../vmm/compare-bytes.ts";
 import type { BootSource } from "../vmm/config.ts";
 
 /** Shared copies by original. The originals' owners keep them alive, not this table. */
@@ -10,7 +11,7 @@ function shared(bytes: Uint8Array): Uint8Array {
   if (bytes.buffer instanceof SharedArrayBuffer) return bytes;
   let copy = copies.get(bytes);
   if (copy === undefined) {
-    copy = sameBytes(bytes) ?? newCopy(bytes);
+    copy = copyOf(bytes) ?? newCopy(bytes);
     copies.set(bytes, copy);
   }
   return copy;
@@ -24,7 +25,7 @@ function newCopy(bytes: Uint8Array): Uint8Array {
 }
 
 /** The copy that has these bytes; those that nobody uses any more are forgotten. */
-function sameBytes(bytes: Uint8Array): Uint8Array | undefined {
+function copyOf(bytes: Uint8Array): Uint8Array | undefined {
   const alive = (byLength.get(bytes.length) ?? []).flatMap((reference) => {
     const copy = reference.deref();
     return copy === undefined ? [] : [{ reference, copy }];
@@ -35,7 +36,7 @@ function sameBytes(bytes: Uint8Array): Uint8Array | undefined {
       alive.map(({ reference }) => reference),
     );
   else byLength.delete(bytes.length);
-  return alive.find(({ copy }) => copy.every((byte, at) => byte === bytes[at]))?.copy;
+  return alive.find(({ copy }) => sameBytes(copy, bytes))?.copy;
 }
 
 /** The same boot source with its images in shared memory. */

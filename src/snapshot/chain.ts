@@ -1,5 +1,6 @@
 // A snapshot with its parents, opened and checked: what the guest's memory was, and the images it boots from.
 import type { Platform } from "../platform/platform.ts";
+import { sameBytes } from "../vmm/compare-bytes.ts";
 import { VmError } from "../vmm/error.ts";
 import {
   type Blob,
@@ -283,8 +284,4 @@ function checkParent(child: SnapshotFile, parent: SnapshotFile, id: string): voi
 
 function damaged(what: string, cause?: unknown): VmError {
   return new VmError("bad-snapshot", `${what} is damaged: its digest or length differs.`, { field: what }, { cause });
-}
-
-export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }

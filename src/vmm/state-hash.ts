@@ -1,8 +1,10 @@
 // SHA-256 over everything the guest could see of the machine: vCPU and chipset state, devices, RAM, video memory; derived state (TLBs,
 // decoded code, counters of the core) and exit records are left out. Two runs that end equal did the same.
+
 import { CHIPSET_BASE, VM_BASE } from "../../spec/layout.ts";
 import { CHIPSET_STATE, type StateRange, VCPU_STATE, VM_STATE } from "../../spec/state.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
+import { isZero } from "./compare-bytes.ts";
 import type { DeviceState } from "./device.ts";
 import type { MemoryMap } from "./memory.ts";
 import { readRange } from "./state-ranges.ts";
@@ -55,12 +57,6 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return all;
-}
-
-function isZero(piece: Uint8Array): boolean {
-  const words = new BigUint64Array(piece.buffer, piece.byteOffset, piece.length / 8);
-  for (let i = 0; i < words.length; i++) if (words[i] !== 0n) return false;
-  return true;
 }
 
 function hex(bytes: Uint8Array): string {

@@ -1,5 +1,6 @@
 // Copies the content of one disk to another that reads as zeros.
 import type { BlockBackend } from "../../vmm/block.ts";
+import { isZero } from "../../vmm/compare-bytes.ts";
 
 const PIECE_BYTES = 1 << 20;
 /** What is looked at for zeros: the cluster of most images. */
@@ -16,11 +17,4 @@ export async function copyData(source: BlockBackend, target: BlockBackend): Prom
       if (!isZero(chunk)) await target.write(at + within, chunk);
     }
   }
-}
-
-/** Of whole sectors in a buffer of their own: four bytes at a time. */
-function isZero(sectors: Uint8Array): boolean {
-  const words = new Uint32Array(sectors.buffer, sectors.byteOffset, sectors.byteLength / 4);
-  for (const word of words) if (word !== 0) return false;
-  return true;
 }

@@ -1,4 +1,5 @@
 // Which frames a network card hands to its driver, as the driver asked over the control queue (virtio 1.2, 5.1.6.5).
+import { sameBytes } from "../../vmm/compare-bytes.ts";
 import type { DeviceState } from "../../vmm/device.ts";
 import type { SavedState } from "../saved-state.ts";
 
@@ -53,11 +54,11 @@ export class NetFilter {
     if (modes.promiscuous) return true;
     const to = frame.subarray(0, ADDRESS_BYTES);
     if (to.every((byte) => byte === 0xff)) return !modes.noBroadcast;
-    const among = (list: readonly Uint8Array[]): boolean => list.some((address) => equal(address, to));
+    const among = (list: readonly Uint8Array[]): boolean => list.some((address) => sameBytes(address, to));
     if ((to[0] ?? 0) & 1) {
       return !modes.noMulticast && (modes.allMulticast || this.#tooManyMulticast || among(this.#multicast));
     }
-    return !modes.noUnicast && (modes.allUnicast || this.#tooManyUnicast || equal(own, to) || among(this.#unicast));
+    return !modes.noUnicast && (modes.allUnicast || this.#tooManyUnicast || sameBytes(own, to) || among(this.#unicast));
   }
 
   // ---- commands: true if they are understood
@@ -134,8 +135,4 @@ function joined(list: readonly Uint8Array[]): Uint8Array {
   const all = new Uint8Array(list.length * ADDRESS_BYTES);
   for (const [i, address] of list.entries()) all.set(address, i * ADDRESS_BYTES);
   return all;
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
 }
