@@ -1,14 +1,15 @@
 // Option ROMs for network cards: what boots a machine over the network.
+import type { BootDevice } from "../vmm/config.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 
 /** The image that has them, a file for each model of card. */
 export const BOOT_ROM_IMAGE = "ipxe";
 
 /** Whether somebody asks for it: by the boot order, by a card's place in it, by what a card's network offers. */
-export function bootsOverNetwork(nics: readonly NicConfig[], inBootOrder: boolean): boolean {
+export function bootsOverNetwork(nics: readonly NicConfig[], bootOrder: readonly BootDevice[] = []): boolean {
   const offers = ({ backend, bootIndex }: NicConfig): boolean =>
     bootIndex !== undefined || ("kind" in backend && backend.kind === "user" && backend.bootFile !== undefined);
-  return nics.length > 0 && (inBootOrder || nics.some(offers));
+  return nics.length > 0 && (bootOrder.includes("network") || nics.some(offers));
 }
 
 /** The cards with iPXE, where they have no ROM of their own. Throws VmError("not-found") when the image is not here. */

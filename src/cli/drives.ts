@@ -1,6 +1,7 @@
 // Drives on the command line: --drive in QEMU's spelling, and the short forms.
 import { basename } from "node:path";
 import { DISK_FORMATS } from "../backends/block/detect.ts";
+import { BOOT_INDEX_MAX } from "../vmm/check-network.ts";
 import type { BootDevice } from "../vmm/config.ts";
 import type { DiskSource, DriveConfig } from "../vmm/device-config.ts";
 import { didYouMean, parseChoice, parseInteger, UsageError } from "./values.ts";
@@ -78,7 +79,9 @@ function parseDrive(spec: string, option: string): DriveConfig {
       : { backend: source(file, option, media, readOnly ?? false, get, onOff) }),
     ...(readOnly === undefined ? {} : { readOnly }),
     ...(unit === undefined ? {} : { unit: parseInteger(unit, `${option}: index`, 0, 7) }),
-    ...(bootIndex === undefined ? {} : { bootIndex: parseInteger(bootIndex, `${option}: bootindex`, 0, 1_000_000) }),
+    ...(bootIndex === undefined
+      ? {}
+      : { bootIndex: parseInteger(bootIndex, `${option}: bootindex`, 0, BOOT_INDEX_MAX) }),
   };
 }
 

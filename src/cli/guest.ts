@@ -38,9 +38,8 @@ export async function resolveGuest(request: GuestRequest, progress: Progress): P
   const resolved = await resolveBoot(request, progress);
   const vgaBios = await readVgaBios(request, resolved, progress);
   const defaults = vgaBios === undefined ? resolved.defaults : { ...resolved.defaults, vgaBios };
-  const { nics = [], networkInBootOrder = false } = request;
-  if (resolved.boot.kind !== "firmware" || !bootsOverNetwork(nics, networkInBootOrder))
-    return { ...resolved, defaults };
+  const { nics = [], bootOrder } = request;
+  if (resolved.boot.kind !== "firmware" || !bootsOverNetwork(nics, bootOrder)) return { ...resolved, defaults };
   return { ...resolved, defaults, nics: await pulled(BOOT_ROM_IMAGE, progress, () => withBootRoms(nics)) };
 }
 
@@ -70,7 +69,19 @@ async function pulled<T>(name: string, progress: Progress, open: () => Promise<T
   }
 }
 
+/** Whoever else boots writes to no disk of its own. */
+async function requireOwnDisk({ guest, kernel, bios }: GuestRequest): Promise<void> {
+  const { knownImages } = await import("../images/node/index.ts");
+  const disks = knownImages.filter(({ runs }) => runs === "disk").map(({ name }) => name);
+  const name = bios ?? kernel ?? guest;
+  if (name !== undefined && disks.includes(name)) return;
+  throw new UsageError(
+    `--overlay keeps the writes to the disk of an image that is one (${disks.join(", ")})${name === undefined ? "" : `, and ${name} has none`}; a disk of yours takes --drive file=FILE,overlay=FILE`,
+  );
+}
+
 async function resolveBoot(request: GuestRequest, progress: Progress): Promise<ResolvedGuest> {
+  if (request.overlay !== undefined) await requireOwnDisk(request);
   if (request.bios !== undefined) {
     return {
       name: request.bios,
@@ -82,7 +93,7 @@ async function resolveBoot(request: GuestRequest, progress: Progress): Promise<R
   if (request.initrd !== undefined && request.guest === undefined)
     throw new UsageError("--initrd needs a kernel: give --kernel FILE or the name of a guest");
 
-  const fromNetwork = bootsOverNetwork(request.nics ?? [], request.networkInBootOrder ?? false);
+  const fromNetwork = bootsOverNetwork(request.nics ?? [], request.bootOrder);
   if (request.guest === undefined && (request.fromDisk || fromNetwork))
     return await fromImage(FIRMWARE_IMAGE, request, progress);
   const manifest = readRomManifest();
@@ -128,8 +139,6 @@ async function fromImage(name: string, request: GuestRequest, progress: Progress
   if (runs === "disk") return await fromDisk(name, request, progress);
   if (runs === "no")
     throw new UsageError(`${name} is no guest: machines that boot over the network have it (--boot n)`);
-  if (request.overlay !== undefined)
-    throw new UsageError(`--overlay keeps the writes to an image's disk, and ${name} has none`);
   const image = await pulled(name, progress, () => openImage(name));
   if (image.kind === "firmware") {
     refuseKernelOptions(name, "firmware", request);
@@ -162,7 +171,7 @@ async function fromDisk(name: string, request: GuestRequest, progress: Progress)
   const { openDiskImage, openImage } = await import("../images/node/index.ts");
   const { path, memoryBytes } = await pulled(name, progress, () => openDiskImage(name));
   const firmware = await pulled(FIRMWARE_IMAGE, progress, () => openImage(FIRMWARE_IMAGE));
-  const { overlay, diskBus = "ide" } = request;
+  const { overlay, virt } = request;
   return {
     name,
     boot: { kind: "firmware", image: firmware.kernel },
@@ -170,7 +179,7 @@ async function fromDisk(name: string, request: GuestRequest, progress: Progress)
     drives: [
       {
         id: name,
-        bus: diskBus,
+        bus: virt === "para" ? "virtio" : "ide",
         backend: { path, format: "qcow2", ...(overlay === undefined ? { snapshot: true } : { overlay }) },
       },
     ],

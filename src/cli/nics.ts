@@ -1,6 +1,7 @@
 // Network cards on the command line: --nic in QEMU's spelling, and its -netdev with -device.
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
+import { BOOT_INDEX_MAX } from "../vmm/check-network.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import type { LinkSettings, NetworkSource, PortForward } from "../vmm/network.ts";
@@ -42,7 +43,6 @@ const USER_KEYS = [
 ] as const;
 const SWITCH_KEYS = ["bandwidth", "latency", "jitter", "loss"] as const;
 const CARD_KEYS = ["id", "model", "mac", "mtu", "pcap", "bootindex", "romfile"] as const;
-const BOOT_INDEX_MAX = 1_000_000;
 const PORT_MAX = 0xffff;
 
 /** A list of "key" or "key=value", in order; some keys may come more than once. */

@@ -8,7 +8,7 @@ import {
   VIRT_PRESETS,
   type VirtKind,
 } from "../../spec/virtualization.ts";
-import { CLOCK_SYNC_MODES, type ClockKind, type DisplayKind, type VmConfig } from "../vmm/config.ts";
+import { type BootDevice, CLOCK_SYNC_MODES, type ClockKind, type DisplayKind, type VmConfig } from "../vmm/config.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { checkDisplayOptions, type DisplayOptions, type RawDisplayOptions } from "./display-options.ts";
@@ -108,13 +108,13 @@ export interface GuestRequest {
   readonly display?: DisplayKind | undefined;
   /** File of its VGA BIOS; undefined: Debian's, where one is of use. */
   readonly vgaBios?: string | undefined;
-  /** Where the disk of an image that is one is attached. Default "ide". */
-  readonly diskBus?: "ide" | "virtio" | undefined;
+  /** The disk of an image that is one is virtio's in a machine that is all "para", else on IDE. */
+  readonly virt?: VirtKind | undefined;
   /** File that what the guest writes to it goes to, and stays. */
   readonly overlay?: string | undefined;
   readonly nics?: readonly NicConfig[];
-  /** Firmware is to try the network. */
-  readonly networkInBootOrder?: boolean;
+  /** What firmware tries; undefined: its default, which has no network. */
+  readonly bootOrder?: readonly BootDevice[] | undefined;
 }
 
 export interface RunOptions {
@@ -166,10 +166,8 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
   );
   set("cpu", given(raw.cpu, checkCpu));
   set("paravirt", given(raw.pv, parseParavirt));
-  set(
-    "virt",
-    given(raw.virt, (text) => parseChoice(text, "--virt", VIRT_KINDS)),
-  );
+  const virt = given(raw.virt, (text) => parseChoice(text, "--virt", VIRT_KINDS));
+  set("virt", virt);
   set(
     "paging",
     given(raw.paging, (text) => parseChoice(text, "--paging", PAGINGS)),
@@ -232,10 +230,10 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
       fromDisk: drives.length > 0,
       display: display.adapter,
       vgaBios: display.vgaBios,
-      diskBus: raw.virt === "para" ? "virtio" : "ide",
+      virt,
       overlay: raw.overlay,
       nics,
-      networkInBootOrder: bootOrder?.includes("network") ?? false,
+      bootOrder,
     },
     restore: checkRestore(guest, raw),
     snapshotOnExit: raw.snapshotOnExit,
@@ -270,7 +268,7 @@ function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions
 function checkGuest(
   guest: string | undefined,
   raw: RawRunOptions,
-): Omit<GuestRequest, "fromDisk" | "display" | "vgaBios" | "diskBus" | "overlay" | "nics" | "networkInBootOrder"> {
+): Omit<GuestRequest, "fromDisk" | "display" | "vgaBios" | "virt" | "overlay" | "nics" | "bootOrder"> {
   const named = [
     guest !== undefined && `the guest "${guest}"`,
     raw.kernel !== undefined && "--kernel",

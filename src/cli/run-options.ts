@@ -1,5 +1,6 @@
 // The options that `run` and `debug` share, as the parser and --help see them. options.ts checks the values.
 import { type Command, Option } from "commander";
+import { CLOCK_SYNC_MODES } from "../vmm/config.ts";
 import { collectInOrder } from "./display-options.ts";
 
 /** Adds the options, grouped as --help prints them. */
@@ -51,10 +52,7 @@ export function addRunOptions(command: Command): Command {
       "interfaces the guest gets: clock, no-io-delay, steal, eoi, async-pf (KVM's), console, yield, exit, hc-clock, mmu, block (ours); all (but async-pf) or none (default: all)",
     )
     .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
-    .option(
-      "--clock-sync <mode>",
-      "real clock after pauses: hide-pauses, follow, slew, ticks, ntp, auto (default: hide-pauses)",
-    )
+    .option("--clock-sync <mode>", `real clock after pauses: ${CLOCK_SYNC_MODES.join(", ")} (default: hide-pauses)`)
     .option("--ns-per-instruction <ns>", "virtual clock: guest time that an instruction takes (default: 1)")
     .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")
     .option("--no-apic", "leave out the local APIC and the I/O APIC")

@@ -54,10 +54,10 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
         guestDecompress: false,
         fromDisk: (drives ?? []).length > 0,
         display: machine.display,
-        diskBus: machine.virt === "para" ? "virtio" : "ide",
+        virt: machine.virt,
         overlay,
         nics: cards,
-        networkInBootOrder: bootOrder?.includes("network") ?? false,
+        bootOrder,
       },
       progress,
     );

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { isAbsolute, resolve } from "node:path";
 import type { Command } from "commander";
 import type { VmStatsView, VmView } from "../api/views.ts";
+import { CLOCK_SYNC_MODES } from "../vmm/config.ts";
 import { ApiClient, vmPath } from "./client.ts";
 import { adapterOf } from "./display-options.ts";
 import { chooseEndpoint } from "./endpoint.ts";
@@ -72,7 +73,7 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
     .option("-m, --memory <size>", "guest memory")
     .option("--cpu <model>", "CPU model")
     .option("--clock <kind>", "real or virtual")
-    .option("--clock-sync <mode>", "how a real clock follows the host's: hide-pauses, follow, slew, ticks, ntp, auto")
+    .option("--clock-sync <mode>", `how a real clock follows the host's: ${CLOCK_SYNC_MODES.join(", ")}`)
     .option("--vga <adapter>", "std or none (default: std where firmware boots)")
     .option("--weight <n>", "share of its pCPU relative to others (256)")
     .option("--cap <percent>", "most of one pCPU that it may use")
