@@ -65,6 +65,7 @@ describe("a storm of", () => {
       await untilPrinted(echo, `ping ${i}.`, 20_000);
     }
     expect(vm.state).toBe("running");
-    expect(count(await vm.statistics())).toBeGreaterThan(least);
+    // A neighbour that answers soon leaves a slow machine little time for the storm: it goes on.
+    await expect.poll(async () => count(await vm.statistics()), { timeout: 20_000 }).toBeGreaterThan(least);
   });
 });
