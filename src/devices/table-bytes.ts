@@ -10,10 +10,14 @@ export function u32(value: number): number[] {
 
 /** `text`, padded with spaces to `length` bytes. */
 export function ascii(text: string, length = text.length): number[] {
-  return Array.from(text.padEnd(length), (c) => c.charCodeAt(0));
+  const bytes: number[] = [];
+  for (let i = 0; i < length; i++) bytes.push(i < text.length ? text.charCodeAt(i) : 0x20);
+  return bytes;
 }
 
 /** What makes the bytes sum to 0 modulo 256. */
 export function checksum(bytes: readonly number[]): number {
-  return -bytes.reduce((sum, byte) => sum + byte, 0) & 0xff;
+  let sum = 0;
+  for (const byte of bytes) sum += byte;
+  return -sum & 0xff;
 }

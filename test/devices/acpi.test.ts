@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { eisaId, pack, string } from "../../src/devices/acpi/aml.ts";
+import { assemble, eisaId, pack, string } from "../../src/devices/acpi/aml.ts";
 import { buildAcpiTables } from "../../src/devices/acpi/tables.ts";
 import { ACPI_ENABLE, AcpiPm, PM_BASE, PM_TIMER_HZ } from "../../src/devices/acpi-pm.ts";
 import { PortBus } from "../../src/vmm/bus.ts";
@@ -52,7 +52,12 @@ describe("ACPI tables", () => {
     expect(eisaId("PNP0A03")).toEqual([0x0c, 0x41, 0xd0, 0x0a, 0x03]);
     expect(string("AB")).toEqual([0x0d, 0x41, 0x42, 0x00]);
     // A package longer than 63 bytes has a two-byte length: low nibble first.
-    expect(pack(...Array.from({ length: 70 }, () => [0x01])).slice(0, 4)).toEqual([0x12, 0x49, 0x04, 70]);
+    const packed = assemble(pack(...Array.from({ length: 70 }, () => [0x01])));
+    expect([...packed.subarray(0, 4)]).toEqual([0x12, 0x49, 0x04, 70]);
+    expect(packed).toHaveLength(74);
+    // And of three bytes from 4096 on.
+    const long = assemble(pack(Array.from({ length: 5000 }, () => 0x01)));
+    expect([...long.subarray(0, 5)]).toEqual([0x12, 0x8c, 0x38, 0x01, 1]);
   });
 });
 

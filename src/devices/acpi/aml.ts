@@ -1,8 +1,54 @@
-// A small assembler of ACPI Machine Language (ACPI 6.5, chapter 20): functions that give the bytes of one term each.
+// A small assembler of ACPI Machine Language (ACPI 6.5, chapter 20): functions that give one term each, and `assemble`.
 
-import { u16, u32 } from "../table-bytes.ts";
+import { ascii, u16, u32 } from "../table-bytes.ts";
 
-export type Aml = readonly number[];
+/** A term: bytes, nested as the terms are. They are copied once, when all are there: every VM begins with this. */
+export type Aml = number | Package | readonly Aml[];
+
+/** What its own length precedes (PkgLength, 20.2.4). */
+interface Package {
+  readonly body: readonly Aml[];
+}
+
+/** Of a table: there is not more room below 1 MiB. */
+const LONGEST = 0x10000;
+const PACKAGE_LENGTH_MAX_BYTES = 3;
+
+/** Written from the end, where the length of a package is known when it is its turn. Throws RangeError beyond 64 KiB. */
+export function assemble(term: Aml): Uint8Array {
+  const bytes = new Uint8Array(LONGEST);
+  const start = writeBefore(bytes, LONGEST, term);
+  if (start < PACKAGE_LENGTH_MAX_BYTES) throw new RangeError("An AML table is longer than 64 KiB.");
+  return bytes.subarray(start);
+}
+
+/** Writes `term` so that it ends at `end`; gives where it begins. */
+function writeBefore(bytes: Uint8Array, end: number, term: Aml): number {
+  if (typeof term === "number") {
+    bytes[end - 1] = term;
+    return end - 1;
+  }
+  if ("body" in term) return writeLength(bytes, writeBefore(bytes, end, term.body), end);
+  let at = end;
+  for (let i = term.length - 1; i >= 0; i--) at = writeBefore(bytes, at, term[i] as Aml);
+  return at;
+}
+
+/** Of a package whose body is from `start` to `end`. It counts itself. */
+function writeLength(bytes: Uint8Array, start: number, end: number): number {
+  const body = end - start;
+  if (body + 1 < 0x40) {
+    bytes[start - 1] = body + 1;
+    return start - 1;
+  }
+  let more = 1;
+  while (body + 1 + more >= 1 << (4 + 8 * more)) more++;
+  const length = body + 1 + more;
+  const at = start - 1 - more;
+  bytes[at] = (more << 6) | (length & 0x0f);
+  for (let i = 0; i < more; i++) bytes[at + 1 + i] = length >> (4 + 8 * i);
+  return at;
+}
 
 const enum AmlOp {
   Zero = 0x00,
@@ -32,27 +78,18 @@ const enum AmlOp {
   Return = 0xa4,
 }
 
-/** PkgLength counts itself (20.2.4). */
-function withLength(body: Aml): number[] {
-  if (body.length + 1 < 0x40) return [body.length + 1, ...body];
-  for (let extra = 1; extra <= 3; extra++) {
-    const length = body.length + 1 + extra;
-    if (length >= 1 << (4 + 8 * extra)) continue;
-    const bytes = [(extra << 6) | (length & 0x0f)];
-    for (let i = 0; i < extra; i++) bytes.push((length >> (4 + 8 * i)) & 0xff);
-    return [...bytes, ...body];
-  }
-  throw new RangeError("An AML package is longer than 256 MiB.");
-}
+const NAME_SEGMENT = 4;
 
 /** Name segments of up to four characters, padded; a leading backslash means the root. */
 export function name(path: string): number[] {
   const root = path.startsWith("\\");
   const segments = (root ? path.slice(1) : path).split(".");
-  const prefix =
-    segments.length === 1 ? [] : segments.length === 2 ? [AmlOp.DualName] : [AmlOp.MultiName, segments.length];
-  const bytes = segments.flatMap((segment) => Array.from(segment.padEnd(4, "_"), (c) => c.charCodeAt(0)));
-  return [...(root ? [AmlOp.RootChar] : []), ...prefix, ...bytes];
+  const bytes: number[] = root ? [AmlOp.RootChar] : [];
+  if (segments.length === 2) bytes.push(AmlOp.DualName);
+  else if (segments.length > 2) bytes.push(AmlOp.MultiName, segments.length);
+  for (const segment of segments)
+    for (let i = 0; i < NAME_SEGMENT; i++) bytes.push(i < segment.length ? segment.charCodeAt(i) : 0x5f);
+  return bytes;
 }
 
 export function integer(value: number): number[] {
@@ -64,72 +101,72 @@ export function integer(value: number): number[] {
 }
 
 export function string(text: string): number[] {
-  return [AmlOp.String, ...Array.from(text, (c) => c.charCodeAt(0)), 0];
+  return [AmlOp.String, ...ascii(text), 0];
 }
 
-export function buffer(bytes: Aml): number[] {
-  return [AmlOp.Buffer, ...withLength([...integer(bytes.length), ...bytes])];
+export function buffer(bytes: readonly number[]): Aml {
+  return [AmlOp.Buffer, { body: [integer(bytes.length), bytes] }];
 }
 
-export function pack(...elements: Aml[]): number[] {
-  return [AmlOp.Package, ...withLength([elements.length, ...elements.flat()])];
+export function pack(...elements: Aml[]): Aml {
+  return [AmlOp.Package, { body: [elements.length, elements] }];
 }
 
-export function define(path: string, value: Aml): number[] {
-  return [AmlOp.Name, ...name(path), ...value];
+export function define(path: string, value: Aml): Aml {
+  return [AmlOp.Name, name(path), value];
 }
 
-export function scope(path: string, ...terms: Aml[]): number[] {
-  return [AmlOp.Scope, ...withLength([...name(path), ...terms.flat()])];
+export function scope(path: string, ...terms: Aml[]): Aml {
+  return [AmlOp.Scope, { body: [name(path), terms] }];
 }
 
-export function device(path: string, ...terms: Aml[]): number[] {
-  return [AmlOp.Ext, AmlOp.ExtDevice, ...withLength([...name(path), ...terms.flat()])];
+export function device(path: string, ...terms: Aml[]): Aml {
+  return [AmlOp.Ext, AmlOp.ExtDevice, { body: [name(path), terms] }];
 }
 
 /** A method without side effects on other threads: not serialized. */
-export function method(path: string, argumentCount: number, ...terms: Aml[]): number[] {
-  return [AmlOp.Method, ...withLength([...name(path), argumentCount, ...terms.flat()])];
+export function method(path: string, argumentCount: number, ...terms: Aml[]): Aml {
+  return [AmlOp.Method, { body: [name(path), argumentCount, terms] }];
 }
 
-export function ifTrue(condition: Aml, ...terms: Aml[]): number[] {
-  return [AmlOp.If, ...withLength([...condition, ...terms.flat()])];
+export function ifTrue(condition: Aml, ...terms: Aml[]): Aml {
+  return [AmlOp.If, { body: [condition, terms] }];
 }
 
-export function giveBack(value: Aml): number[] {
-  return [AmlOp.Return, ...value];
+export function giveBack(value: Aml): Aml {
+  return [AmlOp.Return, value];
 }
 
-export function store(value: Aml, target: Aml): number[] {
-  return [AmlOp.Store, ...value, ...target];
+export function store(value: Aml, target: Aml): Aml {
+  return [AmlOp.Store, value, target];
 }
 
-export function notify(object: Aml, value: Aml): number[] {
-  return [AmlOp.Notify, ...object, ...value];
+export function notify(object: Aml, value: Aml): Aml {
+  return [AmlOp.Notify, object, value];
 }
 
 /** The bits that both have, as a value: its target is none. */
-export function and(left: Aml, right: Aml): number[] {
-  return [AmlOp.And, ...left, ...right, AmlOp.Zero];
+export function and(left: Aml, right: Aml): Aml {
+  return [AmlOp.And, left, right, AmlOp.Zero];
 }
 
 /** A range of I/O ports, and names for its 32-bit registers in order (19.6.100, 19.6.46). */
-export function portRegisters(region: string, first: number, names: readonly string[]): number[] {
+export function portRegisters(region: string, first: number, names: readonly string[]): Aml {
   const REGION_IO = 1;
   // 32-bit accesses, no lock, what is not written is kept.
   const FIELD_FLAGS = 0x03;
   // A width below 64 bits is its own length in one byte.
-  const fields = names.flatMap((field) => [...name(field), 32]);
+  const fields = names.map((field) => [name(field), 32]);
   return [
     AmlOp.Ext,
     AmlOp.ExtOpRegion,
-    ...name(region),
+    name(region),
     REGION_IO,
-    ...integer(first),
-    ...integer(names.length * 4),
+    integer(first),
+    integer(names.length * 4),
     AmlOp.Ext,
     AmlOp.ExtField,
-    ...withLength([...name(region), FIELD_FLAGS, ...fields]),
+    { body: [name(region), FIELD_FLAGS, fields] },
   ];
 }
 
@@ -170,7 +207,7 @@ export const resources = {
     ...u32(last - first + 1),
   ],
   /** A whole _CRS: the descriptors and the end tag (its checksum 0 means "not checked"). */
-  list: (...descriptors: Aml[]): number[] => buffer([...descriptors.flat(), 0x79, 0x00]),
+  list: (...descriptors: (readonly number[])[]): Aml => buffer([...descriptors.flat(), 0x79, 0x00]),
 };
 
 /** Producer, positive decode, minimum and maximum fixed. */

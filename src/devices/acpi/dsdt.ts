@@ -11,6 +11,7 @@ import {
   type Aml,
   and,
   arg0,
+  assemble,
   define,
   device,
   eisaId,
@@ -35,9 +36,9 @@ export interface DsdtOptions {
   readonly serialPorts: readonly { readonly base: number; readonly irq: number }[];
 }
 
-export function dsdtBody(options: DsdtOptions): Aml {
+export function dsdtBody(options: DsdtOptions): Uint8Array {
   const { ports, irq, list } = resources;
-  const isa = (path: string, id: string, ...descriptors: Aml[]): Aml =>
+  const isa = (path: string, id: string, ...descriptors: (readonly number[])[]): Aml =>
     device(path, define("_HID", eisaId(id)), define("_CRS", list(...descriptors)));
   const serial = options.serialPorts.map(({ base, irq: line }, n) =>
     device(
@@ -47,12 +48,12 @@ export function dsdtBody(options: DsdtOptions): Aml {
       define("_CRS", list(ports(base, 8), irq(line))),
     ),
   );
-  return [
+  return assemble([
     // The guest says which interrupt controllers it uses (ACPI 6.5, 5.8.1).
-    ...define("\\PICF", integer(0)),
-    ...method("\\_PIC", 1, store(arg0, name("\\PICF"))),
-    ...define("\\_S5", pack(integer(SLEEP_TYPE_S5), integer(SLEEP_TYPE_S5), integer(0), integer(0))),
-    ...scope(
+    define("\\PICF", integer(0)),
+    method("\\_PIC", 1, store(arg0, name("\\PICF"))),
+    define("\\_S5", pack(integer(SLEEP_TYPE_S5), integer(SLEEP_TYPE_S5), integer(0), integer(0))),
+    scope(
       "\\_SB",
       device(
         "VGEN",
@@ -115,12 +116,12 @@ export function dsdtBody(options: DsdtOptions): Aml {
         ...hotplugSlots(),
       ),
     ),
-    ...scope(
+    scope(
       "\\_GPE",
       edgeEvent(VM_GENERATION_GPE, notify(name("\\_SB.VGEN"), integer(0x80))),
       edgeEvent(HOTPLUG_GPE, name("\\_SB.PCI0.HOTP")),
     ),
-  ];
+  ]);
 }
 
 /** The method of a general-purpose event. */
@@ -139,7 +140,7 @@ const EJECT_REQUEST = 3;
 function hotplugSlots(): Aml[] {
   const slots = HOTPLUG_SLOTS.map((slot) => ({ slot, path: `S${hex2(slot)}`, bit: integer((1 << slot) >>> 0) }));
   const tell = (what: number): Aml =>
-    slots.flatMap(({ path, bit }) => ifTrue(and(local0, bit), notify(name(path), integer(what))));
+    slots.map(({ path, bit }) => ifTrue(and(local0, bit), notify(name(path), integer(what))));
   return [
     portRegisters("HPR", HOTPLUG_BASE, ["HPIN", "HPRM", "HPEJ"]),
     ...slots.map(({ slot, path, bit }) =>

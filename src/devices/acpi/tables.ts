@@ -5,7 +5,6 @@ import { ACPI_DISABLE, ACPI_ENABLE, GPE0_BASE, GPE0_BYTES, SCI_IRQ, SMI_COMMAND_
 import { HPET_BASE, HPET_ID, HPET_SHORTEST_TICKS } from "../hpet.ts";
 import { AS_THE_BUS, ISA_OVERRIDES, ioApicId, NMI_LINT } from "../interrupt-wiring.ts";
 import { ascii, checksum, u16, u32 } from "../table-bytes.ts";
-import type { Aml } from "./aml.ts";
 import { dsdtBody } from "./dsdt.ts";
 
 /** In the area that guests search for the RSDP (E0000..FFFFF). */
@@ -64,7 +63,7 @@ export interface AcpiTables {
 export function buildAcpiTables(options: AcpiOptions): AcpiTables {
   const parts: number[] = new Array(RSDP_BYTES).fill(0);
   const directory: Record<string, { address: number; size: number }> = {};
-  const place = (signature: string, bytes: Aml, alignment = 16): number => {
+  const place = (signature: string, bytes: readonly number[], alignment = 16): number => {
     while (parts.length % alignment !== 0) parts.push(0);
     const address = ACPI_BASE + parts.length;
     parts.push(...bytes);
@@ -112,7 +111,7 @@ function rsdp(rsdt: number, xsdt: number): number[] {
   return bytes;
 }
 
-function table(signature: string, revision: number, body: Aml): number[] {
+function table(signature: string, revision: number, body: Iterable<number> & { readonly length: number }): number[] {
   const bytes = [
     ...ascii(signature),
     ...u32(36 + body.length),
@@ -188,4 +187,4 @@ function ioAddress(port: number, bytes: number): number[] {
   const access = bytes === 1 ? 1 : bytes === 2 ? 2 : 0;
   return [1, bytes * 8, 0, access, ...u32(port), ...u32(0)];
 }
-const NO_ADDRESS: Aml = new Array<number>(12).fill(0);
+const NO_ADDRESS: readonly number[] = new Array<number>(12).fill(0);
