@@ -19,9 +19,10 @@ try {
     wanted.snapshot === undefined
       ? await host.createVm({ ...configOf(await whatBoots(wanted, find), wanted), name: "guest" })
       : await host.restoreVm({ bytes: await fetchSnapshot(wanted.snapshot) }, { name: "guest" });
+  const start = query.get("autostart") === "off" ? undefined : vm.start();
   const panel = new GuestPanel(vm, { controls: wanted.controls });
   byId("guests").append(panel.element);
-  const started = query.get("autostart") === "off" ? undefined : panel.act(() => vm.start());
+  const started = start && panel.act(() => start);
   panel.open();
   await started;
 } catch (error) {

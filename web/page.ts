@@ -92,6 +92,8 @@ class Page implements LauncherOwner {
   }
 
   async #show(vm: HostedVm): Promise<void> {
+    // The machine waits neither for its panel nor for its terminal.
+    const start = vm.start();
     const panel = new GuestPanel(vm, {
       controls: true,
       onKept: () => void this.#launcher.listKept(),
@@ -104,8 +106,7 @@ class Page implements LauncherOwner {
     this.#launcher.close();
     byId("guests").append(panel.element);
     this.#count();
-    // The machine does not wait for its terminal.
-    const started = panel.act(() => vm.start());
+    const started = panel.act(() => start);
     panel.open();
     await started;
     panel.focus();
