@@ -1,11 +1,11 @@
 // Requests to handlers: finds the route, checks the limits, turns errors into answers.
 import type { Host } from "../host/host.ts";
+import type { VmSpecResolver } from "../host/vm-spec.ts";
 import { VmError } from "../vmm/error.ts";
 import { EventFeed } from "./event-feed.ts";
 import { type ApiRequest, type ApiResponse, errorResponse } from "./request.ts";
 import type { ApiContext, ApiLimits, Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
-import type { VmSpecResolver } from "./vm-spec.ts";
 
 export const DEFAULT_LIMITS: ApiLimits = { bodyBytes: 1024 * 1024, vms: 1000 };
 

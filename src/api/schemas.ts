@@ -1,6 +1,6 @@
 // JSON schemas of the API's answers; bodies of requests have theirs in the tables that check them.
 import { schemaOf } from "../host/fields.ts";
-import { LIMIT_FIELDS } from "./limit-fields.ts";
+import { LIMIT_FIELDS } from "../host/limit-fields.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 

@@ -1,11 +1,11 @@
 // Routes of snapshots: written, restored into a VM, restored as new ones.
 import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
 import { PARAMETER_FIELDS } from "../host/sched/parameters.ts";
+import { RESOURCES_FIELD, VM_SPEC_FIELDS } from "../host/vm-spec.ts";
 import { jsonResponse, readJson } from "./request.ts";
 import { present, type Route, requireRoom } from "./route.ts";
 import { SNAPSHOT_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
 import { vmView } from "./views.ts";
-import { RESOURCES_FIELD, VM_SPEC_FIELDS } from "./vm-spec.ts";
 
 const FILE_FIELDS = {
   folder: { kind: "text", title: "folder of the host, where parents are too", maxLength: 4096, required: true },

@@ -2,7 +2,7 @@
 
 import { shareImages } from "../boot/share-images.ts";
 import { loadPlatform, type Platform } from "../platform/platform.ts";
-import { checkConfig } from "../vmm/check-config.ts";
+import { checkConfig, requireNetworkCards } from "../vmm/check-config.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import { isSource } from "../vmm/drives.ts";
 import { VmError } from "../vmm/error.ts";
@@ -199,6 +199,7 @@ export class Host implements AsyncDisposable {
       ...(balloon === undefined ? {} : { balloon: balloon === true ? HOSTED_BALLOON : balloon }),
     };
     const checked = checkConfig(asked);
+    requireNetworkCards(asked, checked);
     if (!this.inProcess) requirePortable(portable);
     const { memoryBytes } = checked;
     return await this.#join({ name: config.name, scheduling, resources, pcpu, pinned }, memoryBytes, (place) => {

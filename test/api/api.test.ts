@@ -8,7 +8,7 @@ import { Api } from "../../src/api/api.ts";
 import type { ApiResponse } from "../../src/api/request.ts";
 import type { Route } from "../../src/api/route.ts";
 import { ROUTES } from "../../src/api/routes.ts";
-import { checkVmSpec, vmSpecSchema } from "../../src/api/vm-spec.ts";
+import { checkVmSpec, vmSpecSchema } from "../../src/host/vm-spec.ts";
 import { Host, type HostConfig, VmError } from "../../src/index.ts";
 import { ECHO, print, SPIN } from "../host/guests.ts";
 
