@@ -100,7 +100,14 @@ export const HOST_SCHEMA = object({
   },
 });
 
-const latency = object({ count: { type: "integer" }, p50Ns: number, p95Ns: number, p99Ns: number, maxNs: number });
+const latency = object({
+  count: { type: "integer" },
+  sumNs: number,
+  p50Ns: number,
+  p95Ns: number,
+  p99Ns: number,
+  maxNs: number,
+});
 
 export const STATS_SCHEMA = object({
   name: text,

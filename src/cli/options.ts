@@ -1,7 +1,9 @@
 // The options of `paravane run` and `paravane debug`, from the parser's words to checked values; machine-options.ts has those
 // of the machine.
+import type { RestoreOptions } from "../snapshot/restore.ts";
 import { type CharDevice, parseCharDevice } from "./chardev.ts";
 import { checkDisplayOptions, type DisplayOptions, type RawDisplayOptions } from "./display-options.ts";
+import { parseLazy } from "./lazy-value.ts";
 import { checkMachineOptions, given, type MachineOptions, type RawMachineOptions } from "./machine-options.ts";
 import type { StatsFormat } from "./report.ts";
 import { parseTrace, type TraceRequest } from "./trace.ts";
@@ -20,6 +22,7 @@ export interface RawRunOptions extends RawMachineOptions, RawDisplayOptions {
   debugcon?: string;
   restore?: string;
   restoreClock?: string;
+  restoreLazy?: string;
   snapshotOnExit?: string;
   gdb?: string | true;
 }
@@ -32,7 +35,9 @@ const SERIAL_PORTS_MAX = 4;
 
 export interface RunOptions extends MachineOptions {
   /** A snapshot in place of a guest. */
-  readonly restore: { readonly file: string; readonly clock: RestoreClock } | undefined;
+  readonly restore:
+    | ({ readonly file: string; readonly clock: RestoreClock } & Pick<RestoreOptions, "lazy">)
+    | undefined;
   readonly snapshotOnExit: string | undefined;
   readonly until: RegExp | undefined;
   readonly stats: StatsFormat | undefined;
@@ -94,6 +99,7 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
 function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions["restore"] {
   if (raw.restore === undefined) {
     if (raw.restoreClock !== undefined) throw new UsageError("--restore-clock needs --restore FILE");
+    if (raw.restoreLazy !== undefined) throw new UsageError("--restore-lazy needs --restore FILE");
     return undefined;
   }
   const boots = { guest, "--kernel": raw.kernel, "--bios": raw.bios, "--initrd": raw.initrd, "--append": raw.append };
@@ -102,5 +108,6 @@ function checkRestore(guest: string | undefined, raw: RawRunOptions): RunOptions
   }
   const clock =
     raw.restoreClock === undefined ? "resume" : parseChoice(raw.restoreClock, "--restore-clock", RESTORE_CLOCKS);
-  return { file: raw.restore, clock };
+  const lazy = given(raw.restoreLazy, (text) => parseLazy(text, "--restore-lazy"));
+  return { file: raw.restore, clock, ...(lazy === undefined ? {} : { lazy }) };
 }

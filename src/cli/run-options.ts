@@ -5,6 +5,7 @@ import { PARAVIRT_SWITCHES } from "../../spec/cpuid.ts";
 import { CONTROLS } from "../../spec/virtualization.ts";
 import { CLOCK_SYNC_MODES } from "../vmm/config.ts";
 import { collectInOrder } from "./display-options.ts";
+import { LAZY_HELP } from "./lazy-value.ts";
 
 const CONTROL_NAMES = CONTROLS.map(({ name }) => name).join(", ");
 const SWITCH_NAMES = PARAVIRT_SWITCHES.map(({ name }) => name).join(", ");
@@ -81,6 +82,7 @@ export function addRunOptions(command: Command): Command {
   return addMachineOptions(command)
     .optionsGroup("What to boot:")
     .option("--restore <file>", "no boot: go on from a snapshot (its parents are looked for beside it)")
+    .option("--restore-lazy <how>", LAZY_HELP)
     .option("--restore-clock <what>", "resume: guest time goes on from the snapshot; now: it jumps to the present")
     .optionsGroup("Consoles: WHERE is terminal, stderr, none, file:PATH, append:PATH or pipe:PATH")
     .option("--serial <where>", "COM1; again for COM2 to COM4 (default: terminal)", collect)

@@ -43,7 +43,8 @@ export async function run(guest: string | undefined, raw: RawRunOptions, io: Cli
 async function makeMachine(options: RunOptions, io: CliIo): Promise<Machine> {
   const { restore } = options;
   if (restore !== undefined) {
-    return await io.restoreVm(await snapshotFile(restore.file), { clock: restore.clock, config: options.machine });
+    const { file, ...how } = restore;
+    return await io.restoreVm(await snapshotFile(file), { ...how, config: options.machine });
   }
   const progress = createProgress(io.stderr);
   let resolved: Awaited<ReturnType<typeof resolveGuest>>;

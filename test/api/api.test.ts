@@ -5,6 +5,8 @@ import Ajv from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { Api } from "../../src/api/api.ts";
+import { Exposition } from "../../src/api/exposition.ts";
+import { addDevice } from "../../src/api/metrics.ts";
 import type { ApiResponse } from "../../src/api/request.ts";
 import type { Route } from "../../src/api/route.ts";
 import { ROUTES } from "../../src/api/routes.ts";
@@ -293,14 +295,41 @@ describe("VMs over the API", () => {
     expect(text).toContain('paravane_vm_state{vm="a\\"b\\\\c",state="running"} 1\n');
     const types = new Map<string, string>();
     for (const line of text.trimEnd().split("\n")) {
-      const type = /^# TYPE (\w+) (counter|gauge)$/.exec(line);
-      if (type) types.set(type[1] as string, type[2] as string);
+      const type = /^# TYPE (\w+) (counter|gauge|summary)$/.exec(line);
+      if (type) {
+        expect(types.has(type[1] as string), `${type[1]} twice`).toBe(false);
+        types.set(type[1] as string, type[2] as string);
+      }
       if (line.startsWith("#")) continue;
-      const sample = /^(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)*)\} (\d[\d.e+-]*)$/.exec(line);
+      const sample =
+        /^([a-z][a-z0-9_]*?)((?:_sum|_count)?)(?:\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\})? (-?\d[\d.e+-]*)$/.exec(line);
       expect(sample, line).not.toBeNull();
-      expect(types.has(sample?.[1] as string), line).toBe(true);
+      const [, name = "", suffix = "", labels = ""] = sample ?? [];
+      const kind = types.get(name) ?? types.get(name + suffix);
+      expect(kind, line).toBeDefined();
+      // Counters end in _total and nothing else does; quantiles are of summaries.
+      expect(name.endsWith("_total"), line).toBe(kind === "counter");
+      expect(labels.includes("quantile=") || (suffix !== "" && types.has(name)), line).toBe(kind === "summary");
     }
     expect(types.size).toBeGreaterThan(15);
+    expect(types.get("paravane_vm_core_tlb_fills_total")).toBe("counter");
+    expect(text).toMatch(/^paravane_host_memory_capacity_bytes \d+$/m);
+  });
+
+  it("tell what goes up and down from what counts, in base units", () => {
+    const exposition = new Exposition("p");
+    const ntp = { ntpOffsetNs: -2e6, ntpDriftPpm: 15, ntpWithinOneMs: 0.5, ntpRequests: 3 };
+    addDevice({ vm: "v", device: "ntp-net0" }, ntp, exposition.add);
+    addDevice({ vm: "v", device: "vsock" }, { open: 2 }, exposition.add);
+    const text = exposition.text();
+    const sample = /^# TYPE p_(\w+) (\w+)\np_\w+\{vm="v",device="[\w-]+"\} (.*)$/gm;
+    expect([...text.matchAll(sample)].map(([, name, type, value]) => [name, type, Number(value)])).toEqual([
+      ["vm_ntp_offset_seconds", "gauge", -0.002],
+      ["vm_ntp_drift_ratio", "gauge", 15e-6],
+      ["vm_ntp_within_one_ms_ratio", "gauge", 0.5],
+      ["vm_device_ntp_requests_total", "counter", 3],
+      ["vm_device_open_connections", "gauge", 2],
+    ]);
   });
 
   it("survive any request", async () => {
