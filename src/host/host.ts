@@ -71,6 +71,16 @@ export interface HostEvents {
   "pcpu-lost": { readonly pcpu: number; readonly reason: string };
 }
 
+/** It is shown on terminals and in metrics, and becomes part of file names. */
+function requireName(name: string): void {
+  if (/^(?!\.{1,2}$)[^\p{C}/]{1,64}$/u.test(name)) return;
+  throw new VmError(
+    "bad-config",
+    `name is ${JSON.stringify(name)}; it takes 1 to 64 characters, none of them "/" or a control character.`,
+    { field: "name" },
+  );
+}
+
 /** Devices with an object of this thread behind them cannot go to another one. */
 function requirePortable(config: Partial<PortableConfig>): void {
   const refuse = (field: string, accepted: string): never => {
@@ -342,6 +352,7 @@ export class Host implements AsyncDisposable {
     const scheduling = cpu === undefined ? given : checkSchedParameters({ ...given, ...schedulingOf(cpu) });
     const number = this.#nextNumber++;
     const name = wanted.name ?? `vm${number}`;
+    requireName(name);
     if (this.#vms.has(name)) {
       throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
     }

@@ -135,11 +135,11 @@ describe("the OpenAPI document", () => {
 describe("VMs over the API", () => {
   it("live from create to destroy, each answer as described", async () => {
     const { json, host } = await make();
-    const created = await json("POST", "/v1/vms", { guest: "spin", name: "a b/c", scheduling: { weight: 7 } });
+    const created = await json("POST", "/v1/vms", { guest: "spin", name: "a b%c", scheduling: { weight: 7 } });
     expect(created.status).toBe(201);
     fits("create", created.value);
-    expect(created.value).toMatchObject({ name: "a b/c", state: "created", scheduling: { weight: 7 } });
-    const at = `/v1/vms/${encodeURIComponent("a b/c")}`;
+    expect(created.value).toMatchObject({ name: "a b%c", state: "created", scheduling: { weight: 7 } });
+    const at = `/v1/vms/${encodeURIComponent("a b%c")}`;
     for (const [verb, state] of [
       ["start", "running"],
       ["pause", "paused"],
@@ -182,7 +182,7 @@ describe("VMs over the API", () => {
     const refusals: [method: string, path: string, body: unknown, status: number, code: string][] = [
       ["GET", "/v1/vms/nobody", undefined, 404, "not-found"],
       ["GET", "/v2", undefined, 404, "not-found"],
-      ["DELETE", "/v1/host", undefined, 400, "bad-config"],
+      ["DELETE", "/v1/host", undefined, 405, "bad-config"],
       ["GET", "/v1/vms/%E0%A4%A", undefined, 400, "bad-config"],
       ["POST", "/v1/vms", "{", 400, "bad-config"],
       ["POST", "/v1/vms", [], 400, "bad-config"],
@@ -330,6 +330,15 @@ describe("VMs over the API", () => {
       ["vm_device_ntp_requests_total", "counter", 3],
       ["vm_device_open_connections", "gauge", 2],
     ]);
+  });
+
+  it("say which methods there are, and that a body is an object", async () => {
+    const { call, json } = await make();
+    expect(await call("PUT", "/v1/vms")).toMatchObject({ status: 405, headers: { allow: "GET, POST" } });
+    expect(await json("POST", "/v1/vms", [])).toMatchObject({
+      status: 400,
+      value: { error: { message: "The body is no JSON object, such as {}." } },
+    });
   });
 
   it("survive any request", async () => {

@@ -181,8 +181,12 @@ describe("over a loopback port", () => {
     expect(await ask(Number(port), {})).toBe(401);
     expect(await ask(Number(port), { authorization: `Bearer ${token}x` })).toBe(401);
     expect(await ask(Number(port), { authorization: `Bearer ${token}` })).toBe(200);
-    expect(await ask(Number(port), { authorization: `Bearer ${token}` }, "x".repeat(2 ** 20 + 1))).toBe(400);
+    expect(await ask(Number(port), { authorization: `Bearer ${token}` }, "x".repeat(2 ** 20 + 1))).toBe(413);
     expect(paravane(["ps"], "", `127.0.0.1:${port}`)).toMatchObject({ code: 0 });
+    expect(paravane(["ps"], "", ":1")).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/no host of yours serves/),
+    });
     expect(await served.stop(child)).toBe(0);
     expect(existsSync(file as string)).toBe(false);
   });
