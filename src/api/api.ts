@@ -1,11 +1,11 @@
 // Requests to handlers: finds the route, checks the limits, turns errors into answers.
 import type { Host } from "../host/host.ts";
+import type { VmSpecResolver } from "../host/vm-spec.ts";
 import { VmError } from "../vmm/error.ts";
 import { EventFeed } from "./event-feed.ts";
 import { type ApiRequest, type ApiResponse, errorResponse } from "./request.ts";
 import type { ApiContext, ApiLimits, Route } from "./route.ts";
 import { ROUTES } from "./routes.ts";
-import type { VmSpecResolver } from "./vm-spec.ts";
 
 export const DEFAULT_LIMITS: ApiLimits = { bodyBytes: 1024 * 1024, vms: 1000 };
 
@@ -36,7 +36,8 @@ export class Api {
   /** Never rejects: what is wrong is an answer. */
   async handle(request: ApiRequest): Promise<ApiResponse> {
     try {
-      const { route, name } = findRoute(request);
+      const { route, name, refusal } = findRoute(request);
+      if (refusal !== undefined) return refusal;
       const vm = name === undefined ? (undefined as never) : this.#context.host.vm(name);
       return await route.handle(request, this.#context, vm);
     } catch (error) {
@@ -45,7 +46,11 @@ export class Api {
   }
 }
 
-function findRoute(request: ApiRequest): { route: Route; name: string | undefined } {
+type Found =
+  | { readonly route: Route; readonly name: string | undefined; readonly refusal?: undefined }
+  | { readonly route?: undefined; readonly name?: undefined; readonly refusal: ApiResponse };
+
+function findRoute(request: ApiRequest): Found {
   const given = request.path.split("/");
   const matching = ROUTES.filter(({ path }) => {
     const wanted = path.split("/");
@@ -59,7 +64,9 @@ function findRoute(request: ApiRequest): { route: Route; name: string | undefine
   const route = matching.find(({ method }) => method === request.method);
   if (route === undefined) {
     const methods = matching.map(({ method }) => method);
-    throw new VmError("bad-config", `${request.path} takes ${methods.join(", ")}, not ${request.method}.`, { methods });
+    const message = `${request.path} takes ${methods.join(", ")}, not ${request.method}.`;
+    const answer = errorResponse(new VmError("bad-config", message, { methods }));
+    return { refusal: { ...answer, status: 405, headers: { allow: methods.join(", ") } } };
   }
   const at = route.path.split("/").indexOf("{name}");
   if (at < 0) return { route, name: undefined };

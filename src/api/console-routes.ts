@@ -21,12 +21,12 @@ export const CONSOLE_ROUTES: readonly Route[] = [
       { name: "skip", description: "nothing of what was printed before", schema: { type: "boolean", default: false } },
     ],
     answer: { status: 200, contentType: BYTES_TYPE, description: "Bytes as the guest sent them." },
-    handle: (request, _context, vm) => {
+    handle: (request, { host }, vm) => {
       const port = queryInteger(request, "port", 0, 3);
       const scrollback = vm.scrollback(port);
       const skip = queryFlag(request, "skip");
       const body = queryFlag(request, "follow")
-        ? followConsole(vm, port, !skip, request.signal)
+        ? followConsole(host, vm, port, !skip, request.signal)
         : skip
           ? new Uint8Array(0)
           : scrollback;

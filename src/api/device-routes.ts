@@ -1,13 +1,13 @@
 // Routes of devices that come and go: disks and network cards by hot-plug, media of CD and floppy drives.
 import { type Checked, checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import { NIC_FIELDS, nicOfSpec } from "../host/network-fields.ts";
 import type { NewCard } from "../host/stopped-cards.ts";
+import { DRIVE_FIELDS, driveOfSpec } from "../host/vm-spec.ts";
 import { VmError } from "../vmm/error.ts";
-import { NIC_FIELDS, nicOfSpec } from "./network-fields.ts";
 import { jsonResponse, readJson } from "./request.ts";
 import { present, type Route } from "./route.ts";
 import { VM_SCHEMA } from "./schemas.ts";
 import { vmView } from "./views.ts";
-import { DRIVE_FIELDS, driveOfSpec } from "./vm-spec.ts";
 
 const ATTACH_FIELDS = {
   drive: {

@@ -1,6 +1,7 @@
 // A whole fleet in one file: the host, and the VMs on it.
 import { checkFields, type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
 import type { HostConfig } from "../host/host.ts";
+import { NETWORK_FIELDS, networkSettings } from "../host/network-fields.ts";
 import type { HostNetworkSettings } from "../host/networks.ts";
 import {
   CAPACITY_SCHEMA,
@@ -11,9 +12,8 @@ import {
 } from "../host/resources/check-claims.ts";
 import { PLAN_FLEET_FIELDS, PLAN_VM_FIELDS } from "../host/resources/fleet.ts";
 import { createPolicy } from "../host/sched/registry.ts";
+import { checkVmSpec, VM_SPEC_FIELDS, type VmSpec } from "../host/vm-spec.ts";
 import { VmError } from "../vmm/error.ts";
-import { NETWORK_FIELDS, networkSettings } from "./network-fields.ts";
-import { checkVmSpec, VM_SPEC_FIELDS, type VmSpec } from "./vm-spec.ts";
 
 const COUNT_MAX = 1000;
 

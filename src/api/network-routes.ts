@@ -1,7 +1,7 @@
 // Routes of the host's networks.
 import { checkFields } from "../host/fields.ts";
+import { NETWORK_FIELDS, NETWORK_SCHEMA, networkSettings } from "../host/network-fields.ts";
 import { VmError } from "../vmm/error.ts";
-import { NETWORK_FIELDS, NETWORK_SCHEMA, networkSettings } from "./network-fields.ts";
 import { jsonResponse, NO_CONTENT, readJson } from "./request.ts";
 import type { Route } from "./route.ts";
 import { NETWORK_VIEW_SCHEMA } from "./schemas.ts";

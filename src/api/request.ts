@@ -14,6 +14,7 @@ export interface ApiRequest {
 export interface ApiResponse {
   readonly status: number;
   readonly contentType: string;
+  readonly headers?: Readonly<Record<string, string>>;
   /** Whole, or as it comes until the client goes or there is no more. */
   readonly body: Uint8Array | AsyncIterable<Uint8Array>;
 }
@@ -56,11 +57,14 @@ export function errorResponse(error: unknown): ApiResponse {
 /** The body as JSON; nothing counts as {}. */
 export function readJson(request: ApiRequest): unknown {
   if (request.body.length === 0) return {};
+  let value: unknown;
   try {
-    return JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(request.body));
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(request.body));
   } catch (cause) {
     throw new VmError("bad-config", "The body is not JSON.", { field: "body" }, { cause });
   }
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value;
+  throw new VmError("bad-config", "The body is no JSON object, such as {}.", { field: "body" });
 }
 
 /** An integer of the query, or its default. */

@@ -2,12 +2,12 @@
 import type { FieldTable } from "../host/fields.ts";
 import type { Host } from "../host/host.ts";
 import type { HostedVm } from "../host/hosted-vm.ts";
+import type { VmSpecResolver } from "../host/vm-spec.ts";
 import { VmError } from "../vmm/error.ts";
 import type { EventFeed } from "./event-feed.ts";
 import { type ApiRequest, type ApiResponse, type BYTES_TYPE, jsonResponse } from "./request.ts";
 import { VM_SCHEMA } from "./schemas.ts";
 import { vmView } from "./views.ts";
-import type { VmSpecResolver } from "./vm-spec.ts";
 
 /** What handlers work with. */
 export interface ApiContext {

@@ -1,6 +1,6 @@
 // JSON schemas of the API's answers; bodies of requests have theirs in the tables that check them.
 import { schemaOf } from "../host/fields.ts";
-import { LIMIT_FIELDS } from "./limit-fields.ts";
+import { LIMIT_FIELDS } from "../host/limit-fields.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
@@ -100,7 +100,14 @@ export const HOST_SCHEMA = object({
   },
 });
 
-const latency = object({ count: { type: "integer" }, p50Ns: number, p95Ns: number, p99Ns: number, maxNs: number });
+const latency = object({
+  count: { type: "integer" },
+  sumNs: number,
+  p50Ns: number,
+  p95Ns: number,
+  p99Ns: number,
+  maxNs: number,
+});
 
 export const STATS_SCHEMA = object({
   name: text,

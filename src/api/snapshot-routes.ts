@@ -1,11 +1,11 @@
 // Routes of snapshots: written, restored into a VM, restored as new ones.
-import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import { type Checked, checkFields, type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
 import { PARAMETER_FIELDS } from "../host/sched/parameters.ts";
+import { RESOURCES_FIELD, VM_SPEC_FIELDS } from "../host/vm-spec.ts";
 import { jsonResponse, readJson } from "./request.ts";
 import { present, type Route, requireRoom } from "./route.ts";
 import { SNAPSHOT_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
 import { vmView } from "./views.ts";
-import { RESOURCES_FIELD, VM_SPEC_FIELDS } from "./vm-spec.ts";
 
 const FILE_FIELDS = {
   folder: { kind: "text", title: "folder of the host, where parents are too", maxLength: 4096, required: true },
@@ -23,6 +23,23 @@ const SNAPSHOT_FIELDS = {
   compress: { kind: "boolean", title: "smaller, and slower to write", default: true },
 } as const satisfies FieldTable;
 
+const LAZY_FIELDS = {
+  background: { kind: "boolean", title: "and, little by little, on the side", default: true },
+  asynchronous: {
+    kind: "boolean",
+    title: "guests with async-pf may run something else while a page comes",
+    default: false,
+  },
+} as const satisfies FieldTable;
+
+const LAZY: OtherField<boolean | Checked<typeof LAZY_FIELDS>> = {
+  kind: "other",
+  title: "memory comes when the guest needs it; false: all of it first",
+  check: (value, path) => (typeof value === "boolean" ? value : checkFields(LAZY_FIELDS, value, `${path}.`)),
+  schema: { oneOf: [{ type: "boolean" }, schemaOf(LAZY_FIELDS)], default: true },
+  accepted: `true, false, or an object with ${Object.keys(LAZY_FIELDS).join(", ")}`,
+};
+
 const RESTORE_FIELDS = {
   ...FILE_FIELDS,
   clock: {
@@ -38,6 +55,7 @@ const RESTORE_FIELDS = {
     default: "new",
   },
   track: SNAPSHOT_FIELDS.track,
+  lazy: LAZY,
 } as const satisfies FieldTable;
 
 const RESTORE_NEW_FIELDS = {
@@ -80,7 +98,7 @@ export const SNAPSHOT_ROUTES: readonly Route[] = [
     body: schemaOf(RESTORE_FIELDS),
     answer: { status: 200, description: "The VM.", schema: VM_SCHEMA },
     handle: async (request, _context, vm) => {
-      const { folder, file, ...options } = checkFields(RESTORE_FIELDS, readJson(request));
+      const { folder, file, ...options } = present(checkFields(RESTORE_FIELDS, readJson(request)));
       await vm.restore({ folder, name: file }, options);
       return jsonResponse(200, vmView(vm));
     },

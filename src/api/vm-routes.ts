@@ -1,13 +1,13 @@
 // Routes of VMs: made, changed, started, stopped, and what they did.
 import { checkFields, type FieldTable, schemaOf } from "../host/fields.ts";
+import { givenLimitsChange, LIMIT_CHANGE_FIELDS } from "../host/limit-fields.ts";
+import { NIC_PATCH_FIELDS } from "../host/network-fields.ts";
 import { PARAMETER_FIELDS } from "../host/sched/parameters.ts";
-import { givenLimits, LIMIT_FIELDS } from "./limit-fields.ts";
-import { NIC_PATCH_FIELDS } from "./network-fields.ts";
+import { checkVmSpec, RESOURCES_FIELD, vmSpecSchema } from "../host/vm-spec.ts";
 import { jsonResponse, NO_CONTENT, readJson } from "./request.ts";
 import { type Route, requireRoom, verb, withoutDefaults } from "./route.ts";
 import { STATS_SCHEMA, VM_SCHEMA, VMS_SCHEMA } from "./schemas.ts";
 import { vmStatsView, vmView } from "./views.ts";
-import { checkVmSpec, RESOURCES_FIELD, vmSpecSchema } from "./vm-spec.ts";
 
 const STOP_FIELDS = {
   force: { kind: "boolean", title: "without asking the guest", default: false },
@@ -25,7 +25,11 @@ const VM_PATCH_FIELDS = {
   resources: RESOURCES_FIELD,
   nics: { kind: "list", title: "network cards that change", of: NIC_PATCH_FIELDS, minItems: 0, maxItems: 8 },
   memoryMib: { kind: "number", title: "what the guest may have of its RAM, by its balloon, MiB", min: 1, max: 3072 },
-  limits: { kind: "object", title: "rate limits; kinds that are left out stay", fields: LIMIT_FIELDS },
+  limits: {
+    kind: "object",
+    title: "rate limits; what is left out stays, null takes away",
+    fields: LIMIT_CHANGE_FIELDS,
+  },
 } as const satisfies FieldTable;
 
 export const VM_ROUTES: readonly Route[] = [
@@ -72,7 +76,7 @@ export const VM_ROUTES: readonly Route[] = [
       if (changed.length > 0) await vm.schedule(Object.fromEntries(changed));
       if (resources !== undefined) await vm.setResources(resources);
       if (memoryMib !== undefined) await vm.setMemory(Math.round(memoryMib * 256) * 4096);
-      if (limits !== undefined) await vm.setLimits(givenLimits(limits));
+      if (limits !== undefined) await vm.setLimits(givenLimitsChange(limits));
       for (const { id, up } of nics ?? []) if (up !== undefined) vm.nics.setLink(id, up === "yes");
       return jsonResponse(200, vmView(vm));
     },

@@ -28,14 +28,17 @@ export async function attachConsole(client: ApiClient, vm: string, view: Console
   process.once("SIGTERM", onSignal);
   process.once("SIGHUP", onSignal);
   if (view.readOnly) process.once("SIGINT", onSignal);
+  let gone = false;
   try {
     for await (const chunk of output) io.stdout.write(chunk);
+    gone = !leave.signal.aborted;
   } catch (error) {
     if (!leave.signal.aborted) throw error;
   } finally {
     for (const signal of ["SIGTERM", "SIGHUP", "SIGINT"] as const) process.off(signal, onSignal);
     release();
   }
+  if (gone) io.stderr.write(`paravane: ${vm} is gone\n`);
   return EXIT_OK;
 }
 

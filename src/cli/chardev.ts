@@ -56,15 +56,25 @@ export function openCharDevice(
 function openFile(path: string, append: boolean, option: string): OpenCharDevice {
   const fd = open(path, append ? "a" : "w", option);
   let isOpen = true;
+  const close = (): void => {
+    if (isOpen) closeSync(fd);
+    isOpen = false;
+  };
   return {
     // Synchronous, so that the file holds every byte whatever becomes of this process.
     write: (bytes) => {
-      if (isOpen) writeAll(fd, bytes);
+      if (!isOpen) return;
+      try {
+        writeAll(fd, bytes);
+      } catch (error) {
+        // A full disk must not end the guest.
+        close();
+        process.stderr.write(
+          `paravane: ${option}: cannot write ${path}: ${errorText(error)}; what comes now is dropped\n`,
+        );
+      }
     },
-    close: async () => {
-      if (isOpen) closeSync(fd);
-      isOpen = false;
-    },
+    close: async () => close(),
   };
 }
 

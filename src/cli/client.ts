@@ -24,13 +24,26 @@ export class ApiClient {
   }
 
   async bytes(method: string, path: string, body?: string | Uint8Array): Promise<Uint8Array> {
-    const response = await this.#send(method, path, body);
-    return await readAll(response);
+    return await readAll(this.#chunks(await this.#send(method, path, body)));
   }
 
   /** An answer without an end. Abort the signal to leave. */
   async stream(path: string, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
-    return await this.#send("GET", path, undefined, signal);
+    return this.#chunks(await this.#send("GET", path, undefined, signal), signal);
+  }
+
+  /** What comes, until the server ends it. Throws VmError("host") where the server ends itself before. */
+  async *#chunks(response: IncomingMessage, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    try {
+      yield* response as AsyncIterable<Buffer>;
+    } catch (cause) {
+      if (signal?.aborted) throw cause;
+      throw new VmError("host", `the host at ${this.#where} has ended`, { where: this.#where }, { cause });
+    }
+  }
+
+  get #where(): string {
+    return this.endpoint.kind === "socket" ? this.endpoint.path : `127.0.0.1:${this.endpoint.port}`;
   }
 
   #send(method: string, path: string, body?: string | Uint8Array, signal?: AbortSignal): Promise<IncomingMessage> {
@@ -39,7 +52,7 @@ export class ApiClient {
         { ...this.#options, method, path, headers: this.#headers, ...(signal ? { signal } : {}) },
         (response) => {
           if ((response.statusCode ?? 500) < 400) resolve(response);
-          else readAll(response).then((bytes) => reject(errorOf(bytes, response.statusCode)), reject);
+          else readAll(this.#chunks(response)).then((bytes) => reject(errorOf(bytes, response.statusCode)), reject);
         },
       );
       call.on("error", (cause: NodeJS.ErrnoException) => reject(signal?.aborted ? cause : this.#unreachable(cause)));
@@ -48,13 +61,13 @@ export class ApiClient {
   }
 
   #unreachable(cause: NodeJS.ErrnoException): VmError {
-    const where = this.endpoint.kind === "socket" ? this.endpoint.path : `127.0.0.1:${this.endpoint.port}`;
-    return new VmError(
-      "host",
-      `nobody answers at ${where} (${cause.code ?? cause.message}); start a host with: paravane serve`,
-      { where },
-      { cause },
-    );
+    const where = this.#where;
+    // Somebody listened, and went before the answer.
+    const message =
+      cause.code === "ECONNRESET"
+        ? `the host at ${where} has ended`
+        : `nobody answers at ${where} (${cause.code ?? cause.message}); start a host with: paravane serve`;
+    return new VmError("host", message, { where }, { cause });
   }
 }
 
@@ -62,9 +75,9 @@ export function vmPath(name: string, rest = ""): string {
   return `/v1/vms/${encodeURIComponent(name)}${rest}`;
 }
 
-async function readAll(response: IncomingMessage): Promise<Uint8Array> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response as AsyncIterable<Buffer>) chunks.push(chunk);
+async function readAll(body: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
   return new Uint8Array(Buffer.concat(chunks));
 }
 

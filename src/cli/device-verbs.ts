@@ -1,9 +1,8 @@
 // The verbs that put devices into a VM of a running host, and take them out.
 import { resolve } from "node:path";
 import type { Command } from "commander";
-import type { DriveConfig } from "../vmm/device-config.ts";
 import { ApiClient, vmPath } from "./client.ts";
-import { parseDrives } from "./drives.ts";
+import { driveSpecs } from "./drive-spec.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
 import { nicSpecs } from "./nic-spec.ts";
@@ -65,18 +64,15 @@ function requireName(option: string, text: string): void {
 }
 
 function nicSpec(text: string): Record<string, unknown> {
-  const [nic] = nicSpecs([text]);
+  const [nic] = nicSpecs({ nic: [text] });
   if (nic === undefined) throw new UsageError("--nic: give user or switch=NETWORK");
   requireName("--nic", text);
   return nic;
 }
 
-/** The API's drive of one in QEMU's spelling. */
 function driveSpec(text: string): Record<string, unknown> {
-  const [drive] = parseDrives({ drive: [text] }) as [DriveConfig];
+  const [drive] = driveSpecs({ drive: [text] });
+  if (drive === undefined) throw new UsageError("--drive: give id=NAME,file=FILE");
   requireName("--drive", text);
-  const { id, bus, media, readOnly, backend } = drive;
-  if (backend === undefined || !("path" in backend)) return { id, bus, media };
-  const { path, ...source } = backend;
-  return { id, bus, media, ...(readOnly ? { readOnly } : {}), file: resolve(path), ...source };
+  return drive;
 }

@@ -1,5 +1,5 @@
 // Where the server of `paravane serve` listens, and how its clients find it.
-import { readFileSync } from "node:fs";
+import { lstatSync, readFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { parseInteger, UsageError } from "./values.ts";
@@ -10,9 +10,20 @@ export type Endpoint =
 
 /** The user's own folder for sockets: $XDG_RUNTIME_DIR, or one in the folder for temporary files. */
 export function runtimeFolder(): string {
-  return process.env.XDG_RUNTIME_DIR
-    ? join(process.env.XDG_RUNTIME_DIR, "paravane")
-    : join(tmpdir(), `paravane-${userInfo().uid}`);
+  if (process.env.XDG_RUNTIME_DIR) return join(process.env.XDG_RUNTIME_DIR, "paravane");
+  const { uid } = userInfo();
+  const folder = join(tmpdir(), `paravane-${uid}`);
+  requireOwn(folder, uid);
+  return folder;
+}
+
+/** Anybody may make that folder: who did could pretend to be the host, or read its token. Throws UsageError. */
+function requireOwn(folder: string, uid: number): void {
+  const found = lstatSync(folder, { throwIfNoEntry: false });
+  if (found === undefined || (found.isDirectory() && found.uid === uid && (found.mode & 0o077) === 0)) return;
+  throw new UsageError(
+    `${folder} is no folder that only you can open: remove it, or set XDG_RUNTIME_DIR to one of yours`,
+  );
 }
 
 export function defaultEndpoint(): Endpoint {
@@ -46,6 +57,8 @@ export function findToken(port: number): string {
   try {
     return readFileSync(tokenFile(port), "utf8").trim();
   } catch {
-    throw new UsageError(`no token for port ${port}: set PARAVANE_TOKEN to what "paravane serve" printed`);
+    throw new UsageError(
+      `no token for port ${port}: no host of yours serves there (${tokenFile(port)} is missing); for one of somebody else set PARAVANE_TOKEN`,
+    );
   }
 }

@@ -5,7 +5,7 @@ import type { DriveConfig, NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { BOOT_ROM_IMAGE, bootsOverNetwork, withBootRoms } from "./boot-roms.ts";
 import { errorText } from "./chardev.ts";
-import type { GuestRequest, RunOptions } from "./options.ts";
+import { type GuestRequest, type MachineOptions, moduleOf } from "./machine-options.ts";
 import type { Progress } from "./progress.ts";
 import { type RomEntry, readRomImage, readRomManifest } from "./roms.ts";
 import { didYouMean, parseMemory, UsageError } from "./values.ts";
@@ -26,7 +26,7 @@ export interface ResolvedGuest {
 const FIRMWARE_IMAGE = "seabios";
 
 /** What is said of the machine comes before what its guest would have. */
-export function machineConfig(resolved: ResolvedGuest, { machine }: Pick<RunOptions, "machine">): VmConfig {
+export function machineConfig(resolved: ResolvedGuest, { machine }: Pick<MachineOptions, "machine">): VmConfig {
   const { name, boot, defaults } = resolved;
   const drives = [...(resolved.drives ?? []), ...(machine.drives ?? [])];
   const nics = resolved.nics === undefined ? {} : { nics: resolved.nics };
@@ -253,14 +253,13 @@ async function bootSource(name: string, image: Uint8Array, request: GuestRequest
 
 /** QEMU's way: `--initrd "a.mod arg,b.mod"` lists modules of a multiboot kernel; --module adds one each. */
 async function readModules(request: GuestRequest): Promise<{ image: Uint8Array; append: string }[]> {
-  const fromInitrd =
-    request.initrd === undefined ? [] : request.initrd.split(",").map((text): [string, string] => [text, "--initrd"]);
-  const specs = [...fromInitrd, ...request.modules.map((text): [string, string] => [text, "--module"])];
+  const fromInitrd = request.initrd === undefined ? [] : request.initrd.split(",").map(moduleOf);
+  const wanted = [
+    ...fromInitrd.map((module) => ({ ...module, option: "--initrd" })),
+    ...request.modules.map((module) => ({ ...module, option: "--module" })),
+  ];
   return await Promise.all(
-    specs.map(async ([text, option]) => {
-      const path = text.trim().split(/\s+/, 1)[0] ?? "";
-      return { image: await readInput(path, option), append: text.trim() };
-    }),
+    wanted.map(async ({ path, append, option }) => ({ image: await readInput(path, option), append })),
   );
 }
 

@@ -5,25 +5,33 @@ const UNITS: Readonly<Record<string, number>> = { "": 1, K: 2 ** 10, M: 2 ** 20,
 const BUCKETS = ["bandwidth", "operations"] as const;
 const KINDS = ["console", "disks", "network"] as const;
 
-export const LIMIT_HELP = "limits such as disks.bandwidth=10M/1s network.operations=1000 ID.bandwidth=none";
+export const LIMIT_HELP = "limits such as disks.bandwidth=10M/1s network.operations=1000 ID.bandwidth=none disks=none";
 
 interface Bucket {
   readonly size: number;
   readonly refillMs: number;
   readonly oneTimeBurst?: number;
 }
-type Rates = Partial<Record<(typeof BUCKETS)[number], Bucket>>;
+/** Null: no limit. */
+type Rates = Partial<Record<(typeof BUCKETS)[number], Bucket | null>> | null;
 
-/** The API's `limits`; undefined where none are given. "none" takes the limit of a kind or device away. */
+/**
+ * The API's `limits`; undefined where none are given. "none" takes one limit of a kind or device away, or, without the limit's
+ * name, all of a kind, and the own ones of a device.
+ */
 export function parseLimits(texts: readonly string[] | undefined): Record<string, unknown> | undefined {
   if (texts === undefined) return undefined;
   const kinds = new Map<string, Rates>();
   for (const text of texts) {
+    const [, all] = /^([^.=]+)=none$/.exec(text) ?? [];
+    if (all !== undefined) {
+      kinds.set(all, null);
+      continue;
+    }
     const [, name = "", bucket = "", value = ""] = /^([^.=]+)\.(\w+)=(.+)$/.exec(text) ?? [];
     if (name === "" || !(BUCKETS as readonly string[]).includes(bucket))
-      throw new UsageError(`--limit: "${text}" is not KIND.bandwidth=AMOUNT or KIND.operations=AMOUNT`);
-    const rates = kinds.get(name) ?? {};
-    kinds.set(name, value === "none" ? rates : { ...rates, [bucket]: parseBucket(text, value) });
+      throw new UsageError(`--limit: "${text}" is not KIND.bandwidth=AMOUNT, KIND.operations=AMOUNT or KIND=none`);
+    kinds.set(name, { ...kinds.get(name), [bucket]: value === "none" ? null : parseBucket(text, value) });
   }
   const isKind = ([name]: readonly [string, Rates]): boolean => (KINDS as readonly string[]).includes(name);
   const devices = [...kinds].filter((entry) => !isKind(entry));

@@ -69,7 +69,8 @@ function reportError(error: unknown, io: CliIo): number {
   return error instanceof UsageError ? EXIT_USAGE : exitCodeOfError(error);
 }
 
-function createProgram(io: CliIo, setCode: (code: number) => void): Command {
+/** The parser of every verb. */
+export function createProgram(io: CliIo, setCode: (code: number) => void): Command {
   const program = new Command("paravane")
     .description("An x86 PC in JavaScript: boots Linux and other 32-bit guests on this terminal.")
     .exitOverride()

@@ -48,8 +48,18 @@ const PORT_MAX = 0xffff;
 /** A list of "key" or "key=value", in order; some keys may come more than once. */
 type Properties = readonly (readonly [key: string, value: string])[];
 
-/** The cards, in the order given. Throws UsageError that names the option. */
+/** A card whose option ROM has not been read. */
+export type NamedRomNic = Omit<NicConfig, "bootRom"> & { readonly romFile?: string };
+
+/** The cards, in the order given. Throws UsageError that names the option, VmError("not-found") for an option ROM. */
 export function parseNics(raw: RawNicOptions): NicConfig[] {
+  return parseNicFiles(raw).map(({ romFile, ...card }) =>
+    romFile === undefined ? card : { ...card, bootRom: readRom(romFile, `--nic ${card.id}`) },
+  );
+}
+
+/** The same without reading any file. */
+export function parseNicFiles(raw: RawNicOptions): NamedRomNic[] {
   const cards = (raw.nic ?? []).flatMap((spec) => parseNic(spec, `--nic ${spec}`));
   cards.push(...pairDevices(raw.netdev ?? [], raw.device ?? []));
   const named = cards.map((card, i) => ({ ...card, id: card.id || `net${i}` }));
@@ -74,7 +84,7 @@ function numbered(path: string, number: number): string {
   return dot <= 0 ? `${path}-${number}` : `${folder}${name.slice(0, dot)}-${number}${name.slice(dot)}`;
 }
 
-function parseNic(spec: string, option: string): NicConfig[] {
+function parseNic(spec: string, option: string): NamedRomNic[] {
   const { type, properties } = splitSpec(spec);
   const source = parseSource(type, properties, option, CARD_KEYS);
   // QEMU's way to say that there is no card.
@@ -83,7 +93,7 @@ function parseNic(spec: string, option: string): NicConfig[] {
 }
 
 /** `-netdev user,id=n1,...` with `-device virtio-net-pci,netdev=n1,mac=...`. */
-function pairDevices(netdevs: readonly string[], devices: readonly string[]): NicConfig[] {
+function pairDevices(netdevs: readonly string[], devices: readonly string[]): NamedRomNic[] {
   const sources = new Map<string, NetworkSource>();
   for (const spec of netdevs) {
     const option = `--netdev ${spec}`;
@@ -93,7 +103,7 @@ function pairDevices(netdevs: readonly string[], devices: readonly string[]): Ni
     if (sources.has(id)) throw new UsageError(`${option}: there is another --netdev with id=${id}`);
     sources.set(id, parseSource(type, properties, option, ["id"]));
   }
-  const cards: NicConfig[] = [];
+  const cards: NamedRomNic[] = [];
   for (const spec of devices) {
     const { type, properties } = splitSpec(spec);
     if (!NIC_DEVICES.includes(type)) continue;
@@ -115,7 +125,7 @@ function pairDevices(netdevs: readonly string[], devices: readonly string[]): Ni
   return cards;
 }
 
-function parseCard(properties: Properties, option: string): Omit<NicConfig, "backend"> {
+function parseCard(properties: Properties, option: string): Omit<NamedRomNic, "backend"> {
   const get = (key: string): string | undefined => propertyOf(properties, key);
   const mtu = get("mtu");
   const mac = get("mac");
@@ -132,11 +142,12 @@ function parseCard(properties: Properties, option: string): Omit<NicConfig, "bac
     ...(bootIndex === undefined
       ? {}
       : { bootIndex: parseInteger(bootIndex, `${option}: bootindex`, 0, BOOT_INDEX_MAX) }),
-    ...(romFile === undefined ? {} : { bootRom: readRom(romFile, option) }),
+    ...(romFile === undefined ? {} : { romFile }),
   };
 }
 
-function readRom(path: string, option: string): Uint8Array {
+/** Throws VmError("not-found") that names `option`. */
+export function readRom(path: string, option: string): Uint8Array {
   try {
     return new Uint8Array(readFileSync(path));
   } catch (cause) {

@@ -1,10 +1,18 @@
-// The options that `run` and `debug` share, as the parser and --help see them. options.ts checks the values.
+// The options that `run` and `debug` share, and of these the ones about the machine, which `create` has too, as the parser and
+// --help see them. machine-options.ts and options.ts check the values.
 import { type Command, Option } from "commander";
+import { PARAVIRT_SWITCHES } from "../../spec/cpuid.ts";
+import { CONTROLS } from "../../spec/virtualization.ts";
 import { CLOCK_SYNC_MODES } from "../vmm/config.ts";
 import { collectInOrder } from "./display-options.ts";
+import { LAZY_HELP } from "./lazy-value.ts";
 
-/** Adds the options, grouped as --help prints them. */
-export function addRunOptions(command: Command): Command {
+const CONTROL_NAMES = CONTROLS.map(({ name }) => name).join(", ");
+const SWITCH_NAMES = PARAVIRT_SWITCHES.map(({ name }) => name).join(", ");
+const ONLY_BY_NAME = PARAVIRT_SWITCHES.flatMap(({ name, onlyByName }) => (onlyByName ? [name] : [])).join(", ");
+
+/** Adds what a machine is made of and boots, grouped as --help prints it. */
+export function addMachineOptions(command: Command): Command {
   return command
     .optionsGroup("What to boot:")
     .option("-k, --kernel <file>", "Linux bzImage, multiboot kernel or ELF")
@@ -16,8 +24,6 @@ export function addRunOptions(command: Command): Command {
     .option("--load <address>", "flat binary: where it goes")
     .option("--entry <address>", "flat binary: where it starts (default: its first byte)")
     .option("--mode <mode>", "flat binary: protected, or real as a BIOS starts a boot sector (default: protected)")
-    .option("--restore <file>", "no boot: go on from a snapshot (its parents are looked for beside it)")
-    .option("--restore-clock <what>", "resume: guest time goes on from the snapshot; now: it jumps to the present")
     .option("--guest-decompress", "let the kernel unpack itself instead of unpacking it here")
     .optionsGroup("Disks (docs/DISKS.md):")
     .option("--drive <spec>", "file=FILE,if=ide|virtio|floppy|hypercall,... (repeatable)", collect)
@@ -43,16 +49,16 @@ export function addRunOptions(command: Command): Command {
     .option("--cpu <model>", "max, core2 or pentium3, with ,+feature and ,-feature (default: max)")
     .option("--virt <kind>", "what --paging, --controls and --pv are by default: full, assisted or para")
     .option("--paging <kind>", "how memory is virtualized: direct, shadow or para (default: direct)")
-    .option(
-      "--controls <names>",
-      "what exits: cr3, invlpg, rdtsc, cpuid, descriptors, chipset, apic, interrupt-window; all or none",
-    )
+    .option("--controls <names>", `what exits: ${CONTROL_NAMES}; all or none`)
     .option(
       "--pv <switches>",
-      "interfaces the guest gets: clock, no-io-delay, steal, eoi, async-pf (KVM's), console, yield, exit, hc-clock, mmu, block (ours); all (but async-pf) or none (default: all)",
+      `interfaces the guest gets: ${SWITCH_NAMES}; all (but ${ONLY_BY_NAME}) or none (default: all)`,
     )
     .option("--clock <kind>", "real: follows the host; virtual: follows the instructions, repeatable")
-    .option("--clock-sync <mode>", `real clock after pauses: ${CLOCK_SYNC_MODES.join(", ")} (default: hide-pauses)`)
+    .option(
+      "--clock-sync <mode>",
+      `real clock after pauses: ${CLOCK_SYNC_MODES.join(", ")} (default: ${CLOCK_SYNC_MODES[0]})`,
+    )
     .option("--ns-per-instruction <ns>", "virtual clock: guest time that an instruction takes (default: 1)")
     .option("--wall <time>", "what the RTC starts at: seconds since 1970 or a date")
     .option("--no-apic", "leave out the local APIC and the I/O APIC")
@@ -62,13 +68,27 @@ export function addRunOptions(command: Command): Command {
     .option("--debug-exit <port>", "port of isa-debug-exit, or off (default: 0xf4)")
     .option("--post-port <port>", "port that POST codes go to (default: 0x80)")
     .option("--device <spec>", "isa-debug-exit,iobase=PORT, pc-testdev, or a card: virtio-net-pci,netdev=ID", collect)
+    .option("--vga <adapter>", "std: a VGA with Bochs VBE; none (default: std where firmware boots)")
+    .option("--vga-bios <file>", "its VGA BIOS (default: SeaBIOS's, from Debian)")
+    .option("--rng", "add a virtio entropy device")
+    .option("--balloon", "add a virtio memory balloon")
+    .option("--no-reboot", "a reset ends the machine (run: with code 8)")
+    .option("--reboot-on-triple-fault", "a triple fault resets the machine, as on a PC")
+    .optionsGroup("Others:");
+}
+
+/** Adds all options of \`run\`. */
+export function addRunOptions(command: Command): Command {
+  return addMachineOptions(command)
+    .optionsGroup("What to boot:")
+    .option("--restore <file>", "no boot: go on from a snapshot (its parents are looked for beside it)")
+    .option("--restore-lazy <how>", LAZY_HELP)
+    .option("--restore-clock <what>", "resume: guest time goes on from the snapshot; now: it jumps to the present")
     .optionsGroup("Consoles: WHERE is terminal, stderr, none, file:PATH, append:PATH or pipe:PATH")
     .option("--serial <where>", "COM1; again for COM2 to COM4 (default: terminal)", collect)
     .option("--parallel <where>", "printer port (default: none)")
     .option("--debugcon <where>", "debug console, port 0xe9 (default: none)")
     .optionsGroup("Screen and keyboard (docs/DISPLAY.md):")
-    .option("--vga <adapter>", "std: a VGA with Bochs VBE; none (default: std where firmware boots)")
-    .option("--vga-bios <file>", "its VGA BIOS (default: SeaBIOS's, from Debian)")
     .option("--display <how>", "text: the screen on this terminal; none (default: none)")
     .option("--nographic", "no screen on this terminal, which is so unless --display says otherwise")
     .option("--screenshot <file>", "the screen at the end, as PNG")
@@ -86,9 +106,7 @@ export function addRunOptions(command: Command): Command {
     .optionsGroup("How it ends:")
     .option("--timeout <time>", "end after so much host time (30, 1.5m, 500ms) with code 124")
     .option("--until <regex>", "end with code 0 when a console line matches")
-    .option("--no-reboot", "a reset ends the machine with code 8")
     .option("--snapshot-on-exit <file>", "where you end it (Ctrl-A x, a signal, --until): save it there first")
-    .option("--reboot-on-triple-fault", "a triple fault resets the machine, as on a PC")
     .optionsGroup("What to report:")
     .option("--stats [format]", "statistics at the end, on stderr: text or json (one object, one line)")
     .option("--stats-file <file>", "write them there instead")

@@ -43,7 +43,8 @@ export async function run(guest: string | undefined, raw: RawRunOptions, io: Cli
 async function makeMachine(options: RunOptions, io: CliIo): Promise<Machine> {
   const { restore } = options;
   if (restore !== undefined) {
-    return await io.restoreVm(await snapshotFile(restore.file), { clock: restore.clock, config: options.machine });
+    const { file, ...how } = restore;
+    return await io.restoreVm(await snapshotFile(file), { ...how, config: options.machine });
   }
   const progress = createProgress(io.stderr);
   let resolved: Awaited<ReturnType<typeof resolveGuest>>;
@@ -139,11 +140,7 @@ class RunningGuest {
     if (path === undefined) return;
     const { screenshot } = await import("../vmm/screenshot.ts");
     const bytes = await screenshot(this.machine.screen());
-    try {
-      writeFileSync(path, bytes);
-    } catch (cause) {
-      throw new VmError("host", `cannot write the screenshot ${path}: ${errorText(cause)}`, { path }, { cause });
-    }
+    writeResult("the screenshot", path, bytes);
   }
 
   /** With --gdb or --trace insn the debugger starts the machine, and owns it until it is disposed. */
@@ -189,7 +186,7 @@ class RunningGuest {
     if (stats === undefined) return;
     const text = `${stats === "json" ? statsJson(report) : statsText(report)}\n`;
     if (statsFile === undefined) this.io.stderr.write(text);
-    else writeFileSync(statsFile, text);
+    else writeResult("the statistics", statsFile, text);
   }
 
   #report(exitCode: number, status: ExitStatus): RunReport {
@@ -270,5 +267,13 @@ class RunningGuest {
       subscription[Symbol.dispose]();
       await file?.close();
     };
+  }
+}
+
+function writeResult(what: string, path: string, content: string | Uint8Array): void {
+  try {
+    writeFileSync(path, content);
+  } catch (cause) {
+    throw new VmError("host", `cannot write ${what} ${path}: ${errorText(cause)}`, { path }, { cause });
   }
 }

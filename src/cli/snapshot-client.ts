@@ -6,6 +6,7 @@ import type { SnapshotInfo } from "../snapshot/take.ts";
 import { ApiClient, vmPath } from "./client.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
+import { LAZY_HELP, parseLazy } from "./lazy-value.ts";
 import type { CliIo } from "./machine.ts";
 import { parseChoice, parseInteger } from "./values.ts";
 
@@ -24,6 +25,7 @@ interface RestoreOptions {
   clock?: string;
   identity?: string;
   track?: boolean;
+  lazy?: string;
   start?: boolean;
 }
 
@@ -70,6 +72,7 @@ export function addRestoreVerbs(
       .option("--host <address>", "socket or loopback port of the host")
       .option("--clock <how>", "guest time goes on (resume) or jumps to now (now)", "resume")
       .option("--track", "log writes from here on, for a quick next snapshot")
+      .option("--lazy <how>", LAZY_HELP)
       .option("--start", "and start");
   const print = (vms: readonly VmView[]): void => void io.stdout.write(`${vms.map(({ name }) => name).join("\n")}\n`);
 
@@ -114,6 +117,7 @@ function restoreBody(options: RestoreOptions): Record<string, unknown> {
     clock: parseChoice(options.clock ?? "resume", "--clock", CLOCKS),
     identity: parseChoice(options.identity ?? "new", "--identity", IDENTITIES),
     ...(options.track ? { track: true } : {}),
+    ...(options.lazy === undefined ? {} : { lazy: parseLazy(options.lazy, "--lazy") }),
   };
 }
 

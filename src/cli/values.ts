@@ -37,12 +37,15 @@ export function parseDuration(text: string, option: string): number {
 
 /** Decimal or 0x hexadecimal, between `min` and `max` inclusive. */
 export function parseInteger(text: string, option: string, min: number, max: number): number {
+  return integerIn(text, option, min, max, 10);
+}
+
+/** `radix`: how the bounds are told. */
+function integerIn(text: string, option: string, min: number, max: number, radix: 10 | 16): number {
   const value = /^(0x[0-9a-f]+|\d+)$/i.test(text.trim()) ? Number(text.trim()) : Number.NaN;
-  if (!(value >= min && value <= max)) {
-    const range = max > 0xff ? `0x${min.toString(16)} to 0x${max.toString(16)}` : `${min} to ${max}`;
-    throw new UsageError(`${option}: "${text}" is not a whole number from ${range}`);
-  }
-  return value;
+  if (value >= min && value <= max) return value;
+  const bound = (number: number): string => (radix === 16 ? `0x${number.toString(16)}` : String(number));
+  throw new UsageError(`${option}: "${text}" is not a whole number from ${bound(min)} to ${bound(max)}`);
 }
 
 /** "1", "1.5": how many times something, 1 to 1000. */
@@ -53,11 +56,11 @@ export function parseFactor(text: string, option: string): number {
 }
 
 export function parsePort(text: string, option: string): number {
-  return parseInteger(text, option, 0, 0xffff);
+  return integerIn(text, option, 0, 0xffff, 16);
 }
 
 export function parseAddress(text: string, option: string): number {
-  return parseInteger(text, option, 0, 0xffffffff);
+  return integerIn(text, option, 0, 0xffffffff, 16);
 }
 
 /** A regular expression, bare (login:) or between slashes with flags (/ok/i). */

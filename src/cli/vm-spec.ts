@@ -1,13 +1,18 @@
 // Reads what a VM specification names: ROMs, images and files of this machine.
-import { givenLimits } from "../api/limit-fields.ts";
-import { nicOfSpec } from "../api/network-fields.ts";
-import { driveOfSpec, type VmSpec } from "../api/vm-spec.ts";
+
+import { CONTROLS } from "../../spec/virtualization.ts";
 import type { HostedVmConfig } from "../host/host.ts";
+import { givenLimits } from "../host/limit-fields.ts";
+import { nicOfSpec } from "../host/network-fields.ts";
 import { ramOf } from "../host/resources/run-claims.ts";
+import { driveOfSpec, givenFields, type NicSpec, type VmSpec } from "../host/vm-spec.ts";
 import type { BootDevice } from "../vmm/config.ts";
+import type { NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { parseBootOrder } from "./drives.ts";
 import { resolveGuest } from "./guest.ts";
+import { isFlat, refuseContradictions } from "./machine-options.ts";
+import { readRom } from "./nics.ts";
 import type { Progress } from "./progress.ts";
 import { UsageError } from "./values.ts";
 
@@ -29,17 +34,24 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
     drives,
     nics,
     limits,
+    modules,
+    as,
+    loadAddress,
+    entry,
+    mode,
+    guestDecompress,
+    vgaBios,
+    controls,
     ...machine
   } = spec;
-  const given = Object.entries({ guest, kernel, bios }).filter(([, value]) => value !== undefined);
-  if (given.length > 1) {
-    const fields = given.map(([field]) => field).join(" and ");
-    throw new VmError("bad-config", `${fields} both say what to boot; give one of them`, { field: given[1]?.[0] });
-  }
-  const cards = (nics ?? []).map((nic, i) => nicOfSpec(nic, `net${i}`, `nics[${i}]`));
-  const bootOrder = boot === undefined ? undefined : bootOrderOf(boot);
+  const boots = { kernel, bios, initrd, append, as, load: loadAddress, entry, mode };
   let resolved: Awaited<ReturnType<typeof resolveGuest>>;
+  let cards: readonly NicConfig[];
+  let bootOrder: readonly BootDevice[] | undefined;
   try {
+    refuseContradictions(guest, boots);
+    cards = await Promise.all((nics ?? []).map(cardOfSpec));
+    bootOrder = boot === undefined ? undefined : parseBootOrder(boot);
     resolved = await resolveGuest(
       {
         guest,
@@ -47,13 +59,15 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
         initrd,
         append,
         bios,
-        modules: [],
-        as: undefined,
-        loadAddress: undefined,
-        entry: undefined,
-        guestDecompress: false,
+        modules: (modules ?? []).map(({ file, append = file }) => ({ path: file, append })),
+        as: isFlat(boots) ? "flat" : as,
+        loadAddress,
+        entry,
+        mode,
+        guestDecompress,
         fromDisk: (drives ?? []).length > 0,
-        display: machine.display,
+        display: machine.display ?? (vgaBios === undefined ? undefined : "vga"),
+        vgaBios,
         virt: machine.virt,
         overlay,
         nics: cards,
@@ -62,18 +76,19 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
       progress,
     );
   } catch (error) {
-    if (error instanceof UsageError) throw new VmError("bad-config", error.message, {}, { cause: error });
-    throw error;
+    throw inFields(error);
   }
   const memoryBytes = memoryMib === undefined ? ramOf("resources", resources) : memoryMib * 2 ** 20;
   const allDrives = [...(resolved.drives ?? []), ...(drives ?? []).map((drive, i) => driveOfSpec(drive, `drive${i}`))];
   return {
     ...resolved.defaults,
-    ...defined(machine),
+    ...givenFields(machine),
+    ...(vgaBios === undefined || machine.display !== undefined ? {} : { display: "vga" }),
+    ...(controls === undefined ? {} : { controls: controls === "all" ? CONTROLS.map(({ name }) => name) : controls }),
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(resources === undefined ? {} : { resources }),
     ...(name === undefined ? {} : { name }),
-    ...(scheduling === undefined ? {} : { scheduling: defined(scheduling) }),
+    ...(scheduling === undefined ? {} : { scheduling: givenFields(scheduling) }),
     ...(pcpu === undefined ? {} : { pcpu }),
     ...(nics === undefined ? {} : { nics: resolved.nics ?? cards }),
     ...(bootOrder === undefined ? {} : { bootOrder }),
@@ -83,15 +98,22 @@ export async function resolveVmSpec(spec: VmSpec, progress: Progress): Promise<H
   };
 }
 
-function bootOrderOf(text: string): readonly BootDevice[] {
-  try {
-    return parseBootOrder(text);
-  } catch (cause) {
-    throw new VmError("bad-config", (cause as Error).message.replace("--boot", "boot"), { field: "boot" }, { cause });
-  }
+async function cardOfSpec(spec: NicSpec, i: number): Promise<NicConfig> {
+  const { romFile, ...card } = spec;
+  const nic = nicOfSpec(card, `net${i}`, `nics[${i}]`);
+  return romFile === undefined ? nic : { ...nic, bootRom: readRom(romFile, `nics[${i}]`) };
 }
 
-/** Fields that were given: what is left out takes the machine's own default. */
-function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+/** Options whose field has another name than theirs. */
+const FIELD_OF_OPTION: Readonly<Record<string, string>> = { load: "loadAddress", memory: "memoryMib" };
+
+/** What options are called in a message, a specification calls its fields: "--guest-decompress" is guestDecompress. */
+function inFields(error: unknown): unknown {
+  if (!(error instanceof UsageError)) return error;
+  const message = error.message.replace(
+    /--([a-z]+(?:-[a-z]+)*)/g,
+    (_, option: string) =>
+      FIELD_OF_OPTION[option] ?? option.replace(/-([a-z])/g, (_dash, letter: string) => letter.toUpperCase()),
+  );
+  return new VmError("bad-config", message, {}, { cause: error });
 }

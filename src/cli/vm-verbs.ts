@@ -1,16 +1,16 @@
 // The verbs that manage VMs of a running host (paravane serve): each asks its API and prints what it answers.
 import { readFile } from "node:fs/promises";
-import { isAbsolute, resolve } from "node:path";
 import type { Command } from "commander";
 import type { VmStatsView, VmView } from "../api/views.ts";
-import { CLOCK_SYNC_MODES } from "../vmm/config.ts";
 import { ApiClient, vmPath } from "./client.ts";
-import { adapterOf } from "./display-options.ts";
+import { machineSpec } from "./create-spec.ts";
+import { droppedWrites, parseDrives } from "./drives.ts";
 import { chooseEndpoint } from "./endpoint.ts";
 import { EXIT_OK } from "./exit-code.ts";
 import { LIMIT_HELP, parseLimits } from "./limit-values.ts";
 import type { CliIo } from "./machine.ts";
-import { nicSpecs } from "./nic-spec.ts";
+import type { RawMachineOptions } from "./machine-options.ts";
+import { addMachineOptions } from "./run-options.ts";
 import { formatTable } from "./table.ts";
 import { parseDuration, parseInteger, parseMemory, UsageError } from "./values.ts";
 
@@ -20,26 +20,15 @@ interface HostOption {
 const RESOURCE_HELP = "claims such as memory.reservation=64M cpu.limit=0.5";
 type MakeVerb = (nameAndArgs: string, description: string) => Command;
 
-interface RawCreateOptions extends HostOption {
-  guest?: string;
+interface RawCreateOptions extends HostOption, RawMachineOptions {
   name?: string;
   file?: string;
-  kernel?: string;
-  initrd?: string;
-  append?: string;
-  bios?: string;
-  memory?: string;
-  cpu?: string;
-  clock?: string;
-  clockSync?: string;
-  vga?: string;
+  serialPorts?: string;
   weight?: string;
   cap?: string;
   priority?: string;
   resource?: readonly string[];
-  nic?: readonly string[];
   limit?: readonly string[];
-  balloon?: boolean;
   pcpu?: string;
   start?: boolean;
 }
@@ -63,31 +52,24 @@ export function addVmVerbs(makeVerb: MakeVerb, io: CliIo, done: (code: number) =
   const print = (text: string): void => void io.stdout.write(text.endsWith("\n") ? text : `${text}\n`);
   const json = (value: unknown): void => print(JSON.stringify(value));
 
-  verb("create [guest]", "make a VM on a running host; prints its name")
+  addMachineOptions(verb("create [guest]", "make a VM on a running host; prints its name"))
+    .optionsGroup("On its host:")
     .option("--name <name>", "unique on the host")
     .option("--file <spec>", "a VM specification in JSON; options win over it")
-    .option("--kernel <file>", "kernel in place of a guest's name")
-    .option("--initrd <file>", "initrd")
-    .option("--append <text>", "kernel command line")
-    .option("--bios <file>", "firmware image")
-    .option("-m, --memory <size>", "guest memory")
-    .option("--cpu <model>", "CPU model")
-    .option("--clock <kind>", "real or virtual")
-    .option("--clock-sync <mode>", `how a real clock follows the host's: ${CLOCK_SYNC_MODES.join(", ")}`)
-    .option("--vga <adapter>", "std or none (default: std where firmware boots)")
+    .option("--serial-ports <n>", "16550s, 0 to 4 (1)")
     .option("--weight <n>", "share of its pCPU relative to others (256)")
     .option("--cap <percent>", "most of one pCPU that it may use")
     .option("--priority <n>", "0 (most urgent) to 139")
     .option("--resource <claims...>", RESOURCE_HELP)
-    .option("--nic <spec...>", "network cards: user,... or switch=NETWORK,... of the host (docs/NETWORK.md)")
     .option("--limit <limits...>", LIMIT_HELP)
-    .option("--balloon", "with a memory balloon")
     .option("--pcpu <n>", "pCPU to run on first")
     .option("--start", "and start it")
     .action(async (guest: string | undefined, options: RawCreateOptions) => {
       const api = client(options);
       const vm = (await api.json("POST", "/v1/vms", await specOf(guest, options))) as VmView;
       if (options.start) await api.json("POST", vmPath(vm.name, "/start"));
+      const dropped = droppedWrites(parseDrives(options));
+      if (dropped !== undefined && io.stderr.isTTY) io.stderr.write(`paravane: ${dropped}\n`);
       print(vm.name);
       done(EXIT_OK);
     });
@@ -203,24 +185,14 @@ async function specOf(guest: string | undefined, options: RawCreateOptions): Pro
   const fromFile = options.file === undefined ? {} : await readSpecFile(options.file);
   const scheduling = schedulingOf(options);
   const given = {
+    ...machineSpec(guest, options),
     name: options.name,
-    // The server has a folder of its own: files are named from the root.
-    guest: guest === undefined ? undefined : absoluteIfPath(guest),
-    kernel: absolute(options.kernel),
-    initrd: absolute(options.initrd),
-    bios: absolute(options.bios),
-    append: options.append,
-    memoryMib: options.memory === undefined ? undefined : parseMemory(options.memory) / 2 ** 20,
-    cpu: options.cpu,
-    clock: options.clock,
-    clockSync: options.clockSync,
-    display: options.vga === undefined ? undefined : adapterOf(options.vga),
+    serialPorts:
+      options.serialPorts === undefined ? undefined : parseInteger(options.serialPorts, "--serial-ports", 0, 4),
     pcpu: options.pcpu === undefined ? undefined : parseInteger(options.pcpu, "--pcpu", 0, 255),
     scheduling: Object.keys(scheduling).length > 0 ? scheduling : undefined,
     resources: claimsOf(options.resource),
-    nics: options.nic === undefined ? undefined : nicSpecs(options.nic),
     limits: parseLimits(options.limit),
-    balloon: options.balloon,
   };
   return { ...fromFile, ...Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)) };
 }
@@ -274,14 +246,6 @@ async function readSpecFile(path: string): Promise<Record<string, unknown>> {
     // Said below.
   }
   throw new UsageError(`--file: ${path} is not a JSON object with a VM specification`);
-}
-
-function absolute(path: string | undefined): string | undefined {
-  return path === undefined || isAbsolute(path) ? path : resolve(path);
-}
-
-function absoluteIfPath(guest: string): string {
-  return guest.includes("/") ? resolve(guest) : guest;
 }
 
 const PS_HEADER = ["NAME", "STATE", "PCPU", "MEMORY", "WEIGHT", "CAP", "BOOT", "LAST END"];

@@ -21,8 +21,10 @@ export class TokenBucket {
     this.#burst = options.oneTimeBurst ?? 0;
   }
 
-  /** Another size and pace; what was taken stays taken. */
+  /** Another size and pace; what was taken stays taken. A one-time burst comes again only with something new. */
   change(options: TokenBucketOptions): void {
+    const { size, refillMs, oneTimeBurst = 0 } = this.options;
+    if (options.size === size && options.refillMs === refillMs && (options.oneTimeBurst ?? 0) === oneTimeBurst) return;
     this.#tokens += options.size - this.options.size;
     this.#burst = options.oneTimeBurst ?? 0;
     this.options = options;
@@ -67,6 +69,9 @@ export interface RateLimitOptions {
   /** Tokens are requests or packets. */
   readonly operations?: TokenBucketOptions;
 }
+
+/** Of what is limited already: null is no limit, what is left out stays. */
+export type RateLimitChange = { readonly [K in keyof RateLimitOptions]: RateLimitOptions[K] | null };
 
 /** Bandwidth and operations together: what one refuses, neither counts. */
 export class RateLimiter {

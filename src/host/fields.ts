@@ -34,6 +34,8 @@ export interface ObjectField extends Described {
   readonly fields: FieldTable;
   /** Checked as if it were {} when left out. Without: undefined then. */
   readonly filled?: boolean;
+  /** Null is accepted too. */
+  readonly nullable?: boolean;
 }
 export interface ListField extends Described {
   readonly kind: "list";
@@ -83,7 +85,7 @@ type ValueOf<F> = F extends NumberField
       : F extends ChoiceField
         ? F["of"][number]
         : F extends ObjectField
-          ? Checked<F["fields"]>
+          ? Checked<F["fields"]> | (F extends { nullable: true } ? null : never)
           : F extends ListField
             ? readonly Checked<F["of"]>[]
             : F extends VariantField
@@ -134,7 +136,7 @@ function checkValue(field: Field, value: unknown, path: string): unknown {
     case "choice":
       return typeof value === "string" && field.of.includes(value) ? value : wrong();
     case "object":
-      return checkFields(field.fields, value, `${path}.`);
+      return value === null && field.nullable ? null : checkFields(field.fields, value, `${path}.`);
     case "list":
       if (!Array.isArray(value) || value.length < field.minItems || value.length > field.maxItems) return wrong();
       return value.map((item, i) => checkFields(field.of, item, `${path}[${i}].`));
@@ -172,7 +174,7 @@ function accepted(field: Field): string {
     case "choice":
       return `one of ${field.of.join(", ")}`;
     case "object":
-      return `an object with ${Object.keys(field.fields).join(", ")}`;
+      return `an object with ${Object.keys(field.fields).join(", ")}${field.nullable ? ", or null" : ""}`;
     case "list":
       return `a list of ${field.minItems} to ${field.maxItems} objects`;
     case "variant":
@@ -214,7 +216,7 @@ function fieldSchema(field: Field): Record<string, unknown> {
     case "choice":
       return { ...description, enum: field.of };
     case "object":
-      return { ...description, ...schemaOf(field.fields) };
+      return { ...description, ...schemaOf(field.fields), ...(field.nullable ? { type: ["object", "null"] } : {}) };
     case "list":
       return {
         ...description,

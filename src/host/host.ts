@@ -2,7 +2,7 @@
 
 import { shareImages } from "../boot/share-images.ts";
 import { loadPlatform, type Platform } from "../platform/platform.ts";
-import { checkConfig } from "../vmm/check-config.ts";
+import { checkConfig, requireNetworkCards } from "../vmm/check-config.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import { isSource } from "../vmm/drives.ts";
 import { VmError } from "../vmm/error.ts";
@@ -69,6 +69,16 @@ export interface HostEvents {
   "vm-state": { readonly vm: HostedVm; readonly state: VmState; readonly previous: VmState };
   "vm-destroyed": { readonly vm: HostedVm };
   "pcpu-lost": { readonly pcpu: number; readonly reason: string };
+}
+
+/** It is shown on terminals and in metrics, and becomes part of file names. */
+function requireName(name: string): void {
+  if (/^(?!\.{1,2}$)[^\p{C}/]{1,64}$/u.test(name)) return;
+  throw new VmError(
+    "bad-config",
+    `name is ${JSON.stringify(name)}; it takes 1 to 64 characters, none of them "/" or a control character.`,
+    { field: "name" },
+  );
 }
 
 /** Devices with an object of this thread behind them cannot go to another one. */
@@ -199,6 +209,7 @@ export class Host implements AsyncDisposable {
       ...(balloon === undefined ? {} : { balloon: balloon === true ? HOSTED_BALLOON : balloon }),
     };
     const checked = checkConfig(asked);
+    requireNetworkCards(asked, checked);
     if (!this.inProcess) requirePortable(portable);
     const { memoryBytes } = checked;
     return await this.#join({ name: config.name, scheduling, resources, pcpu, pinned }, memoryBytes, (place) => {
@@ -341,6 +352,7 @@ export class Host implements AsyncDisposable {
     const scheduling = cpu === undefined ? given : checkSchedParameters({ ...given, ...schedulingOf(cpu) });
     const number = this.#nextNumber++;
     const name = wanted.name ?? `vm${number}`;
+    requireName(name);
     if (this.#vms.has(name)) {
       throw new VmError("bad-config", `name "${name}" is taken by another VM of this host.`, { field: "name" });
     }

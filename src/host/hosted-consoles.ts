@@ -51,8 +51,7 @@ export class HostedConsoles {
   #get(port: number): HostedConsole {
     const console = this.#consoles.get(port);
     if (console !== undefined) return console;
-    throw new VmError("not-found", `${this.vm} has ${this.#consoles.size} serial ports; there is no port ${port}.`, {
-      port,
-    });
+    const there = [...this.#consoles.keys()].join(", ") || "none";
+    throw new VmError("not-found", `${this.vm} has no serial port ${port}; there are: ${there}.`, { port });
   }
 }

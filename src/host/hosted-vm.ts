@@ -3,12 +3,13 @@
 import type { ByteConsole } from "../backends/stream.ts";
 import { type Screen, screenOf } from "../display/screen.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
-import { checkVmLimits } from "../vmm/check-devices.ts";
+import { checkLimitsChange } from "../vmm/check-devices.ts";
 import type { PortableConfig } from "../vmm/config.ts";
-import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
+import type { DiskSource, VmLimitsChange } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import { Emitter } from "../vmm/events.ts";
 import type { DetachOptions } from "../vmm/hotplug.ts";
+import { changeLimits } from "../vmm/limits.ts";
 import type { ExitStatus, VmEvents, VmState, VmStatistics } from "../vmm/status.ts";
 import { HostedClaims } from "./hosted-claims.ts";
 import { HostedConsoles } from "./hosted-consoles.ts";
@@ -276,10 +277,10 @@ export class HostedVm {
     await this.setResources({ [MEMORY]: { limit: bytes, reservation: Math.min(reservation, bytes) } });
   }
 
-  /** Rate limits; kinds that are left out stay as they are. Throws VmError("bad-config"). */
-  setLimits(change: VmLimits): Promise<void> {
+  /** Rate limits; what is left out stays as it is, null takes a limit away. Throws VmError("bad-config"). */
+  setLimits(change: VmLimitsChange): Promise<void> {
     return this.#exclusive(async () => {
-      checkVmLimits("limits", change);
+      checkLimitsChange("limits", change);
       const ids = [...(this.#config.drives ?? []), ...(this.#config.nics ?? [])].map(({ id }) => id);
       for (const id of Object.keys(change.devices ?? {})) {
         if (ids.includes(id)) continue;
@@ -290,7 +291,7 @@ export class HostedVm {
         );
       }
       if (ALIVE.includes(this.#state)) await this.#seat.call("setLimits", change);
-      this.#config = { ...this.#config, limits: { ...this.#config.limits, ...change } };
+      this.#config = { ...this.#config, limits: changeLimits(this.#config.limits ?? {}, change) };
     });
   }
 

@@ -2,6 +2,7 @@
 
 export interface LatencySummary {
   readonly count: number;
+  readonly sumNs: number;
   /** Nanoseconds; upper ends of the buckets, 0 without samples. */
   readonly p50Ns: number;
   readonly p95Ns: number;
@@ -18,6 +19,7 @@ export class LatencyHistogram {
   readonly #steps: number;
   readonly #buckets: Float64Array;
   #count = 0;
+  #sumNs = 0;
   #maxNs = 0;
 
   constructor(steps = STEPS) {
@@ -29,6 +31,7 @@ export class LatencyHistogram {
     const bucket = ns < 1 ? 0 : Math.min(this.#buckets.length - 1, Math.ceil(Math.log2(ns) * this.#steps));
     this.#buckets[bucket] = (this.#buckets[bucket] ?? 0) + 1;
     this.#count++;
+    this.#sumNs += ns;
     if (ns > this.#maxNs) this.#maxNs = ns;
   }
 
@@ -61,6 +64,7 @@ export class LatencyHistogram {
   summary(): LatencySummary {
     return {
       count: this.#count,
+      sumNs: this.#sumNs,
       p50Ns: this.percentileNs(0.5),
       p95Ns: this.percentileNs(0.95),
       p99Ns: this.percentileNs(0.99),

@@ -7,7 +7,7 @@ import type { SnapshotName } from "../snapshot/restore.ts";
 import { MemorySnapshots, snapshotFolder } from "../snapshot/store.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
-import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
+import type { DiskSource, VmLimitsChange } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { ConnectNic } from "../vmm/nics.ts";
@@ -231,7 +231,7 @@ export class PcpuAgent implements PcpuCalls {
     await vm.changeMedium(drive, medium, { force });
     return cardsOf(vm);
   }
-  setLimits(vm: VmNumber, limits: VmLimits): void {
+  setLimits(vm: VmNumber, limits: VmLimitsChange): void {
     this.#vm(vm).setLimits(limits);
   }
   balloons(): readonly BalloonReport[] {

@@ -6,7 +6,7 @@ import type { RestoreOptions } from "../snapshot/restore.ts";
 import type { SnapshotInfo, SnapshotOptions } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import type { DetachedVm } from "../vmm/detached-vm.ts";
-import type { DiskSource, VmLimits } from "../vmm/device-config.ts";
+import type { DiskSource, VmLimitsChange } from "../vmm/device-config.ts";
 import { VmError, type VmErrorCode } from "../vmm/error.ts";
 import type { DetachOptions } from "../vmm/hotplug.ts";
 import type { ExitStatus, VmEvents, VmStatistics } from "../vmm/status.ts";
@@ -90,7 +90,7 @@ export interface PcpuCalls {
   attachCard(vm: VmNumber, card: NewCard): Promise<Cards>;
   detachCard(vm: VmNumber, id: string, options: DetachOptions): Promise<Cards>;
   changeMedium(vm: VmNumber, drive: string, medium: DiskSource | undefined, force: boolean): Promise<Cards>;
-  setLimits(vm: VmNumber, limits: VmLimits): void;
+  setLimits(vm: VmNumber, limits: VmLimitsChange): void;
   /** Of the VMs here that have a balloon. */
   balloons(): readonly BalloonReport[];
   /** How large its balloon is to be; nothing where it has none. */

@@ -173,4 +173,14 @@ function checkOptions(options: RestoreOptions): void {
   };
   oneOf("clock", ["resume", "now"]);
   oneOf("identity", ["new", "same"]);
+  const { lazy } = options;
+  const parts = typeof lazy === "object" && lazy !== null ? Object.entries(lazy) : undefined;
+  const isKnown = ([name, value]: [string, unknown]): boolean =>
+    (name === "background" || name === "asynchronous") && typeof value === "boolean";
+  if (lazy === undefined || typeof lazy === "boolean" || parts?.every(isKnown)) return;
+  throw new VmError(
+    "bad-config",
+    `lazy is ${JSON.stringify(lazy)}; accepted: true, false, or { background, asynchronous } of true and false.`,
+    { field: "lazy" },
+  );
 }

@@ -170,10 +170,16 @@ export function toConfig(checked: CheckedConfig): VmConfig {
 }
 
 /**
- * A new machine whose guest is to ask its gateway for the time has one. Later the card may go: a guest may eject it.
- * Throws VmError("bad-config").
+ * A new machine that is to boot over the network, or whose guest is to ask its gateway for the time, has a card for it. Later
+ * the card may go: a guest may eject it. Throws VmError("bad-config").
  */
-export function requireTimeServer({ clockSync, nics }: CheckedConfig): void {
+export function requireNetworkCards({ bootOrder = [] }: VmConfig, { clockSync, nics }: CheckedConfig): void {
+  if (bootOrder.includes("network") && nics.length === 0)
+    throw new VmError(
+      "bad-config",
+      'bootOrder has "network" (n), and the machine has no network card to boot from; give it one in nics, --nic user.',
+      { field: "bootOrder" },
+    );
   if (clockSync.mode !== "ntp" || nics.some(({ backend }) => "kind" in backend && backend.kind === "user")) return;
   throw new VmError(
     "bad-config",

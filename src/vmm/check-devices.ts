@@ -1,4 +1,5 @@
 // Checks the part of a configuration that says which devices there are. Throws VmError("bad-config") that names the field.
+import type { RateLimitChange } from "../devices/token-bucket.ts";
 import { checkLimits, identifier, list, methods, object, TOKENS_MAX } from "./check-lists.ts";
 import { BOOT_INDEX_MAX, type CheckedNic, checkNics } from "./check-network.ts";
 import { flag, integer, oneOf, refuse, text } from "./check-values.ts";
@@ -10,6 +11,7 @@ import type {
   InputKind,
   ShareConfig,
   VmLimits,
+  VmLimitsChange,
   VsockConfig,
 } from "./device-config.ts";
 import { isSource } from "./drives.ts";
@@ -131,15 +133,26 @@ function checkBootOrder(order: readonly BootDevice[]): readonly BootDevice[] {
 
 const LIMIT_FIELDS = ["console", "disks", "network", "devices"] as const;
 
-/** `field` is "limits", or where they are given. */
 export function checkVmLimits(field: string, limits: VmLimits): VmLimits {
+  checkLimitFields(field, limits, false);
+  return limits;
+}
+
+/** Throws VmError("bad-config") naming the field. */
+export function checkLimitsChange(field: string, change: VmLimitsChange): void {
+  checkLimitFields(field, change, true);
+}
+
+function checkLimitFields(field: string, limits: VmLimitsChange, mayClear: boolean): void {
   object(field, limits, `an object { ${LIMIT_FIELDS.join(", ")} }`);
   for (const name of Object.keys(limits))
     oneOf(`name in ${field}`, name as (typeof LIMIT_FIELDS)[number], LIMIT_FIELDS);
-  for (const kind of ["console", "disks", "network"] as const) checkLimits(`${field}.${kind}`, limits[kind]);
+  const check = (path: string, rates: RateLimitChange | null | undefined, buckets: boolean): void => {
+    if (rates !== null || !mayClear) checkLimits(path, rates as RateLimitChange | undefined, buckets);
+  };
+  for (const kind of ["console", "disks", "network"] as const) check(`${field}.${kind}`, limits[kind], mayClear);
   object(`${field}.devices`, limits.devices ?? {}, "an object with limits by the id of a drive or network card");
-  for (const [id, one] of Object.entries(limits.devices ?? {})) checkLimits(`${field}.devices.${id}`, one);
-  return limits;
+  for (const [id, one] of Object.entries(limits.devices ?? {})) check(`${field}.devices.${id}`, one, true);
 }
 
 function checkBalloon(balloon: boolean | BalloonConfig): BalloonConfig | undefined {

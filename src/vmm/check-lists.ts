@@ -1,5 +1,5 @@
 // Checks that lists of devices have in common.
-import type { RateLimitOptions, TokenBucketOptions } from "../devices/token-bucket.ts";
+import type { RateLimitChange, TokenBucketOptions } from "../devices/token-bucket.ts";
 import { integer, refuse, text } from "./check-values.ts";
 
 const ID_MAX = 20;
@@ -32,15 +32,16 @@ export function methods(field: string, value: unknown, names: readonly string[])
   }
 }
 
-export function checkLimits(field: string, limits: RateLimitOptions | undefined): void {
+/** `mayClear`: null is accepted for a bucket, and means that there is none. */
+export function checkLimits(field: string, limits: RateLimitChange | undefined, mayClear = false): void {
   if (limits === undefined) return;
   object(field, limits, "an object { bandwidth, operations }");
   for (const kind of ["bandwidth", "operations"] as const) {
-    const bucket: TokenBucketOptions | undefined = limits[kind];
-    if (bucket === undefined) continue;
+    const bucket: TokenBucketOptions | null | undefined = limits[kind];
+    if (bucket === undefined || (bucket === null && mayClear)) continue;
     object(`${field}.${kind}`, bucket, "an object { size, refillMs }");
-    integer(`${field}.${kind}.size`, bucket.size, 1, TOKENS_MAX);
-    integer(`${field}.${kind}.oneTimeBurst`, bucket.oneTimeBurst ?? 0, 0, TOKENS_MAX);
-    integer(`${field}.${kind}.refillMs`, bucket.refillMs, 1, 86_400_000);
+    integer(`${field}.${kind}.size`, bucket?.size, 1, TOKENS_MAX);
+    integer(`${field}.${kind}.oneTimeBurst`, bucket?.oneTimeBurst ?? 0, 0, TOKENS_MAX);
+    integer(`${field}.${kind}.refillMs`, bucket?.refillMs, 1, 86_400_000);
   }
 }

@@ -1,5 +1,5 @@
 // What a configuration says of devices that have something of the host behind them.
-import type { RateLimitOptions } from "../devices/token-bucket.ts";
+import type { RateLimitChange, RateLimitOptions } from "../devices/token-bucket.ts";
 import type { InputKind } from "../devices/virtio/input.ts";
 import type { BlockBackend } from "./block.ts";
 import type { ByteBackend } from "./device.ts";
@@ -46,8 +46,16 @@ export interface VmLimits {
   readonly disks?: RateLimitOptions;
   /** Each network card, in each direction. */
   readonly network?: RateLimitOptions;
-  /** Of one drive or network card, by its id, in place of its kind's. */
-  readonly devices?: Readonly<Record<string, RateLimitOptions>>;
+  /** Of one drive or network card, by its id, in place of what its kind has; null is no limit. */
+  readonly devices?: Readonly<Record<string, RateLimitChange>>;
+}
+
+/** Limits that change; what is left out stays. Null takes all limits of a kind away, or the own ones of a device. */
+export interface VmLimitsChange {
+  readonly console?: RateLimitChange | null;
+  readonly disks?: RateLimitChange | null;
+  readonly network?: RateLimitChange | null;
+  readonly devices?: Readonly<Record<string, RateLimitChange | null>>;
 }
 
 export interface BalloonConfig {

@@ -12,7 +12,7 @@ import { type Board, type BoardEvents, buildBoard } from "./board.ts";
 import { videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
-import { checkVmLimits } from "./check-devices.ts";
+import { checkLimitsChange } from "./check-devices.ts";
 import type { CheckedNic } from "./check-network.ts";
 import { VmClock } from "./clock.ts";
 import { ClockSync } from "./clock-sync.ts";
@@ -20,7 +20,7 @@ import { type Core, type CoreImports, instantiateCore } from "./core.ts";
 import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
-import type { DiskSource, DriveConfig, VmLimits } from "./device-config.ts";
+import type { DiskSource, DriveConfig, VmLimitsChange } from "./device-config.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { VmError } from "./error.ts";
@@ -30,7 +30,7 @@ import { type CardKind, Hotplug } from "./hotplug.ts";
 import { type Hypercalls, hypercalls } from "./hypercalls.ts";
 import { IrqWiring } from "./irq.ts";
 import { IrqLog } from "./irq-log.ts";
-import { applyLimits } from "./limits.ts";
+import { applyLimits, changeLimits } from "./limits.ts";
 import { allocateMemory, checkHeader, layOut, type MemoryMap, vcpuAddress, writeHeader } from "./memory.ts";
 import { UnknownMsrs } from "./msrs.ts";
 import { type ConnectNic, type OpenNic, OpenNics } from "./nics.ts";
@@ -391,9 +391,10 @@ export class Machine implements ExitContext {
 
   // ---- devices
 
-  /** Other rate limits, while the guest runs; what is left out of `change` stays. Throws VmError("bad-config"). */
-  setLimits(change: VmLimits): void {
-    this.config = { ...this.config, limits: { ...this.config.limits, ...checkVmLimits("limits", change) } };
+  /** Other rate limits, while the guest runs; what is left out of `change` stays, null takes a limit away. Throws VmError("bad-config"). */
+  setLimits(change: VmLimitsChange): void {
+    checkLimitsChange("limits", change);
+    this.config = { ...this.config, limits: changeLimits(this.config.limits, change) };
     applyLimits(this.board, this.config);
   }
 

@@ -8,12 +8,12 @@ import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snaps
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { BlockBackend } from "./block.ts";
 import type { VirtioSet } from "./board-virtio.ts";
-import { type CheckedConfig, checkConfig, requireTimeServer, toConfig } from "./check-config.ts";
+import { type CheckedConfig, checkConfig, requireNetworkCards, toConfig } from "./check-config.ts";
 import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
 import type { BreakConditions } from "./debug-controls.ts";
 import type { DetachedVm } from "./detached-vm.ts";
 import type { ByteBackend, GuestMemory } from "./device.ts";
-import type { DiskSource, DriveConfig, NicConfig, VmLimits } from "./device-config.ts";
+import type { DiskSource, DriveConfig, NicConfig, VmLimitsChange } from "./device-config.ts";
 import { VmError } from "./error.ts";
 import { Emitter } from "./events.ts";
 import type { Executor } from "./executor.ts";
@@ -90,7 +90,8 @@ export class Vm implements AsyncDisposable {
    */
   static async create(config: VmConfig, placement: VmPlacement = {}): Promise<Vm> {
     const checked = checkConfig(config);
-    requireTimeServer(checked);
+    // A host has looked when the VM was made: it starts again without the cards that its guest ejected.
+    if (placement.executor === undefined) requireNetworkCards(config, checked);
     checked.signal?.throwIfAborted();
     const vm = await Vm.#build(checked, placement, (platform, events) =>
       Machine.create(checked, platform, events, placement.memory, placement.connectNic),
@@ -321,8 +322,8 @@ export class Vm implements AsyncDisposable {
     await this.#machine.changeMedium(drive, medium, options.force ?? false);
   }
 
-  /** Other rate limits, while it runs; kinds that are left out stay as they are. Throws VmError("bad-config" | "bad-state"). */
-  setLimits(limits: VmLimits): void {
+  /** Other rate limits, while it runs; what is left out stays as it is, null takes a limit away. Throws VmError("bad-config" | "bad-state"). */
+  setLimits(limits: VmLimitsChange): void {
     this.#requireMachine("limit");
     this.#machine.setLimits(limits);
   }

@@ -5,10 +5,12 @@ import Ajv from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { afterEach, describe, expect, it } from "vitest";
 import { Api } from "../../src/api/api.ts";
+import { Exposition } from "../../src/api/exposition.ts";
+import { addDevice } from "../../src/api/metrics.ts";
 import type { ApiResponse } from "../../src/api/request.ts";
 import type { Route } from "../../src/api/route.ts";
 import { ROUTES } from "../../src/api/routes.ts";
-import { checkVmSpec, vmSpecSchema } from "../../src/api/vm-spec.ts";
+import { checkVmSpec, vmSpecSchema } from "../../src/host/vm-spec.ts";
 import { Host, type HostConfig, VmError } from "../../src/index.ts";
 import { ECHO, print, SPIN } from "../host/guests.ts";
 
@@ -133,11 +135,11 @@ describe("the OpenAPI document", () => {
 describe("VMs over the API", () => {
   it("live from create to destroy, each answer as described", async () => {
     const { json, host } = await make();
-    const created = await json("POST", "/v1/vms", { guest: "spin", name: "a b/c", scheduling: { weight: 7 } });
+    const created = await json("POST", "/v1/vms", { guest: "spin", name: "a b%c", scheduling: { weight: 7 } });
     expect(created.status).toBe(201);
     fits("create", created.value);
-    expect(created.value).toMatchObject({ name: "a b/c", state: "created", scheduling: { weight: 7 } });
-    const at = `/v1/vms/${encodeURIComponent("a b/c")}`;
+    expect(created.value).toMatchObject({ name: "a b%c", state: "created", scheduling: { weight: 7 } });
+    const at = `/v1/vms/${encodeURIComponent("a b%c")}`;
     for (const [verb, state] of [
       ["start", "running"],
       ["pause", "paused"],
@@ -180,7 +182,7 @@ describe("VMs over the API", () => {
     const refusals: [method: string, path: string, body: unknown, status: number, code: string][] = [
       ["GET", "/v1/vms/nobody", undefined, 404, "not-found"],
       ["GET", "/v2", undefined, 404, "not-found"],
-      ["DELETE", "/v1/host", undefined, 400, "bad-config"],
+      ["DELETE", "/v1/host", undefined, 405, "bad-config"],
       ["GET", "/v1/vms/%E0%A4%A", undefined, 400, "bad-config"],
       ["POST", "/v1/vms", "{", 400, "bad-config"],
       ["POST", "/v1/vms", [], 400, "bad-config"],
@@ -293,14 +295,50 @@ describe("VMs over the API", () => {
     expect(text).toContain('paravane_vm_state{vm="a\\"b\\\\c",state="running"} 1\n');
     const types = new Map<string, string>();
     for (const line of text.trimEnd().split("\n")) {
-      const type = /^# TYPE (\w+) (counter|gauge)$/.exec(line);
-      if (type) types.set(type[1] as string, type[2] as string);
+      const type = /^# TYPE (\w+) (counter|gauge|summary)$/.exec(line);
+      if (type) {
+        expect(types.has(type[1] as string), `${type[1]} twice`).toBe(false);
+        types.set(type[1] as string, type[2] as string);
+      }
       if (line.startsWith("#")) continue;
-      const sample = /^(\w+)\{((?:\w+="(?:[^"\\\n]|\\.)*",?)*)\} (\d[\d.e+-]*)$/.exec(line);
+      const sample =
+        /^([a-z][a-z0-9_]*?)((?:_sum|_count)?)(?:\{((?:\w+="(?:[^"\\\n]|\\.)*",?)+)\})? (-?\d[\d.e+-]*)$/.exec(line);
       expect(sample, line).not.toBeNull();
-      expect(types.has(sample?.[1] as string), line).toBe(true);
+      const [, name = "", suffix = "", labels = ""] = sample ?? [];
+      const kind = types.get(name) ?? types.get(name + suffix);
+      expect(kind, line).toBeDefined();
+      // Counters end in _total and nothing else does; quantiles are of summaries.
+      expect(name.endsWith("_total"), line).toBe(kind === "counter");
+      expect(labels.includes("quantile=") || (suffix !== "" && types.has(name)), line).toBe(kind === "summary");
     }
     expect(types.size).toBeGreaterThan(15);
+    expect(types.get("paravane_vm_core_tlb_fills_total")).toBe("counter");
+    expect(text).toMatch(/^paravane_host_memory_capacity_bytes \d+$/m);
+  });
+
+  it("tell what goes up and down from what counts, in base units", () => {
+    const exposition = new Exposition("p");
+    const ntp = { ntpOffsetNs: -2e6, ntpDriftPpm: 15, ntpWithinOneMs: 0.5, ntpRequests: 3 };
+    addDevice({ vm: "v", device: "ntp-net0" }, ntp, exposition.add);
+    addDevice({ vm: "v", device: "vsock" }, { open: 2 }, exposition.add);
+    const text = exposition.text();
+    const sample = /^# TYPE p_(\w+) (\w+)\np_\w+\{vm="v",device="[\w-]+"\} (.*)$/gm;
+    expect([...text.matchAll(sample)].map(([, name, type, value]) => [name, type, Number(value)])).toEqual([
+      ["vm_ntp_offset_seconds", "gauge", -0.002],
+      ["vm_ntp_drift_ratio", "gauge", 15e-6],
+      ["vm_ntp_within_one_ms_ratio", "gauge", 0.5],
+      ["vm_device_ntp_requests_total", "counter", 3],
+      ["vm_device_open_connections", "gauge", 2],
+    ]);
+  });
+
+  it("say which methods there are, and that a body is an object", async () => {
+    const { call, json } = await make();
+    expect(await call("PUT", "/v1/vms")).toMatchObject({ status: 405, headers: { allow: "GET, POST" } });
+    expect(await json("POST", "/v1/vms", [])).toMatchObject({
+      status: 400,
+      value: { error: { message: "The body is no JSON object, such as {}." } },
+    });
   });
 
   it("survive any request", async () => {

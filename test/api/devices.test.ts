@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { Api } from "../../src/api/api.ts";
-import { checkVmSpec, driveOfSpec } from "../../src/api/vm-spec.ts";
 import { parseLimits } from "../../src/cli/limit-values.ts";
+import { checkVmSpec, driveOfSpec } from "../../src/host/vm-spec.ts";
 import { Host } from "../../src/index.ts";
 import { SPIN } from "../host/guests.ts";
 
@@ -146,6 +146,8 @@ describe("memory and limits over the API", () => {
       status: 400,
       value: { error: { details: { field: "limits.console.bandwidth.size" } } },
     });
+    const cleared = await json("PATCH", "/v1/vms/v", { limits: { console: { bandwidth: null }, disks: null } });
+    expect(cleared.value.limits).toEqual({ console: {} });
     await json("POST", "/v1/vms", { name: "w", balloon: true });
     expect(await json("PATCH", "/v1/vms/w", { memoryMib: 1 })).toMatchObject({
       status: 200,
@@ -158,7 +160,7 @@ describe("memory and limits over the API", () => {
     expect(limits).toEqual({
       disks: { bandwidth: { size: 10 * MIB, refillMs: 1000, oneTimeBurst: 50 * MIB } },
       network: { operations: { size: 1000, refillMs: 100 } },
-      devices: { root: {} },
+      devices: { root: { bandwidth: null } },
     });
     expect(() => checkVmSpec({ limits })).not.toThrow();
     expect(() => parseLimits(["disks=10M"])).toThrow(/KIND\.bandwidth/);

@@ -1,8 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterAll, describe, expect, it } from "vitest";
+import { afterAll, describe, expect, it, vi } from "vitest";
+import { openCharDevice } from "../../src/cli/chardev.ts";
 import { runCommandLine } from "../../src/cli/main.ts";
 import { VmError } from "../../src/vmm/error.ts";
 import type { ExitStatus } from "../../src/vmm/status.ts";
@@ -263,5 +264,26 @@ describe("paravane run", () => {
     expect(await paravane(io, "run", kernel)).toBe(143);
     expect(io.machine?.done).toEqual(["start", "dispose"]);
     expect(process.listenerCount("SIGTERM")).toBe(0);
+  });
+});
+
+// Every write to it fails as on a full disk.
+describe.runIf(existsSync("/dev/full"))("a full disk", () => {
+  it("does not end a guest whose console it should keep, and is said once", async () => {
+    const said = vi.spyOn(process.stderr, "write").mockReturnValue(true);
+    const device = openCharDevice({ kind: "file", path: "/dev/full", append: false }, "--serial", () => {});
+    for (let i = 0; i < 3; i++) device.write(new Uint8Array(3));
+    await device.close();
+    const texts = said.mock.calls.map(([text]) => text);
+    said.mockRestore();
+    expect(texts).toEqual([
+      "paravane: --serial: cannot write /dev/full: no space left on device; what comes now is dropped\n",
+    ]);
+  });
+
+  it("is one sentence where statistics go there", async () => {
+    const io = fakeIo();
+    expect(await paravane(io, "run", kernel, "--stats", "--stats-file", "/dev/full")).toBe(12);
+    expect(io.errText()).toBe("paravane: cannot write the statistics /dev/full: no space left on device\n");
   });
 });

@@ -119,6 +119,17 @@ describe("over a socket", () => {
     paravane(["stop", "s"]);
     expect(paravane(["restore", base, "--into", "s", "--start"])).toMatchObject({ code: 0, out: "s\n" });
     expect(paravane(["restore", join(folder, "nothing.pvs")])).toMatchObject({ code: 4 });
+    const left = (name: string, ...how: string[]): number => {
+      expect(paravane(["restore", base, "--name", name, ...how])).toMatchObject({ code: 0, out: `${name}\n` });
+      return JSON.parse(paravane(["stats", name, "--json"]).out).absentPages.left;
+    };
+    expect(left("whole", "--lazy", "off")).toBe(0);
+    expect(left("part", "--lazy", "demand")).toBeGreaterThan(0);
+    expect(paravane(["restore", base, "--name", "q", "--lazy", "asynchronous", "--start"])).toMatchObject({ code: 0 });
+    expect(paravane(["restore", base, "--lazy", "some"])).toMatchObject({
+      code: 2,
+      err: 'paravane: --lazy: "some" is not one of background, demand, asynchronous, off\n',
+    });
     expect(paravane(["clone", base, "1"])).toMatchObject({ code: 2, err: expect.stringContaining("count") });
   });
 
@@ -170,8 +181,12 @@ describe("over a loopback port", () => {
     expect(await ask(Number(port), {})).toBe(401);
     expect(await ask(Number(port), { authorization: `Bearer ${token}x` })).toBe(401);
     expect(await ask(Number(port), { authorization: `Bearer ${token}` })).toBe(200);
-    expect(await ask(Number(port), { authorization: `Bearer ${token}` }, "x".repeat(2 ** 20 + 1))).toBe(400);
+    expect(await ask(Number(port), { authorization: `Bearer ${token}` }, "x".repeat(2 ** 20 + 1))).toBe(413);
     expect(paravane(["ps"], "", `127.0.0.1:${port}`)).toMatchObject({ code: 0 });
+    expect(paravane(["ps"], "", ":1")).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/no host of yours serves/),
+    });
     expect(await served.stop(child)).toBe(0);
     expect(existsSync(file as string)).toBe(false);
   });

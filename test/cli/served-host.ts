@@ -62,7 +62,7 @@ export class ServedHost {
   client(args: readonly string[]): ChildProcess {
     const child = spawn(process.execPath, [CLI, ...args], {
       env: { ...process.env, PARAVANE_HOST: this.socket },
-      stdio: ["pipe", "pipe", "inherit"],
+      stdio: ["pipe", "pipe", "pipe"],
     });
     this.#running.push(child);
     return child;

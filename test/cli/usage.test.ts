@@ -113,6 +113,12 @@ describe("a wrong command line is one clear line and its exit code, before anyth
     [["images", "lst"], 2, /^paravane: images: no verb "lst" \(did you mean list\?\); there are list, pull, rm$/],
     [["run", "hello", "--restore", "x.pvs"], 2, /--restore boots nothing: leave out guest$/],
     [["run", "--restore-clock", "now"], 2, /--restore-clock needs --restore FILE$/],
+    [["run", "--restore-lazy", "off"], 2, /--restore-lazy needs --restore FILE$/],
+    [
+      ["run", "--restore", "x.pvs", "--restore-lazy", "on"],
+      2,
+      /"on" is not one of background, demand, asynchronous, off$/,
+    ],
     [["run", "--restore", "x.pvs", "--restore-clock", "then"], 2, /"then" is not one of resume, now$/],
     [["snapshot"], 2, /^paravane: snapshot: say what to do: take, inspect, verify, flatten$/],
     [["snapshot", "verfy"], 2, /no verb "verfy" \(did you mean verify\?\)/],

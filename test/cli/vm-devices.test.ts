@@ -79,8 +79,10 @@ describe("set", { timeout: 120_000 }, () => {
       console: { bandwidth: { size: 20 * 1024, refillMs: 100 } },
       disks: { operations: { size: 100 } },
     });
-    ok("set", "web", "--limit", "console.bandwidth=none");
-    expect(info("web").limits.console).toEqual({});
+    ok("set", "web", "--limit", "console.operations=7");
+    expect(info("web").limits.console).toMatchObject({ bandwidth: { refillMs: 100 }, operations: { size: 7 } });
+    ok("set", "web", "--limit", "console.bandwidth=none", "disks=none");
+    expect(info("web").limits).toEqual({ console: { operations: { size: 7, refillMs: 1000, oneTimeBurst: 0 } } });
     ok("set", "web", "--memory", "2M");
     expect(info("web").resources.memory).toMatchObject({ limit: 2 * MIB });
   });

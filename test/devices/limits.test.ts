@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { RateLimiter } from "../../src/devices/token-bucket.ts";
 import { Uart16550 } from "../../src/devices/uart16550.ts";
 import { Vm, type VmConfig } from "../../src/index.ts";
+import { driveRates } from "../../src/vmm/limits.ts";
 import { TestClock, TestLine } from "./bench-machine.ts";
 import { MemoryDisk } from "./virtio/memory-disk.ts";
 
@@ -71,6 +72,10 @@ describe("a rate limiter that is changed", () => {
     limiter.change({ operations: { size: 20, refillMs: 1000 } });
     for (let i = 0; i < 10; i++) expect(limiter.admit(0, 0)).toBe(0);
     expect(limiter.admit(0, 0)).toBeGreaterThan(0);
+    limiter.change({ operations: { size: 20, refillMs: 1000, oneTimeBurst: 1 } });
+    expect(limiter.admit(0, 0)).toBe(0);
+    limiter.change({ operations: { size: 20, refillMs: 1000, oneTimeBurst: 1 } });
+    expect(limiter.admit(0, 0), "the burst of a limit that did not change").toBeGreaterThan(0);
     limiter.change({});
     expect(limiter.admit(1e9, 0)).toBe(0);
   });
@@ -102,6 +107,29 @@ describe("limits of a VM", () => {
       console: { bandwidth: { size: 100, refillMs: 1000 } },
     });
     vm.setLimits({ disks: {} });
-    expect(vm.portableConfig.limits?.disks).toEqual({});
+    expect(vm.portableConfig.limits?.disks).toEqual({ operations: { size: 5, refillMs: 1000 } });
+    vm.setLimits({ disks: { operations: null, bandwidth: { size: 7, refillMs: 10 } } });
+    expect(vm.portableConfig.limits?.disks).toEqual({ bandwidth: { size: 7, refillMs: 10 } });
+    vm.setLimits({ disks: null, console: { operations: { size: 1, refillMs: 1 } } });
+    expect(vm.portableConfig.limits).toEqual({
+      console: { bandwidth: { size: 100, refillMs: 1000 }, operations: { size: 1, refillMs: 1 } },
+    });
+  });
+
+  it("of a device are in place of what its kind has, limit by limit", async () => {
+    const disk = (id: string) => ({ id, bus: "virtio" as const, backend: new MemoryDisk(new Uint8Array(1 << 20)) });
+    await using vm = await make({
+      drives: [disk("a"), disk("b")],
+      limits: { disks: { bandwidth: { size: 9, refillMs: 1 }, operations: { size: 5, refillMs: 1 } } },
+    });
+    const of = (id: string) => driveRates(vm.portableConfig.limits ?? {}, { id });
+    vm.setLimits({ devices: { a: { operations: { size: 2, refillMs: 1 } } } });
+    expect(of("a")).toEqual({ bandwidth: { size: 9, refillMs: 1 }, operations: { size: 2, refillMs: 1 } });
+    vm.setLimits({ devices: { a: { bandwidth: null } } });
+    expect(of("a")).toEqual({ operations: { size: 2, refillMs: 1 } });
+    expect(of("b")).toEqual({ bandwidth: { size: 9, refillMs: 1 }, operations: { size: 5, refillMs: 1 } });
+    vm.setLimits({ devices: { a: null } });
+    expect(of("a")).toEqual(of("b"));
+    expect(vm.portableConfig.limits?.devices).toBeUndefined();
   });
 });

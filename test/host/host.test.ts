@@ -136,6 +136,16 @@ describe("what a host refuses before anything starts", () => {
     expect(host.vms).toEqual([]);
   });
 
+  it.each(["a\nb", "\u001b[31mred", "../up", "a/b", "..", ""])(
+    "the name %j, which is none for a terminal or a file",
+    async (name) => {
+      const host = await makeHost({ threads: "in-process" });
+      await expect(host.createVm({ name, memoryBytes: MIB, boot: SPIN })).rejects.toThrow(
+        /^name is ".*"; it takes 1 to 64/,
+      );
+    },
+  );
+
   it("a name that is taken, until its owner is destroyed", async () => {
     const host = await makeHost({ threads: "in-process" });
     const first = await host.createVm({ name: "a", memoryBytes: MIB, boot: SPIN });

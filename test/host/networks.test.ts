@@ -3,9 +3,9 @@ import { createServer, type Server } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Api } from "../../src/api/api.ts";
 import { checkFleetSpec } from "../../src/api/fleet-spec.ts";
-import { checkVmSpec } from "../../src/api/vm-spec.ts";
 import { resolveVmSpec } from "../../src/cli/vm-spec.ts";
 import { type FrameBatch, FramePipe } from "../../src/host/frame-pipe.ts";
+import { checkVmSpec } from "../../src/host/vm-spec.ts";
 import { Host, VmError } from "../../src/index.ts";
 
 const open: (Host | Server)[] = [];

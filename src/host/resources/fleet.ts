@@ -1,8 +1,9 @@
 // A fleet file: hosts, VMs and what to plan for, as a user writes them (docs/fleet.schema.json, docs/RESOURCES.md).
-import { VM_SPEC_FIELDS } from "../../api/vm-spec.ts";
+
 import { flag, oneOf, refuse, text } from "../../vmm/check-values.ts";
 import { VmError } from "../../vmm/error.ts";
 import { checkFields, type FieldTable } from "../fields.ts";
+import { VM_SPEC_FIELDS } from "../vm-spec.ts";
 import {
   amount,
   checkCapacity,

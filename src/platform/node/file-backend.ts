@@ -4,9 +4,17 @@ import type { Readable, Writable } from "node:stream";
 import type { ByteBackend } from "../../vmm/device.ts";
 import { VmError } from "../../vmm/error.ts";
 
-/** Appends what the guest sends to a file; written at once, so that a crash of the host loses nothing. */
+/**
+ * Appends what the guest sends to a file; written at once, so that a crash of the host loses nothing. What a full disk does not
+ * take is dropped, and so is all that comes after: it must not end the guest.
+ */
 export function fileSink(path: string): ByteBackend & Disposable {
   let fd: number;
+  let open = true;
+  const close = (): void => {
+    if (open) closeSync(fd);
+    open = false;
+  };
   try {
     fd = openSync(path, "w");
   } catch (cause) {
@@ -14,10 +22,15 @@ export function fileSink(path: string): ByteBackend & Disposable {
   }
   return {
     write: (bytes) => {
-      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      if (!open) return;
+      try {
+        for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
+      } catch {
+        close();
+      }
     },
     onInput: () => ({ dispose: () => {} }),
-    [Symbol.dispose]: () => closeSync(fd),
+    [Symbol.dispose]: close,
   };
 }
 

@@ -83,7 +83,15 @@ async function answer(
       await send(response, unauthorized(), gone.signal);
       return;
     }
-    const body = await readBody(request, api.limits.bodyBytes);
+    const { bodyBytes: limit } = api.limits;
+    const body = await readBody(request, limit);
+    if (body === undefined) {
+      const message = `The body has more than ${limit} bytes.`;
+      const answered = errorResponse(new VmError("bad-config", message, { field: "body", limit }));
+      // What of it is still under way is not read.
+      await send(response, { ...answered, status: 413, headers: { connection: "close" } }, gone.signal);
+      return;
+    }
     const [path = "/", query = ""] = (request.url ?? "/").split("?", 2);
     const call: ApiRequest = {
       method: request.method ?? "GET",
@@ -100,13 +108,14 @@ async function answer(
 }
 
 function unauthorized(): ApiResponse {
-  return jsonResponse(401, {
+  const answer = jsonResponse(401, {
     error: {
       code: "unauthorized",
       message: "This port wants the header Authorization: Bearer TOKEN; the server printed where the token is.",
       details: {},
     },
   });
+  return { ...answer, headers: { "www-authenticate": "Bearer" } };
 }
 
 /** Also against pages in a browser: without the token nothing is read, and no cross-origin header is ever sent. */
@@ -116,27 +125,27 @@ function authorized(request: IncomingMessage, token: string): boolean {
   return given.length === wanted.length && timingSafeEqual(given, wanted);
 }
 
-async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array> {
+/** Undefined where it is longer than the limit. */
+async function readBody(request: IncomingMessage, limit: number): Promise<Uint8Array | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     length += chunk.length;
-    if (length > limit) {
-      throw new VmError("bad-config", `The body has more than ${limit} bytes.`, { field: "body", limit });
-    }
+    if (length > limit) return undefined;
     chunks.push(chunk);
   }
   return new Uint8Array(Buffer.concat(chunks));
 }
 
 async function send(response: ServerResponse, answered: ApiResponse, gone: AbortSignal): Promise<void> {
-  const { status, contentType, body } = answered;
+  const { status, contentType, headers, body } = answered;
   const whole = body instanceof Uint8Array;
   response.writeHead(status, {
     ...(status === 204 ? {} : { "content-type": contentType }),
     ...(whole && status !== 204 ? { "content-length": body.length } : {}),
     "cache-control": "no-store",
     "x-content-type-options": "nosniff",
+    ...headers,
   });
   if (whole) {
     response.end(body);

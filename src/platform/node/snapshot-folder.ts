@@ -30,7 +30,7 @@ async function openSource(path: string): Promise<SnapshotSource> {
     file = await open(path, "r");
   } catch (cause) {
     const missing = (cause as { code?: string }).code === "ENOENT";
-    const why = missing ? "there is no such file" : `it cannot be opened (${codeOf(cause)})`;
+    const why = missing ? "there is no such file" : `it cannot be opened: ${reasonOf(cause)}`;
     throw new VmError(missing ? "not-found" : "io", `${path}: ${why}.`, { path }, { cause });
   }
   try {
@@ -61,7 +61,7 @@ async function readAll(file: FileHandle, path: string, offset: number, bytes: Ui
     try {
       ({ bytesRead } = await file.read(bytes, at, bytes.length - at, offset + at));
     } catch (cause) {
-      throw new VmError("io", `${path} cannot be read (${codeOf(cause)}).`, { path }, { cause });
+      throw new VmError("io", `${path} cannot be read: ${reasonOf(cause)}.`, { path }, { cause });
     }
     if (bytesRead === 0) throw new VmError("io", `${path} became shorter while it was read.`, { path });
     at += bytesRead;
@@ -75,7 +75,7 @@ function readAllNow(fd: number, path: string, offset: number, bytes: Uint8Array)
     try {
       bytesRead = readSync(fd, bytes, at, bytes.length - at, offset + at);
     } catch (cause) {
-      throw new VmError("io", `${path} cannot be read (${codeOf(cause)}).`, { path }, { cause });
+      throw new VmError("io", `${path} cannot be read: ${reasonOf(cause)}.`, { path }, { cause });
     }
     if (bytesRead === 0) throw new VmError("io", `${path} became shorter while it was read.`, { path });
     at += bytesRead;
@@ -90,7 +90,7 @@ async function createSink(folder: string, path: string): Promise<SnapshotSink> {
     try {
       return await work();
     } catch (cause) {
-      throw new VmError("io", `${path} cannot be written (${codeOf(cause)}).`, { path }, { cause });
+      throw new VmError("io", `${path} cannot be written: ${reasonOf(cause)}.`, { path }, { cause });
     }
   };
   const file = await attempt(() => open(temporary, "wx"));
@@ -138,4 +138,19 @@ async function syncFolder(folder: string): Promise<void> {
 
 function codeOf(error: unknown): string {
   return (error as { code?: string }).code ?? String(error);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "permission denied",
+  EDQUOT: "the quota is used up",
+  EISDIR: "it is a folder",
+  ENOENT: "there is no such folder",
+  ENOSPC: "the disk is full",
+  ENOTDIR: "what should be its folder is none",
+  EROFS: "the file system is read-only",
+};
+
+function reasonOf(error: unknown): string {
+  const code = codeOf(error);
+  return REASONS[code] ?? code;
 }

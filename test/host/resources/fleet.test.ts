@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { VM_SPEC_FIELDS } from "../../../src/api/vm-spec.ts";
 import { checkFleet, PLAN_VM_FIELDS, RUN_VM_FIELDS } from "../../../src/host/resources/fleet.ts";
 import { applyEdits, type Edit } from "../../../src/host/resources/what-if.ts";
+import { VM_SPEC_FIELDS } from "../../../src/host/vm-spec.ts";
 import { VmError } from "../../../src/vmm/error.ts";
 
 const schema = JSON.parse(readFileSync(new URL("../../../docs/fleet.schema.json", import.meta.url), "utf8"));

@@ -1,10 +1,11 @@
 // Networks and network cards as a person writes them down: in requests and in fleet files.
-import { type Checked, type FieldTable, type OtherField, schemaOf } from "../host/fields.ts";
-import { checkHostNetwork, type HostNetworkSettings } from "../host/networks.ts";
+
 import { checkMac, checkNetworkSource, NIC_MODELS } from "../vmm/check-network.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 import { VmError } from "../vmm/error.ts";
 import type { NetworkSource, UserNetworkSettings } from "../vmm/network.ts";
+import { type Checked, type FieldTable, type OtherField, schemaOf } from "./fields.ts";
+import { checkHostNetwork, type HostNetworkSettings } from "./networks.ts";
 
 const PATH_LENGTH = 4096;
 const NAME_LENGTH = 64;
