@@ -94,10 +94,6 @@ export class Launcher {
     byId<HTMLSelectElement>("network").append(new Option("By this page's server", "relay"));
   }
 
-  close(): void {
-    this.#panel.open = false;
-  }
-
   /** The list of guests in the browser's private files, as it is now. */
   async listKept(): Promise<void> {
     const kept = await listKept();

@@ -20,15 +20,16 @@ import { chooseTheme, currentTheme, startTheme } from "./theme.ts";
 
 /** More share the processors that a page may use. */
 const PCPUS_MAX = 4;
+/** The form waits for the guest that the address asks for, this long at most, milliseconds. */
+const FORM_WAITS_MS = 2000;
 
 class Page implements LauncherOwner {
   readonly #panels = new Set<GuestPanel>();
-  readonly #launcher = new Launcher(this);
+  #launcher: Launcher | undefined;
   readonly #names = new Map<string, number>();
 
   constructor(private readonly host: Host) {
     this.#showIsolation();
-    new ComparisonPanel();
     const theme = byId("theme");
     const showTheme = (): void => {
       theme.textContent = currentTheme() === "dark" ? "Light" : "Dark";
@@ -46,12 +47,17 @@ class Page implements LauncherOwner {
   /** What the address asks for, at once; the rest of the page follows. */
   async open({ wanted, catalogue, what }: Asked): Promise<void> {
     const started = what === undefined ? undefined : this.#openAsked(wanted, what);
-    const listed = catalogue.then((presets) => this.#launcher.offer(presets));
+    // Nobody looks at the form meanwhile, and the processors are few.
+    if (started !== undefined) await Promise.race([started, wait(FORM_WAITS_MS)]);
+    const launcher = new Launcher(this);
+    this.#launcher = launcher;
+    new ComparisonPanel();
+    const listed = catalogue.then((presets) => launcher.offer(presets));
     await Promise.all([
       started,
       listed.catch((error: unknown) => this.tell(error)),
-      this.#launcher.listKept().catch(() => {}),
-      relayUrl().then((url) => url !== undefined && this.#launcher.offerRelay()),
+      launcher.listKept().catch(() => {}),
+      relayUrl().then((url) => url !== undefined && launcher.offerRelay()),
     ]);
   }
 
@@ -81,7 +87,7 @@ class Page implements LauncherOwner {
   // ---- inside
 
   async #openAsked(wanted: UrlRequest, what: NonNullable<Asked["what"]>): Promise<void> {
-    this.#launcher.close();
+    this.#closeForm();
     try {
       const found = await what;
       if ("bytes" in found) await this.#show(await this.host.restoreVm(found, { name: this.#freeName("restored") }));
@@ -96,20 +102,25 @@ class Page implements LauncherOwner {
     const start = vm.start();
     const panel = new GuestPanel(vm, {
       controls: true,
-      onKept: () => void this.#launcher.listKept(),
+      onKept: () => void this.#launcher?.listKept(),
       onClosed: () => {
         this.#panels.delete(panel);
         this.#count();
       },
     });
     this.#panels.add(panel);
-    this.#launcher.close();
+    this.#closeForm();
     byId("guests").append(panel.element);
     this.#count();
     const started = panel.act(() => start);
     panel.open();
     await started;
     panel.focus();
+  }
+
+  #closeForm(): void {
+    byId<HTMLDetailsElement>("launcher").open = false;
+    showForm();
   }
 
   #count(): void {
@@ -138,6 +149,15 @@ class Page implements LauncherOwner {
       ? "This page is isolated from others: guests run in workers that share memory, and move between them."
       : "This page is not isolated from others (no COOP and COEP headers): all guests run in one worker.";
   }
+}
+
+/** It is laid out as the reader wants it, not as start.ts does while a guest is on its way. */
+function showForm(): void {
+  delete document.documentElement.dataset["asked"];
+}
+
+function wait(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
 /** What the address asks for, on its way. */
@@ -171,6 +191,7 @@ try {
   const pcpus = Math.min(PCPUS_MAX, navigator.hardwareConcurrency);
   await new Page(await Host.create({ pcpus, threads: asked.wanted.threads })).open(asked);
 } catch (error) {
+  showForm();
   byId("alert").hidden = false;
   byId("alert").textContent = errorText(error);
 }

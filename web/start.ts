@@ -10,7 +10,10 @@ declare const ROM_FILES: Readonly<Record<string, string>>;
 
 const query = new URLSearchParams(location.search);
 if (query.get("threads") !== "in-process") startWebWorkerEarly(pageMemory());
+const autostart = query.get("autostart") !== "off";
 const file = ROM_FILES[query.get("rom") ?? ""];
+// The form of the page is not laid out before the guest has begun; page.ts shows it again.
+if (file !== undefined && autostart) document.documentElement.dataset["asked"] = "";
 for (const url of [beside(ROM_LIST), ...(file === undefined ? [] : [romUrl({ file })])]) {
   const response = fetch(url);
   earlyStart().responses.set(url, response);
