@@ -116,6 +116,9 @@ END
 mount -t proc proc $root/proc
 mount -t sysfs sys $root/sys
 mount -t devtmpfs dev $root/dev
+# There is no udev here: GRUB names the root by its UUID only where it finds the device by that name.
+mkdir -p $root/dev/disk/by-uuid
+ln -sf ../../vda1 $root/dev/disk/by-uuid/$uuid
 # By its path: the chroot of busybox would run the applet of this name.
 chroot $root /usr/bin/passwd --quiet --delete root
 chroot $root systemctl --quiet enable systemd-networkd systemd-resolved
