@@ -15,6 +15,8 @@ const PARTS = {
   "user-network": "src/backends/network/user/user-network.ts",
   xz: "src/boot/xz.ts",
   lzma1: "src/boot/lzma1.js",
+  zstd: "src/boot/zstd.ts",
+  "inflate-now": "src/platform/web/inflate-now.ts",
   xterm: "web/xterm.ts",
 };
 const ENTRIES = {

@@ -1,6 +1,5 @@
 // The compressed kernel inside a bzImage, unpacked on the host: the formats that Linux's Kconfig offers for x86
 // (CONFIG_KERNEL_GZIP, BZIP2, LZMA, XZ, LZO, LZ4, ZSTD), told apart by their first bytes.
-import { decompress as decompressZstd, Decompress as ZstdStream } from "fzstd";
 import { VmError } from "../vmm/error.ts";
 import { unpackBzip2 } from "./bzip2.ts";
 import { isElf } from "./elf.ts";
@@ -67,7 +66,7 @@ export async function unpackPayload(payload: Uint8Array, name: string, limits: U
       case "lz4":
         return unpackLz4(image, limits.limitBytes, limits.expectedBytes);
       case "zstd":
-        return unpackZstd(payload, limits);
+        return await unpackZstd(payload, limits);
       default:
         throw badImage(
           `The ${name} begins with ${[...payload.subarray(0, 6)].map((byte) => byte.toString(16).padStart(2, "0")).join(" ")}${format === "lzo" ? " (LZO)" : ""}, which is none of gzip, bzip2, lzma, xz, lz4, zstd and ELF; let the guest unpack it (guestDecompress).`,
@@ -172,16 +171,17 @@ async function unpackLzma(payload: Uint8Array, limits: UnpackLimits): Promise<Ui
   return output;
 }
 
-function unpackZstd(payload: Uint8Array, limits: UnpackLimits): Uint8Array {
+async function unpackZstd(payload: Uint8Array, limits: UnpackLimits): Promise<Uint8Array> {
+  const { Decompress, decompress } = await import("./zstd.ts");
   const frame = payload.subarray(0, zstdFrameEnd(payload));
   if (limits.expectedBytes !== undefined) {
     // Into a buffer of the right size: the library then needs no window, which it would move at every block (a
     // kernel's window is 128 MiB: 6 s in place of 1 s).
     if (limits.expectedBytes > limits.limitBytes) throw new TooLarge();
-    return decompressZstd(frame, new Uint8Array(limits.expectedBytes));
+    return decompress(frame, new Uint8Array(limits.expectedBytes));
   }
   const sink = new Sink(limits);
-  const stream = new ZstdStream((chunk) => sink.write(chunk));
+  const stream = new Decompress((chunk) => sink.write(chunk));
   // In pieces, so that a bomb is stopped after one.
   const PIECE_BYTES = 1 << 20;
   for (let at = 0; at < frame.length; at += PIECE_BYTES) {

@@ -23,6 +23,9 @@ export interface DiskRequest extends DiskSource {
 /** Shared memory can be run by any thread; plain memory belongs to the one that made it. */
 export type MemoryKind = "plain" | "shared";
 
+/** Unpacks raw DEFLATE. Throws for a damaged stream and for one that gives more than `sizeBytes`. */
+export type InflateNow = (bytes: Uint8Array, sizeBytes: number) => Uint8Array;
+
 export interface Platform {
   readonly name: "node" | "web";
   /** Monotonic host time in nanoseconds from an origin that all threads of the host share. */
@@ -41,8 +44,8 @@ export interface Platform {
   deflate(bytes: Uint8Array): Promise<Uint8Array>;
   /** Rejects for a damaged stream and for one that gives more than `sizeBytes`. */
   inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array>;
-  /** The same at once, on this thread. Throws. */
-  inflateNow(bytes: Uint8Array, sizeBytes: number): Uint8Array;
+  /** What does the same at once, on this thread; a page loads it when somebody asks. */
+  loadInflateNow(): Promise<InflateNow>;
   /** Undefined where there are no folders. */
   readonly snapshotFolder?: (folder: string) => SnapshotStore;
   /** Threads of the host's processor. */

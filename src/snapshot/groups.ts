@@ -1,6 +1,6 @@
 // Chunks of guest memory packed in groups of a few pages, so that one page can be had without unpacking the others. Such a
 // blob begins with the length of each group (u32); a group that DEFLATE would not make shorter is stored as it is.
-import type { Platform } from "../platform/platform.ts";
+import type { InflateNow, Platform } from "../platform/platform.ts";
 import { PAGE_BYTES } from "./format.ts";
 
 /** 16 KiB: larger ones pack 1% better and make a page that is needed twice as dear, smaller ones the snapshot (docs/RATIONALE.md). */
@@ -69,7 +69,7 @@ export function rawGroups(sizeBytes: number): Group[] {
 }
 
 /** What a group holds. Throws, whatever it is, for a stream that gives something else. */
-export function unpackGroupNow(group: Group, stored: Uint8Array, inflateNow: Platform["inflateNow"]): Uint8Array {
+export function unpackGroupNow(group: Group, stored: Uint8Array, inflateNow: InflateNow): Uint8Array {
   return group.storedBytes === group.sizeBytes ? stored : whole(group, inflateNow(stored, group.sizeBytes));
 }
 

@@ -1,6 +1,6 @@
 // Memory of a restored machine that is unpacked when it is needed. Everything that is stored has been read and its digest
 // compared before the machine exists, so that a damaged file is refused as ever; what is left to do is to unpack.
-import type { Platform } from "../platform/platform.ts";
+import type { InflateNow, Platform } from "../platform/platform.ts";
 import type { PageSource, PutPages } from "../vmm/absent-pages.ts";
 import { damagedPiece, type Piece, Rooms, type SnapshotChain } from "./chain.ts";
 import { METHOD_DEFLATE, METHOD_GROUPS, PAGE_BYTES } from "./format.ts";
@@ -10,7 +10,7 @@ import { forEach } from "./parallel.ts";
 /** Blobs being read and checked at once: one is read while another is hashed. */
 const UNDER_WAY = 2;
 
-type Tools = Pick<Platform, "inflate" | "inflateNow">;
+type Tools = Pick<Platform, "inflate" | "loadInflateNow">;
 
 /** A piece that was checked. */
 interface Checked {
@@ -30,6 +30,7 @@ export class LazyMemory implements PageSource {
     private readonly chain: SnapshotChain,
     private readonly checked: readonly Checked[],
     private readonly tools: Tools,
+    private readonly inflateNow: InflateNow,
     pageCount: number,
   ) {
     this.#checkedOf = new Uint32Array(pageCount);
@@ -55,7 +56,7 @@ export class LazyMemory implements PageSource {
       if (groups === undefined) throw damagedPiece(piece);
       checked.push({ piece, groups, kept: again ? undefined : stored });
     });
-    return new LazyMemory(chain, checked, tools, pageCount);
+    return new LazyMemory(chain, checked, tools, await tools.loadInflateNow(), pageCount);
   }
 
   forEachRun(each: (page: number, count: number) => void): void {
@@ -68,7 +69,7 @@ export class LazyMemory implements PageSource {
     const stored = kept ?? this.#readAgain(piece, offset, storedBytes);
     let bytes: Uint8Array;
     try {
-      bytes = unpackGroupNow(group, stored, this.tools.inflateNow);
+      bytes = unpackGroupNow(group, stored, this.inflateNow);
     } catch (cause) {
       throw damagedPiece(piece, cause);
     }

@@ -31,7 +31,7 @@ describe("Debian from its disk", () => {
         const from = guest.said.length;
         guest.type(`${typed}\r`);
         await guest.until(new RegExp(`[\\s\\S]{${from}}[\\s\\S]*${pattern.source}`, pattern.flags));
-        return guest.said.slice(from).replaceAll("\r", "");
+        return guest.said.slice(from).replaceAll(/\r|\x1b\[[?\d;]*[A-Za-z]/g, "");
       };
       await guest.until(/debian login: /);
       expect(guest.said).toMatch(/GRUB/);

@@ -36,7 +36,7 @@ export function nodePlatform(): Platform {
     openDisk: async (source) => await (await import("./disk.ts")).openDisk(source.path, source),
     deflate,
     inflate,
-    inflateNow,
+    loadInflateNow: async () => inflateNow,
     snapshotFolder,
     loadCore: (memory) => loadCoreFile(memory, readFile),
   };

@@ -1,5 +1,4 @@
 // Raw DEFLATE by the Compression Streams API, which has nothing for one who cannot wait.
-import { inflateInto } from "../inflate.ts";
 
 export async function deflate(bytes: Uint8Array): Promise<Uint8Array> {
   return await through(new CompressionStream("deflate-raw"), bytes, Number.POSITIVE_INFINITY);
@@ -7,11 +6,6 @@ export async function deflate(bytes: Uint8Array): Promise<Uint8Array> {
 
 export async function inflate(bytes: Uint8Array, sizeBytes: number): Promise<Uint8Array> {
   return await through(new DecompressionStream("deflate-raw"), bytes, sizeBytes);
-}
-
-export function inflateNow(bytes: Uint8Array, sizeBytes: number): Uint8Array {
-  const into = new Uint8Array(sizeBytes);
-  return into.subarray(0, inflateInto(bytes, into));
 }
 
 /** Rejects once more than `most` bytes have come out. */

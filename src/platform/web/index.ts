@@ -2,7 +2,7 @@
 import { preciseWallMs } from "../date.ts";
 import { type Platform, timeoutSleep, webCryptoSha256 } from "../platform.ts";
 import { loadCoreModule, pageMemory } from "./core-module.ts";
-import { deflate, inflate, inflateNow } from "./deflate.ts";
+import { deflate, inflate } from "./deflate.ts";
 import { startWebWorker } from "./pcpu-thread.ts";
 import { snapshotFolder } from "./snapshot-folder.ts";
 
@@ -35,7 +35,7 @@ export function webPlatform(): Platform {
     },
     deflate,
     inflate,
-    inflateNow,
+    loadInflateNow: async () => (await import("./inflate-now.ts")).inflateNow,
     snapshotFolder,
     loadCore: loadCoreModule,
   };
