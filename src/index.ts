@@ -75,6 +75,7 @@ export type {
   NicConfig,
   ShareConfig,
   VmLimits,
+  VmLimitsChange,
   VsockConfig,
 } from "./vmm/device-config.ts";
 export { VmError, type VmErrorCode } from "./vmm/error.ts";

@@ -88,13 +88,15 @@ interface Gauge {
   readonly help: string;
   /** What the device's figure is divided by to have the base unit. */
   readonly per?: number;
+  /** A VM has one at most: no label says which device it is. */
+  readonly ofVm?: boolean;
 }
 
 /** Figures of devices that go up and down, by their names there. All others count. */
 const GAUGES: Readonly<Record<string, Gauge>> = {
-  balloonBytes: { name: "balloon_bytes", help: "Guest RAM that the balloon holds." },
-  targetBytes: { name: "balloon_target_bytes", help: "How large the host wants the balloon." },
-  usedBytes: { name: "memory_used_bytes", help: "RAM in use, as the guest said last." },
+  balloonBytes: { name: "balloon_bytes", help: "Guest RAM that the balloon holds.", ofVm: true },
+  targetBytes: { name: "balloon_target_bytes", help: "How large the host wants the balloon.", ofVm: true },
+  usedBytes: { name: "memory_used_bytes", help: "RAM in use, as the guest said last.", ofVm: true },
   open: { name: "device_open_connections", help: "Connections that are open." },
   ntpOffsetNs: { name: "ntp_offset_seconds", help: "Guest's clock less the host's, at its last request.", per: 1e9 },
   ntpMeanErrorNs: { name: "ntp_mean_error_seconds", help: "Mean of the last 64 offsets, without sign.", per: 1e9 },
@@ -110,8 +112,10 @@ export function addDevice(
 ): void {
   for (const [metric, value] of Object.entries(metrics)) {
     const gauge = Object.hasOwn(GAUGES, metric) ? GAUGES[metric] : undefined;
-    if (gauge !== undefined) add("gauge", `vm_${gauge.name}`, gauge.help, labels, value / (gauge.per ?? 1));
-    else add("counter", `vm_device_${snakeCase(metric)}_total`, `Of devices: ${metric}.`, labels, value);
+    if (gauge !== undefined) {
+      const { name, help, per = 1, ofVm = false } = gauge;
+      add("gauge", `vm_${name}`, help, ofVm ? { vm: labels.vm } : labels, value / per);
+    } else add("counter", `vm_device_${snakeCase(metric)}_total`, `Of devices: ${metric}.`, labels, value);
   }
 }
 

@@ -13,7 +13,7 @@ export function machineSpec(guest: string | undefined, raw: RawMachineOptions): 
   const { kernel, initrd, append, bios, modules, as, loadAddress, entry, mode, guestDecompress } = request;
   const spec = {
     ...same,
-    guest: guest?.includes("/") ? resolve(guest) : guest,
+    guest: guest !== undefined && isFile(guest) ? resolve(guest) : guest,
     kernel: absolute(kernel),
     initrd: initrd === undefined ? undefined : absoluteList(initrd),
     append,
@@ -32,6 +32,11 @@ export function machineSpec(guest: string | undefined, raw: RawMachineOptions): 
     nics: nics === undefined ? undefined : nicSpecs(raw),
   };
   return Object.fromEntries(Object.entries(spec).filter(([, value]) => value !== undefined));
+}
+
+/** Names of ROMs and images have neither folder nor ending. */
+function isFile(guest: string): boolean {
+  return guest.includes("/") || (/\.\w+$/.test(guest) && existsSync(guest));
 }
 
 function absolute(path: string | undefined): string | undefined {

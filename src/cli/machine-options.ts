@@ -1,7 +1,17 @@
 // The options that say what machine there is and what it boots, which `run`, `debug` and `create` share (run-options.ts has
 // their names): from the parser's words to checked values.
 import { PAGING_KINDS, type PagingKind, VIRT_PRESETS, type VirtKind } from "../../spec/virtualization.ts";
-import { type BootDevice, CLOCK_SYNC_MODES, type ClockKind, type DisplayKind, type VmConfig } from "../vmm/config.ts";
+import {
+  BOOT_KINDS,
+  type BootDevice,
+  type BootKind,
+  CLOCK_SYNC_MODES,
+  type ClockKind,
+  type DisplayKind,
+  FLAT_MODES,
+  type FlatMode,
+  type VmConfig,
+} from "../vmm/config.ts";
 import type { NicConfig } from "../vmm/device-config.ts";
 import type { DisplayOptions, RawDisplayOptions } from "./display-options.ts";
 import { parseBootOrder, parseDrives, type RawDriveOptions } from "./drives.ts";
@@ -45,10 +55,6 @@ export interface RawMachineOptions extends RawDriveOptions, RawNicOptions, Pick<
   rebootOnTripleFault?: boolean;
 }
 
-export const BOOT_KINDS = ["linux", "multiboot", "elf", "firmware", "flat"] as const;
-export type BootKind = (typeof BOOT_KINDS)[number];
-export const FLAT_MODES = ["protected", "real"] as const;
-export type FlatMode = (typeof FLAT_MODES)[number];
 const VIRT_KINDS = Object.keys(VIRT_PRESETS) as VirtKind[];
 const PAGINGS = Object.keys(PAGING_KINDS) as PagingKind[];
 const CLOCKS: readonly ClockKind[] = ["real", "virtual"];

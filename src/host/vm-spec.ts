@@ -5,7 +5,7 @@ import { PARAVIRT_SWITCHES } from "../../spec/cpuid.ts";
 import { CONTROLS } from "../../spec/virtualization.ts";
 import { BOOT_INDEX_MAX } from "../vmm/check-network.ts";
 import { integer, oneOf, refuse } from "../vmm/check-values.ts";
-import { CLOCK_SYNC_MODES } from "../vmm/config.ts";
+import { BOOT_KINDS, CLOCK_SYNC_MODES, FLAT_MODES } from "../vmm/config.ts";
 import type { DriveConfig } from "../vmm/device-config.ts";
 import { type Checked, checkFields, type FieldTable, type OtherField, schemaOf } from "./fields.ts";
 import type { HostedVmConfig } from "./host.ts";
@@ -114,10 +114,10 @@ export const VM_SPEC_FIELDS = {
     minItems: 0,
     maxItems: 64,
   },
-  as: { kind: "choice", title: "what the file is; no guess", of: ["linux", "multiboot", "elf", "firmware", "flat"] },
+  as: { kind: "choice", title: "what the file is; no guess", of: BOOT_KINDS },
   loadAddress: { ...ADDRESS, title: "flat binary: address that it goes to" },
   entry: { ...ADDRESS, title: "flat binary: where it starts; its first byte when left out" },
-  mode: { kind: "choice", title: "flat binary: how it starts; protected when left out", of: ["protected", "real"] },
+  mode: { kind: "choice", title: "flat binary: how it starts; protected when left out", of: FLAT_MODES },
   guestDecompress: { kind: "boolean", title: "the kernel unpacks itself", default: false },
   overlay: {
     kind: "text",

@@ -39,6 +39,18 @@ export type BootSource =
       readonly mode?: "real" | "protected";
     };
 
+/** What a file is, for who says so himself; and how a flat binary starts. */
+export const BOOT_KINDS = [
+  "linux",
+  "multiboot",
+  "elf",
+  "firmware",
+  "flat",
+] as const satisfies readonly BootSource["kind"][];
+export type BootKind = (typeof BOOT_KINDS)[number];
+export const FLAT_MODES = ["protected", "real"] as const;
+export type FlatMode = (typeof FLAT_MODES)[number];
+
 export type DisplayKind = "none" | "vga";
 
 export type BootDevice = "floppy" | "disk" | "cdrom" | "network";

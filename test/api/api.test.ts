@@ -321,14 +321,16 @@ describe("VMs over the API", () => {
     const ntp = { ntpOffsetNs: -2e6, ntpDriftPpm: 15, ntpWithinOneMs: 0.5, ntpRequests: 3 };
     addDevice({ vm: "v", device: "ntp-net0" }, ntp, exposition.add);
     addDevice({ vm: "v", device: "vsock" }, { open: 2 }, exposition.add);
+    addDevice({ vm: "v", device: "virtio-balloon" }, { balloonBytes: 4096 }, exposition.add);
     const text = exposition.text();
-    const sample = /^# TYPE p_(\w+) (\w+)\np_\w+\{vm="v",device="[\w-]+"\} (.*)$/gm;
+    const sample = /^# TYPE p_(\w+) (\w+)\np_\w+\{vm="v"(?:,device="[\w-]+")?\} (.*)$/gm;
     expect([...text.matchAll(sample)].map(([, name, type, value]) => [name, type, Number(value)])).toEqual([
       ["vm_ntp_offset_seconds", "gauge", -0.002],
       ["vm_ntp_drift_ratio", "gauge", 15e-6],
       ["vm_ntp_within_one_ms_ratio", "gauge", 0.5],
       ["vm_device_ntp_requests_total", "counter", 3],
       ["vm_device_open_connections", "gauge", 2],
+      ["vm_balloon_bytes", "gauge", 4096],
     ]);
   });
 

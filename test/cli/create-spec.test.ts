@@ -85,6 +85,15 @@ describe("a machine of create", () => {
     expect(machineSpec("linux", { guestDecompress: true })).toEqual({ guest: "linux", guestDecompress: true });
   });
 
+  it("names files from the root, as the host has a folder of its own", () => {
+    const root = (name: string): string => join(process.cwd(), name);
+    expect(machineSpec("package.json", { initrd: "a,b c" })).toEqual({
+      guest: root("package.json"),
+      initrd: `${root("a")},${root("b c")}`,
+    });
+    expect(machineSpec("hello", { hda: "x.img" })).toMatchObject({ guest: "hello", drives: [{ file: root("x.img") }] });
+  });
+
   it.each<[Record<string, unknown>, string]>([
     [{ guest: "hello", kernel: "/k" }, 'the guest "hello" and kernel both say what to boot; give one of them'],
     [{ bios: "/b", append: "x" }, "append has no meaning with bios: firmware takes no command line"],

@@ -98,7 +98,7 @@ describe("a Linux guest of a host", () => {
     // 4 MiB, of which one is there at once.
     expect(await read()).toBeGreaterThan(2.5);
     expect((await vm.statistics()).devices["virtio-blk0"]?.["throttled"]).toBeGreaterThan(0);
-    await vm.setLimits({ disks: {} });
+    await vm.setLimits({ disks: null });
     expect(await read()).toBeLessThan(2);
 
     // ---- disks

@@ -18,6 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RandomAccessFile } from "../../backends/block/random-access.ts";
 import { VmError } from "../../vmm/error.ts";
+import { lockImage } from "./image-lock.ts";
 
 /** Why the host refused, in a few words. */
 const REASONS: Readonly<Record<string, string>> = {
@@ -41,7 +42,7 @@ export type OpenMode = "read" | "write" | "create";
  * Opens a file; "create" makes it and refuses one that exists. Throws VmError("not-found") for a file that is not there,
  * VmError("host") for one that cannot be opened.
  */
-export function openDiskFile(path: string, mode: OpenMode): RandomAccessFile {
+export function openDiskFile(path: string, mode: OpenMode): NodeDiskFile {
   const flags = {
     read: constants.O_RDONLY,
     write: constants.O_RDWR,
@@ -73,9 +74,10 @@ export function temporaryDiskFile(): RandomAccessFile {
   return file;
 }
 
-class NodeDiskFile implements RandomAccessFile {
+export class NodeDiskFile implements RandomAccessFile {
   #sizeBytes: number;
   #open = true;
+  #lock: Disposable | undefined;
 
   constructor(
     private readonly fd: number,
@@ -87,6 +89,11 @@ class NodeDiskFile implements RandomAccessFile {
 
   get sizeBytes(): number {
     return this.#sizeBytes;
+  }
+
+  /** Nobody else writes it until it is closed. Throws VmError("bad-state") while somebody does. */
+  async lock(): Promise<void> {
+    this.#lock = await lockImage(this.fd, this.name);
   }
 
   read(offset: number, into: Uint8Array): void {
@@ -130,6 +137,8 @@ class NodeDiskFile implements RandomAccessFile {
   close(): void {
     if (this.#open) closeSync(this.fd);
     this.#open = false;
+    this.#lock?.[Symbol.dispose]();
+    this.#lock = undefined;
   }
 
   #error(done: string, cause: unknown): VmError {

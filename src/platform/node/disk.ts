@@ -80,6 +80,7 @@ async function openImage(
 ): Promise<BlockBackend> {
   const file = openDiskFile(path, readOnly ? "read" : "write");
   try {
+    if (!readOnly) await file.lock();
     if (format === "raw") return new RawDisk(file, { readOnly, ...(cdrom ? { sectorBytes: CD_SECTOR_BYTES } : {}) });
     const header = await readQcow2Header(file);
     const backing = await openBacking(path, header, above);
