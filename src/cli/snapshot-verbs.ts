@@ -65,6 +65,10 @@ function describe(report: SnapshotReport): string {
     ["images", report.images.length === 0 ? "none" : report.images.map(({ sizeBytes }) => mib(sizeBytes)).join(", ")],
     ["devices", Object.keys(report.devices).join(", ")],
   ];
+  for (const { drive, kind, savedBytes, sizeBytes } of report.disks) {
+    const what = kind === "whole" ? "all of" : "what was written to";
+    rows.push([`disk ${drive}`, `${what} ${mib(sizeBytes)}, ${mib(savedBytes)} before compression`]);
+  }
   if (report.external.length > 0) rows.push(["to restore", `give again: ${report.external.join(", ")}`]);
   return rows.map(([name, value]) => `${name.padEnd(11)}${value}\n`).join("");
 }

@@ -18,7 +18,7 @@ import {
 } from "./format.ts";
 import { unpackGroups } from "./groups.ts";
 import { type GuestPages, sameSizes, totalBytes } from "./guest-pages.ts";
-import { decodeManifest, type Manifest } from "./manifest.ts";
+import { decodeManifest, type ImageBlob, type Manifest } from "./manifest.ts";
 import { forEach } from "./parallel.ts";
 import type { SnapshotSource, SnapshotStore } from "./store.ts";
 
@@ -188,17 +188,37 @@ export class SnapshotChain {
   /** Boot images by digest; all of them, or those in `wanted`. */
   async readImages(wanted: ReadonlySet<string> = this.imageDigests()): Promise<Map<string, Uint8Array>> {
     const images = new Map<string, Uint8Array>();
+    for await (const [image, bytes] of this.eachImage(wanted)) images.set(image, bytes);
+    return images;
+  }
+
+  /** One after the other: together they may be as large as disks. */
+  async *eachImage(wanted: ReadonlySet<string> = this.imageDigests()): AsyncGenerator<[string, Uint8Array]> {
+    const seen = new Set<string>();
     for (const file of this.files) {
       for (const blob of file.manifest.images) {
-        if (!wanted.has(blob.image) || images.has(blob.image)) continue;
-        const bytes = await this.#unpack(file, blob, `image ${blob.image}`);
-        // Stored as it is, the blob's digest is the image's.
-        const digest = blob.method === METHOD_DEFLATE ? await this.tools.sha256(bytes) : blob.digest;
-        if (hex(digest) !== blob.image) throw naming(file.name, damaged(`image ${blob.image}`));
-        images.set(blob.image, bytes);
+        if (!wanted.has(blob.image) || seen.has(blob.image)) continue;
+        seen.add(blob.image);
+        yield [blob.image, await this.#image(file, blob)];
       }
     }
-    return images;
+  }
+
+  /** Throws VmError("bad-snapshot"). */
+  async readImage(image: string): Promise<Uint8Array> {
+    for (const file of this.files) {
+      const blob = file.manifest.images.find((one) => one.image === image);
+      if (blob !== undefined) return await this.#image(file, blob);
+    }
+    return refuse("images", `lack ${image}, which disks need`);
+  }
+
+  async #image(file: SnapshotFile, blob: ImageBlob): Promise<Uint8Array> {
+    const bytes = await this.#unpack(file, blob, `image ${blob.image}`);
+    // Stored as it is, the blob's digest is the image's.
+    const digest = blob.method === METHOD_DEFLATE ? await this.tools.sha256(bytes) : blob.digest;
+    if (hex(digest) !== blob.image) throw naming(file.name, damaged(`image ${blob.image}`));
+    return bytes;
   }
 
   /** Reads and unpacks everything. */
@@ -209,7 +229,7 @@ export class SnapshotChain {
         await this.#unpack(file, row, `chunk ${row.chunk}`, rooms.get(place, row.storedBytes));
       });
     }
-    await this.readImages();
+    for await (const image of this.eachImage()) void image;
   }
 
   async close(): Promise<void> {

@@ -86,7 +86,7 @@ export function joinConfig(
   overrides: Partial<VmConfig>,
 ): CheckedConfig {
   const join = (value: unknown): unknown => {
-    if (typeof value !== "object" || value === null) return value;
+    if (typeof value !== "object" || value === null || value instanceof Blob) return value;
     if (Array.isArray(value)) return value.map(join);
     const digest = (value as Record<string, unknown>)[IMAGE];
     if (typeof digest === "string") return images.get(digest) ?? refuse("images", `lack ${digest}, which config needs`);

@@ -2,6 +2,7 @@
 import { loadPlatform } from "../platform/platform.ts";
 import { SnapshotChain } from "./chain.ts";
 import { imagesOf } from "./config.ts";
+import { imagesOfDisks } from "./disks.ts";
 import { GuestPages } from "./guest-pages.ts";
 import type { SnapshotName } from "./restore.ts";
 import { writeSnapshot } from "./writer.ts";
@@ -26,7 +27,8 @@ export async function flattenSnapshot(
   const chain = await SnapshotChain.open(from.store, from.name, platform);
   try {
     const { manifest } = chain.top;
-    const images = await chain.readImages(imagesOf(manifest));
+    const { disks } = manifest;
+    const images = chain.eachImage(new Set([...imagesOf(manifest), ...imagesOfDisks(disks)]));
     const pages = GuestPages.scratch(manifest);
     await chain.readMemory(pages);
     const written = await writeSnapshot(
@@ -34,6 +36,7 @@ export async function flattenSnapshot(
       {
         manifest: { ...manifest, parent: null },
         images,
+        disks,
         chunks: pages.captureAll(),
         compress: options.compress ?? true,
       },

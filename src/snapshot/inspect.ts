@@ -1,7 +1,9 @@
 // What a snapshot is, for people and programs, and whether all of it can be read.
 import { loadPlatform } from "../platform/platform.ts";
 import { openFile, SnapshotChain } from "./chain.ts";
+import { externalOf, imagesOfDisks, reportDisk } from "./disks.ts";
 import { countPages, FORMAT_VERSION, PAGE_BYTES } from "./format.ts";
+import type { ImageBlob, Manifest } from "./manifest.ts";
 import type { SnapshotName } from "./restore.ts";
 
 /** Plain data; `paravane snapshot inspect --json` prints it. */
@@ -22,6 +24,13 @@ export interface SnapshotReport {
   /** Fields that must be given to restore it. */
   readonly external: readonly string[];
   readonly images: readonly { readonly sha256: string; readonly sizeBytes: number }[];
+  /** Disks whose content it has, or what lies above it. */
+  readonly disks: readonly {
+    readonly drive: string;
+    readonly kind: "overlay" | "whole";
+    readonly sizeBytes: number;
+    readonly savedBytes: number;
+  }[];
   readonly clock: { readonly kind: string; readonly guestSeconds: number };
   readonly cpuFeatures: readonly string[];
   readonly devices: Readonly<Record<string, number>>;
@@ -45,8 +54,9 @@ export async function inspectSnapshot({ store, name }: SnapshotName): Promise<Sn
     romBytes: manifest.romBytes,
     storedMemoryBytes: rows.reduce((sum, row) => sum + countPages(row.present), 0) * PAGE_BYTES,
     config: manifest.config,
-    external: manifest.external,
-    images: manifest.images.map(({ image, sizeBytes }) => ({ sha256: image, sizeBytes })),
+    external: externalOf(manifest),
+    images: bootImages(manifest).map(({ image, sizeBytes }) => ({ sha256: image, sizeBytes })),
+    disks: manifest.disks.map(reportDisk),
     // What of the machine's state is not as it should be shows when it is restored; here it is left out.
     clock: { kind: String(machine.clock?.kind), guestSeconds: Number(machine.clock?.nowNs) / 1e9 },
     cpuFeatures: Array.isArray(machine.cpu?.features) ? machine.cpu.features : [],
@@ -54,6 +64,11 @@ export async function inspectSnapshot({ store, name }: SnapshotName): Promise<Sn
       Object.entries(machine.devices ?? {}).map(([device, saved]) => [device, Number(saved?.version)]),
     ),
   };
+}
+
+function bootImages({ images, disks }: Manifest): readonly ImageBlob[] {
+  const pieces = imagesOfDisks(disks);
+  return images.filter(({ image }) => !pieces.has(image));
 }
 
 /** Reads and unpacks every byte of a snapshot and its parents. Throws VmError naming what is damaged or missing. */

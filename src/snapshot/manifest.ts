@@ -1,6 +1,7 @@
 // What a snapshot says in words: configuration, state of the machine, origin. JSON, read with suspicion.
 import type { MachineState } from "../vmm/machine-state.ts";
 import { imagesOf, type SavedConfig } from "./config.ts";
+import { checkDisk, imagesOfDisks, type SavedDisk } from "./disks.ts";
 import { type Blob, checkBlob, hex, PAGE_BYTES, refuse } from "./format.ts";
 import type { MemorySizes } from "./guest-pages.ts";
 import { fromJson, toJson } from "./state-json.ts";
@@ -23,6 +24,7 @@ export interface Manifest extends SavedConfig, MemorySizes {
   readonly createdAt: string;
   readonly parent: ParentReference | null;
   readonly images: readonly ImageBlob[];
+  readonly disks: readonly SavedDisk[];
   /** Checked by loadMachine. */
   readonly machine: MachineState;
 }
@@ -54,12 +56,16 @@ export function decodeManifest(bytes: Uint8Array, indexOffset: number): Manifest
       typeof path === "string" ? path : refuse("external", "is no list of names"),
     ),
     images: list(raw["images"], "images").map((item, i) => imageBlob(object(item, `images[${i}]`), indexOffset)),
+    // Snapshots had none before.
+    disks: list(raw["disks"] ?? [], "disks").map((item, i) => checkDisk(object(item, `disks[${i}]`), `disks[${i}]`)),
     machine: object(raw["machine"], "machine") as unknown as MachineState,
   };
   if (Number.isNaN(Date.parse(manifest.createdAt))) refuse("createdAt", "is no time");
   if (manifest.parent === null) {
     const have = new Set(manifest.images.map(({ image }) => image));
     for (const image of imagesOf(manifest)) if (!have.has(image)) refuse("images", `lack ${image}, which config needs`);
+    for (const image of imagesOfDisks(manifest.disks))
+      if (!have.has(image)) refuse("images", `lack ${image}, which disks need`);
   }
   return manifest;
 }

@@ -7,6 +7,7 @@ import type { Machine } from "../vmm/machine.ts";
 import { loadMachine } from "../vmm/machine-state.ts";
 import { type Piece, SnapshotChain } from "./chain.ts";
 import { imagesOf, joinConfig, ofConfig } from "./config.ts";
+import { fillOverlays, withWholeDisks } from "./disks.ts";
 import { PAGE_BYTES, refuse } from "./format.ts";
 import { GuestPages, sameSizes } from "./guest-pages.ts";
 import { LazyMemory } from "./lazy-memory.ts";
@@ -69,7 +70,10 @@ export async function openSnapshot(
   try {
     const { manifest, id } = chain.top;
     const images = await chain.readImages(imagesOf(manifest));
-    const config = joinConfig(manifest, images, options.config ?? {});
+    const given = options.config ?? {};
+    // Who brings drives of their own wants those.
+    const saved = given.drives === undefined ? await withWholeDisks(chain, manifest, manifest.disks) : manifest;
+    const config = joinConfig(saved, images, given);
     return {
       config,
       id,
@@ -142,6 +146,7 @@ async function fill(
     refuse("ramBytes", "vramBytes and romBytes are not those of the saved configuration");
   }
   await memory.into(machine);
+  await fillOverlays(chain, manifest.disks, machine);
   try {
     loadMachine(machine, manifest.machine);
   } catch (error) {

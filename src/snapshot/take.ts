@@ -5,6 +5,7 @@ import type { Machine } from "../vmm/machine.ts";
 import { type MachineState, saveMachine } from "../vmm/machine-state.ts";
 import { SnapshotChain } from "./chain.ts";
 import { splitConfig } from "./config.ts";
+import { type FrozenDrive, freezeDisks, requireSavable } from "./disks.ts";
 import { hasPage, refuse } from "./format.ts";
 import { type CapturedChunk, GuestPages, sameSizes } from "./guest-pages.ts";
 import type { ParentReference } from "./manifest.ts";
@@ -40,6 +41,7 @@ export interface SnapshotInfo {
 interface Captured {
   readonly chunks: readonly CapturedChunk[];
   readonly machine: MachineState;
+  readonly disks: readonly FrozenDrive[];
   readonly createdAt: string;
   readonly pausedMs: number;
 }
@@ -75,11 +77,11 @@ export class SnapshotTaker {
   async #take(options: SnapshotOptions): Promise<SnapshotInfo> {
     const { store, name, compress = true } = options;
     const track = options.track ?? options.parent !== undefined;
+    requireSavable(this.machine);
     const config = await splitConfig(this.machine.config, this.platform.sha256);
     const base = options.parent === undefined ? undefined : await this.#openParent(store, name, options.parent);
     const captured = await this.#capture(base, track);
-    const { chunks, machine, createdAt, pausedMs } = captured;
-    const images = new Map([...config.images].filter(([digest]) => !base?.images.has(digest)));
+    const { chunks, machine, disks, createdAt, pausedMs } = captured;
     try {
       const { id, sizeBytes } = await writeSnapshot(
         await store.create(name),
@@ -94,7 +96,9 @@ export class SnapshotTaker {
             external: config.external,
             machine,
           },
-          images,
+          images: config.images,
+          disks,
+          ...(base && { known: base.images }),
           chunks,
           compress,
         },
@@ -107,6 +111,8 @@ export class SnapshotTaker {
       // The log began with a snapshot that does not exist.
       if (track) this.machine.dirtyLog.stop();
       throw error;
+    } finally {
+      for (const disk of disks) disk.close();
     }
   }
 
@@ -145,8 +151,9 @@ export class SnapshotTaker {
         dirtyLog.start();
         this.#loggedSince = undefined;
       }
+      const disks = freezeDisks(this.machine);
       const createdAt = new Date(this.platform.wallMs()).toISOString();
-      captured = { chunks, machine, createdAt, pausedMs: (this.platform.monotonicNs() - start) / 1e6 };
+      captured = { chunks, machine, disks, createdAt, pausedMs: (this.platform.monotonicNs() - start) / 1e6 };
     });
     return captured as unknown as Captured;
   }

@@ -1,11 +1,13 @@
 // Writes one snapshot file: blobs as they are packed, then the index that names them.
 import type { Platform } from "../platform/platform.ts";
+import { type FrozenDrive, packDisk, type SavedDisk } from "./disks.ts";
 import {
   type Blob,
   type ChunkRow,
   encodeHeader,
   encodeIndex,
   HEADER_BYTES,
+  hex,
   METHOD_DEFLATE,
   METHOD_GROUPS,
   METHOD_RAW,
@@ -22,8 +24,13 @@ const UNDER_WAY = 8;
 const WORTH_PACKING = 0.9;
 
 export interface SnapshotContent {
-  readonly manifest: Omit<Manifest, "images">;
-  readonly images: ReadonlyMap<string, Uint8Array>;
+  readonly manifest: Omit<Manifest, "images" | "disks">;
+  /** By digest. */
+  readonly images: Iterable<readonly [string, Uint8Array]> | AsyncIterable<readonly [string, Uint8Array]>;
+  /** Disks to be written, or as a snapshot has them whose images are among these. */
+  readonly disks: readonly (FrozenDrive | SavedDisk)[];
+  /** Images that the parents have. */
+  readonly known?: ReadonlySet<string>;
   readonly chunks: Iterable<CapturedChunk> | AsyncIterable<CapturedChunk>;
   /** False: blobs as they are, for a faster restore from a fast disk. */
   readonly compress: boolean;
@@ -51,8 +58,24 @@ export async function writeSnapshot(
     };
     await sink.write(encodeHeader());
     const images: ImageBlob[] = [];
-    for (const [image, bytes] of content.images) {
+    const written = new Set(content.known);
+    const addImage = async (image: string, bytes: Uint8Array): Promise<void> => {
+      if (written.has(image)) return;
+      written.add(image);
       images.push({ image, ...(await append(await pack(bytes, content.compress, platform))) });
+    };
+    for await (const [image, bytes] of content.images) await addImage(image, bytes);
+    const disks: SavedDisk[] = [];
+    for (const disk of content.disks) {
+      const saved =
+        "pieces" in disk
+          ? disk
+          : await packDisk(disk, async (clusters) => {
+              const image = hex(await platform.sha256(clusters));
+              await addImage(image, clusters);
+              return image;
+            });
+      disks.push(saved);
     }
     const rows: ChunkRow[] = [];
     const packed = inOrder(content.chunks, UNDER_WAY, async (captured) => ({
@@ -63,7 +86,7 @@ export async function writeSnapshot(
       const { chunk, present, zero } = captured;
       rows.push({ ...(await append(stored)), chunk, present, zero });
     }
-    const manifest = encodeManifest({ ...content.manifest, images });
+    const manifest = encodeManifest({ ...content.manifest, images, disks });
     const index = await encodeIndex(offset, manifest, rows, platform.sha256);
     await sink.write(index.bytes);
     await sink.commit();

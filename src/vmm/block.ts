@@ -20,4 +20,24 @@ export interface BlockBackend {
   /** Reads as zeros afterwards, in any case. */
   writeZeroes?(offset: number, lengthBytes: number): MaybePromise<void>;
   close(): MaybePromise<void>;
+  /** What a temporary disk has of its own, which snapshots take along. */
+  readonly overlay?: OverlayContent;
+}
+
+/** Of a disk in pieces: what each write copies at least of the disk below. */
+export const OVERLAY_CLUSTER_BYTES = 65536;
+
+export interface OverlayContent {
+  /** The disk as it is now, whatever is written later. Close it soon: what changes meanwhile is kept twice. */
+  freeze(): FrozenDisk;
+  /** Before anybody else uses the disk. `bytes` may be longer than what is left of it. */
+  putCluster(cluster: number, bytes: Uint8Array): MaybePromise<void>;
+}
+
+export interface FrozenDisk {
+  /** The overlay has it; others are the disk's below. */
+  has(cluster: number): boolean;
+  /** Whoever has it; shorter at the end of the disk. */
+  read(cluster: number): MaybePromise<Uint8Array>;
+  close(): void;
 }

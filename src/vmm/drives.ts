@@ -83,15 +83,24 @@ export class OpenDrives {
     await before?.close();
   }
 
+  /** What is behind a drive now. */
+  backendOf(id: string): BlockBackend | undefined {
+    return this.#opened.get(id) ?? this.drives.find((drive) => drive.id === id)?.backend;
+  }
+
+  /** Ids of those whose writes are gone at the end. */
+  temporary(): string[] {
+    return this.drives.filter(({ id }) => this.backendOf(id)?.temporary).map(({ id }) => id);
+  }
+
   /** Throws VmError("bad-state") when a disk would not be there any more for whoever goes on with the machine. */
   requireLasting(verb: string): void {
-    const lost = this.drives.filter(({ id, backend }) => (this.#opened.get(id) ?? backend)?.temporary);
+    const lost = this.temporary();
     if (lost.length === 0) return;
-    const names = lost.map(({ id }) => id).join(", ");
     throw new VmError(
       "bad-state",
-      `Cannot ${verb} a VM whose drives (${names}) keep writes in a temporary overlay; give them an overlay file, or open them read-only.`,
-      { drives: lost.map(({ id }) => id) },
+      `Cannot ${verb} a VM whose drives (${lost.join(", ")}) keep writes in a temporary overlay; give them an overlay file, or open them read-only.`,
+      { drives: lost },
     );
   }
 

@@ -402,6 +402,16 @@ export class Machine implements ExitContext {
     return Object.fromEntries(this.board.devices.map((device) => [device.name, device.save()]));
   }
 
+  /** What is behind a drive now. */
+  backendOf(drive: string): BlockBackend | undefined {
+    return this.open.backendOf(drive);
+  }
+
+  /** Ids of drives whose writes are gone at the end. */
+  temporaryDrives(): string[] {
+    return this.open.temporary();
+  }
+
   /** Throws VmError("bad-state") when a disk would not outlive this object. */
   requireLastingDisks(verb: string): void {
     this.open.requireLasting(verb);

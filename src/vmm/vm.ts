@@ -238,7 +238,6 @@ export class Vm implements AsyncDisposable {
    * fit, "io" when it cannot be written; then nothing of it is left and an older one of that name is as it was.
    */
   async snapshot(options: SnapshotOptions): Promise<SnapshotInfo> {
-    this.#machine.requireLastingDisks("snapshot");
     return await this.#snapshots.take(options);
   }
 

@@ -15,7 +15,7 @@ import {
   readFrame,
 } from "../../src/snapshot/format.ts";
 import { readGroups, unpackGroupNow } from "../../src/snapshot/groups.ts";
-import { fromJson, toJson } from "../../src/snapshot/state-json.ts";
+import { forged } from "./forge.ts";
 import { startSteady, steadyConfig } from "./steady.ts";
 
 const store = new MemorySnapshots();
@@ -49,20 +49,6 @@ function flipped(bytes: Uint8Array, at: number, mask: number): Uint8Array {
   const copy = bytes.slice();
   copy[at] = (copy[at] as number) ^ mask;
   return copy;
-}
-
-/** The file with its manifest changed and every digest made right again. */
-async function forged(bytes: Uint8Array, edit: (manifest: Record<string, unknown>) => void): Promise<Uint8Array> {
-  const read = async (offset: number, length: number): Promise<Uint8Array> => bytes.subarray(offset, offset + length);
-  const frame = await readFrame(bytes.length, read, webCryptoSha256);
-  const manifest = fromJson(new TextDecoder().decode(frame.manifest), "manifest") as Record<string, unknown>;
-  edit(manifest);
-  const text = new TextEncoder().encode(toJson(manifest));
-  const index = await encodeIndex(frame.indexOffset, text, frame.rows, webCryptoSha256);
-  const all = new Uint8Array(frame.indexOffset + index.bytes.length);
-  all.set(bytes.subarray(0, frame.indexOffset));
-  all.set(index.bytes, frame.indexOffset);
-  return all;
 }
 
 const isRefusal = (error: unknown): boolean => error instanceof VmError && error.code === "bad-snapshot";

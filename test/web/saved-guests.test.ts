@@ -1,7 +1,19 @@
 // Saved guests: kept in the browser over a reload, downloaded and dropped again, and refused where they are damaged.
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
-import { BROWSER_HINT, BrowserTest, guest, noBrowser, picture, SLOW_MS, type, untilShown } from "./browser.ts";
+import { has } from "../backends/block/tools.ts";
+import { diskKernel } from "../snapshot/disk-guest.ts";
+import {
+  BROWSER_HINT,
+  BrowserTest,
+  guest,
+  noBrowser,
+  picture,
+  SLOW_MS,
+  type,
+  untilOffered,
+  untilShown,
+} from "./browser.ts";
 
 describe.skipIf(noBrowser)(`saved guests${BROWSER_HINT}`, () => {
   const browser = BrowserTest.suite();
@@ -30,6 +42,51 @@ describe.skipIf(noBrowser)(`saved guests${BROWSER_HINT}`, () => {
       await page.getByText("New guest").click();
       await page.getByRole("button", { name: "Delete hello" }).click();
       await page.getByRole("heading", { name: "Saved in this browser" }).waitFor({ state: "hidden" });
+      await page.close();
+    },
+    SLOW_MS,
+  );
+
+  it.skipIf(!has("nasm"))(
+    "has the disk that was dropped, as the guest left it",
+    async () => {
+      const page = await browser.open();
+      await untilOffered(page);
+      const disk = Buffer.alloc(2 ** 20, "-");
+      await page.locator("#files").setInputFiles([
+        { name: "disk.img", mimeType: "", buffer: disk },
+        { name: "asks.bin", mimeType: "", buffer: Buffer.from(diskKernel()) },
+      ]);
+      await page.getByText(/^hard disk, /).waitFor();
+      await page.getByText(/^kernel, /).waitFor();
+      await page.getByRole("radio", { name: "Full" }).check();
+      await page.getByRole("button", { name: "Start" }).click();
+      const panel = guest(page, "asks.bin");
+      await untilShown(panel, /\+/);
+      await type(panel, "sArsAwXsAr");
+      await untilShown(panel, /=-\.=X/);
+      await panel.getByText("Save", { exact: true }).click();
+      await panel.getByRole("button", { name: "Keep in this browser" }).click();
+      await panel.getByText("Saved in this browser").waitFor();
+      await type(panel, "sAwYsAr");
+      await untilShown(panel, /=Y/);
+      await page.goto(browser.url);
+      await page.getByRole("button", { name: "Restore asks.bin" }).click();
+      const restored = guest(page, "asks.bin");
+      await restored.locator(".state", { hasText: "running" }).waitFor();
+      await type(restored, "sArsBr");
+      await untilShown(restored, /=X=-/);
+      // And once more, from where it is now.
+      await type(restored, "sBwZ");
+      await untilShown(restored, /\./);
+      await restored.getByRole("button", { name: "Stop" }).click();
+      await restored.locator(".state", { hasText: "stopped" }).waitFor();
+      await restored.getByRole("button", { name: "Start" }).click();
+      await untilShown(restored, /\+/);
+      await type(restored, "sAr");
+      await untilShown(restored, /=X/);
+      await page.getByText("New guest").click();
+      await page.getByRole("button", { name: "Delete asks.bin" }).click();
       await page.close();
     },
     SLOW_MS,

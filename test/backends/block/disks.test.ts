@@ -162,6 +162,51 @@ describe("temporary overlays", () => {
     );
   });
 
+  it("stand still for who froze them while they are written; also over storage that answers late", async () => {
+    const CLUSTER = 64 * KIB;
+    const size = 3 * CLUSTER + 5 * 512;
+    const write = fc.record({ sector: fc.nat(size / 512 - 9), count: fc.integer({ min: 1, max: 9 }) });
+    const writes = fc.array(write, { maxLength: 12 });
+    await fc.assert(
+      fc.asyncProperty(writes, writes, writes, fc.boolean(), async (before, between, after, slow) => {
+        const overlay = new TemporaryOverlay(memoryDisk(pattern(size, 1)), slow ? new SlowFile() : new MemoryFile());
+        const model = pattern(size, 1);
+        let seed = 1;
+        const apply = (list: typeof before): Promise<unknown> =>
+          Promise.all(
+            list.map(({ sector, count }) => {
+              const bytes = pattern(count * 512, ++seed);
+              model.set(bytes, sector * 512);
+              return overlay.write(sector * 512, bytes);
+            }),
+          );
+        await apply(before);
+        const [then, frozen] = [model.slice(), overlay.freeze()];
+        const writing = apply(between);
+        const second = writing.then(() => ({ model: model.slice(), frozen: overlay.freeze() }));
+        const same = async (disk: typeof frozen, expected: Uint8Array): Promise<void> => {
+          for (let cluster = 0; cluster * CLUSTER < size; cluster++) {
+            const bytes = await disk.read(cluster);
+            expect(Buffer.compare(bytes, expected.subarray(cluster * CLUSTER, (cluster + 1) * CLUSTER))).toBe(0);
+            if (!disk.has(cluster))
+              expect(
+                Buffer.compare(bytes, pattern(size, 1).subarray(cluster * CLUSTER, cluster * CLUSTER + bytes.length)),
+              ).toBe(0);
+          }
+        };
+        await same(frozen, then);
+        const later = await second;
+        await apply(after);
+        await same(frozen, then);
+        await same(later.frozen, later.model);
+        frozen.close();
+        later.frozen.close();
+        expect(Buffer.compare(await readAll(overlay), model)).toBe(0);
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it("are the default of nobody but of who asks, and overlays that are kept find their disk again", async () => {
     using scratch = new Scratch();
     const base = scratch.path("base.img");
