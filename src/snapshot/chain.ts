@@ -90,6 +90,8 @@ function naming(name: string, error: unknown): unknown {
 }
 
 export class SnapshotChain {
+  #imagePlaces: Map<string, { readonly file: SnapshotFile; readonly blob: ImageBlob }> | undefined;
+
   private constructor(
     /** The one asked for, its parent, and so on to the full one. */
     readonly files: readonly SnapshotFile[],
@@ -206,11 +208,11 @@ export class SnapshotChain {
 
   /** Throws VmError("bad-snapshot"). */
   async readImage(image: string): Promise<Uint8Array> {
-    for (const file of this.files) {
-      const blob = file.manifest.images.find((one) => one.image === image);
-      if (blob !== undefined) return await this.#image(file, blob);
-    }
-    return refuse("images", `lack ${image}, which disks need`);
+    this.#imagePlaces ??= new Map(
+      this.files.flatMap((file) => file.manifest.images.map((blob) => [blob.image, { file, blob }])),
+    );
+    const { file, blob } = this.#imagePlaces.get(image) ?? refuse("images", `lack ${image}, which disks need`);
+    return await this.#image(file, blob);
   }
 
   async #image(file: SnapshotFile, blob: ImageBlob): Promise<Uint8Array> {

@@ -7,7 +7,7 @@ import { VmError } from "../vmm/error.ts";
 import type { Machine } from "../vmm/machine.ts";
 import type { SnapshotChain } from "./chain.ts";
 import type { SavedConfig } from "./config.ts";
-import { countPages, refuse } from "./format.ts";
+import { countPages, hex, refuse } from "./format.ts";
 
 const PIECE_CLUSTERS = 64;
 const PIECE_BYTES = PIECE_CLUSTERS * OVERLAY_CLUSTER_BYTES;
@@ -177,8 +177,10 @@ export async function withWholeDisks(
   };
 }
 
-async function wholeDisk(chain: SnapshotChain, { sizeBytes, pieces }: SavedDisk): Promise<Blob> {
+async function wholeDisk(chain: SnapshotChain, { drive, sizeBytes, pieces }: SavedDisk): Promise<Blob> {
   const hole = new Blob([new Uint8Array(PIECE_BYTES)]);
+  // Pieces that are alike are one: no disk takes more memory than the file can hold.
+  const made = new Map<string, Blob>();
   const parts: Blob[] = [];
   let next = 0;
   for (let piece = 0; piece * PIECE_BYTES < sizeBytes; piece++) {
@@ -189,12 +191,24 @@ async function wholeDisk(chain: SnapshotChain, { sizeBytes, pieces }: SavedDisk)
       continue;
     }
     next++;
-    const bytes = new Uint8Array(PIECE_BYTES);
-    for await (const { cluster, bytes: from } of clustersOf(chain, saved))
-      bytes.set(from, (cluster % PIECE_CLUSTERS) * OVERLAY_CLUSTER_BYTES);
-    parts.push(new Blob([bytes.subarray(0, length)]));
+    const name = `${saved.image} ${hex(saved.present)}`;
+    const blob = made.get(name) ?? (await wholePiece(chain, saved));
+    made.set(name, blob);
+    parts.push(length === PIECE_BYTES ? blob : blob.slice(0, length));
   }
-  return new Blob(parts);
+  try {
+    return new Blob(parts);
+  } catch (cause) {
+    // Node has none beyond 4 GiB.
+    return refuse("disks", `have ${drive} of ${sizeBytes} bytes, more than this runtime can hold`, cause);
+  }
+}
+
+async function wholePiece(chain: SnapshotChain, saved: SavedPiece): Promise<Blob> {
+  const bytes = new Uint8Array(PIECE_BYTES);
+  for await (const { cluster, bytes: from } of clustersOf(chain, saved))
+    bytes.set(from, (cluster % PIECE_CLUSTERS) * OVERLAY_CLUSTER_BYTES);
+  return new Blob([bytes]);
 }
 
 /** For people: how large a disk is, and how much of it is in the snapshot or its parents, not compressed. */

@@ -133,6 +133,31 @@ describe.skipIf(!has("nasm"))(`a disk${has("nasm") ? "" : " (skipped: no nasm)"}
     await closeAll();
   });
 
+  it("of a hostile snapshot that is large and the same all over takes no more memory than the snapshot can hold", async () => {
+    const store = new MemorySnapshots();
+    const vm = await make({ path: "disk.img", blob: new Blob([content]) });
+    open.push(vm);
+    await new DiskGuest(vm).begin();
+    await vm.snapshot({ store, name: "good" });
+    const put = async (count: number): Promise<void> => {
+      const bytes = await forged(store.get("good") as Uint8Array, (manifest) => {
+        const disk = (manifest["disks"] as Record<string, unknown>[])[0] as Record<string, unknown>;
+        const [piece] = disk["pieces"] as Record<string, unknown>[];
+        disk["sizeBytes"] = count * 4 * MIB;
+        disk["pieces"] = Array.from({ length: count }, (_, i) => ({ ...piece, piece: i }));
+      });
+      store.put("large", bytes);
+    };
+    await put(16_384);
+    await expect(restored(store, "large")).rejects.toMatchObject({ code: "bad-snapshot" });
+    await put(1000);
+    const before = process.memoryUsage().rss;
+    const copy = await restored(store, "large");
+    expect(await copy.read(3)).toBe(letter(content, 3));
+    expect(process.memoryUsage().rss - before).toBeLessThan(1000 * MIB);
+    await closeAll();
+  });
+
   it("that a damaged or hostile snapshot claims to have is refused", async () => {
     const store = new MemorySnapshots();
     const vm = await make({ path: image, snapshot: true });
