@@ -1,9 +1,12 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
     globalSetup: ["tools/test-setup.ts"],
     setupFiles: ["tools/property-seed.ts"],
+    // Both processors of a small machine: most tests use one, and wait for it.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     reporters: ["default", "./tools/closing-line-reporter.ts"],
     projects: [
       {

@@ -1,0 +1,3 @@
+import { describeDebian } from "./debian-disk.ts";
+
+describeDebian("ide");
