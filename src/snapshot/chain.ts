@@ -99,6 +99,10 @@ export class SnapshotChain {
   ) {}
 
   /** Throws VmError: "not-found" for a name that the store does not have, "bad-snapshot" for what is wrong with one. */
+  sha256(bytes: Uint8Array): Promise<Uint8Array> {
+    return this.tools.sha256(bytes);
+  }
+
   static async open(store: SnapshotStore, name: string, tools: Tools): Promise<SnapshotChain> {
     const files: SnapshotFile[] = [];
     try {

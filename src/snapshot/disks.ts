@@ -25,7 +25,19 @@ export interface SavedDisk {
   readonly kind: Kind;
   readonly sizeBytes: number;
   readonly pieces: readonly SavedPiece[];
+  /** Of an overlay: clusters of the image below, by which another one of the same size is told. */
+  readonly samples?: readonly Sample[];
 }
+
+interface Sample {
+  readonly cluster: number;
+  /** SHA-256. */
+  readonly digest: Uint8Array;
+}
+
+type Sha256 = (bytes: Uint8Array) => Promise<Uint8Array>;
+/** At even distances. All of an image would take seconds. */
+const SAMPLES = 16;
 
 /** Clusters of one piece: those in `present`, one after the other. The disk's last one is filled up with zeros. */
 export interface SavedPiece {
@@ -90,7 +102,11 @@ function still(backend: BlockBackend): FrozenDisk {
 }
 
 /** What there is of a disk, a piece at a time. `name` writes the clusters and gives their image's name. */
-export async function packDisk(disk: FrozenDrive, name: (clusters: Uint8Array) => Promise<string>): Promise<SavedDisk> {
+export async function packDisk(
+  disk: FrozenDrive,
+  name: (clusters: Uint8Array) => Promise<string>,
+  sha256: Sha256,
+): Promise<SavedDisk> {
   const { drive, kind, sizeBytes } = disk;
   const pieces: SavedPiece[] = [];
   for (let piece = 0; piece * PIECE_BYTES < sizeBytes; piece++) {
@@ -111,7 +127,26 @@ export async function packDisk(disk: FrozenDrive, name: (clusters: Uint8Array) =
     clusters.forEach((bytes, i) => all.set(bytes, i * OVERLAY_CLUSTER_BYTES));
     pieces.push({ piece, present, image: await name(all) });
   }
-  return { drive, kind, sizeBytes, pieces };
+  return { drive, kind, sizeBytes, pieces, ...(kind === "overlay" && { samples: await sample(disk, sha256) }) };
+}
+
+/** What the guest wrote hides the image, so such clusters are none. */
+async function sample(disk: FrozenDrive, sha256: Sha256): Promise<Sample[]> {
+  const count = Math.ceil(disk.sizeBytes / OVERLAY_CLUSTER_BYTES);
+  const places = new Set(Array.from({ length: SAMPLES }, (_, i) => Math.floor((i * count) / SAMPLES)));
+  const samples: Sample[] = [];
+  for (const cluster of places)
+    if (!disk.has(cluster)) samples.push({ cluster, digest: await sha256(await disk.read(cluster)) });
+  return samples;
+}
+
+/** `backend` has an overlay that is empty yet. */
+async function checkImage(chain: SnapshotChain, disk: SavedDisk, backend: BlockBackend): Promise<void> {
+  const image = still(backend);
+  for (const { cluster, digest } of disk.samples ?? []) {
+    if (hex(await chain.sha256(await image.read(cluster))) !== hex(digest))
+      refuse("disks", `have an overlay for ${disk.drive}, whose image has another content now`);
+  }
 }
 
 /** Digests of the images that the disks are made of. */
@@ -137,7 +172,8 @@ async function* clustersOf(
 
 /** Puts the overlays' clusters into a machine that has not run. Throws VmError("bad-snapshot"). */
 export async function fillOverlays(chain: SnapshotChain, disks: readonly SavedDisk[], machine: Machine): Promise<void> {
-  for (const { drive, kind, sizeBytes, pieces } of disks) {
+  for (const disk of disks) {
+    const { drive, kind, sizeBytes, pieces } = disk;
     if (kind !== "overlay") continue;
     const backend = machine.backendOf(drive);
     const overlay = backend?.overlay;
@@ -145,6 +181,7 @@ export async function fillOverlays(chain: SnapshotChain, disks: readonly SavedDi
       refuse("disks", `have an overlay for ${drive}, which is no drive with a temporary one`);
     if (backend.sizeBytes !== sizeBytes)
       refuse("disks", `have an overlay of ${sizeBytes} bytes for ${drive}, whose image has ${backend.sizeBytes} now`);
+    await checkImage(chain, disk, backend);
     for (const piece of pieces)
       for await (const { cluster, bytes } of clustersOf(chain, piece)) await overlay.putCluster(cluster, bytes);
   }
@@ -257,7 +294,19 @@ export function checkDisk(raw: Record<string, unknown>, field: string): SavedDis
     if (typeof image !== "string" || !/^[0-9a-f]{64}$/.test(image)) refuse(name, "names no image");
     last = piece as number;
   }
-  return { drive, kind: kind as Kind, sizeBytes: size, pieces: pieces as SavedPiece[] };
+  const samples = checkSamples(raw["samples"] ?? [], size, `${field}.samples`);
+  return { drive, kind: kind as Kind, sizeBytes: size, pieces: pieces as SavedPiece[], samples };
+}
+
+function checkSamples(raw: unknown, sizeBytes: number, field: string): Sample[] {
+  if (!Array.isArray(raw) || raw.length > SAMPLES) refuse(field, `is no list of at most ${SAMPLES}`);
+  for (const item of raw as unknown[]) {
+    const { cluster, digest } = (item ?? {}) as Record<string, unknown>;
+    const isCluster = Number.isSafeInteger(cluster) && (cluster as number) >= 0;
+    if (!isCluster || (cluster as number) * OVERLAY_CLUSTER_BYTES >= sizeBytes) refuse(field, "is not within the disk");
+    if (!(digest instanceof Uint8Array) || digest.length !== 32) refuse(field, "has no digest");
+  }
+  return raw as Sample[];
 }
 
 /** Throws VmError("bad-state") when the VM has a disk whose writes would be lost. */

@@ -70,11 +70,15 @@ export async function writeSnapshot(
       const saved =
         "pieces" in disk
           ? disk
-          : await packDisk(disk, async (clusters) => {
-              const image = hex(await platform.sha256(clusters));
-              await addImage(image, clusters);
-              return image;
-            });
+          : await packDisk(
+              disk,
+              async (clusters) => {
+                const image = hex(await platform.sha256(clusters));
+                await addImage(image, clusters);
+                return image;
+              },
+              platform.sha256,
+            );
       disks.push(saved);
     }
     const rows: ChunkRow[] = [];

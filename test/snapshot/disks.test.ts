@@ -115,7 +115,7 @@ describe.skipIf(!has("nasm"))(`a disk${has("nasm") ? "" : " (skipped: no nasm)"}
     await closeAll();
   });
 
-  it("that has another size by now is refused in a sentence, and so is a folder's", async () => {
+  it("whose image has another size or content by now is refused in a sentence, and so is a folder's", async () => {
     const store = new MemorySnapshots();
     const path = scratch.path("shrinks.img");
     writeFileSync(path, content);
@@ -126,6 +126,12 @@ describe.skipIf(!has("nasm"))(`a disk${has("nasm") ? "" : " (skipped: no nasm)"}
     writeFileSync(path, content.subarray(0, 4 * MIB));
     await expect(Vm.restore({ store, name: "shrunk" })).rejects.toThrow(
       `disks have an overlay of ${SIZE} bytes for hd, whose image has ${4 * MIB} now.`,
+    );
+    const other = content.slice();
+    other.fill(0x21, 64 * 1024 * 63, 64 * 1024 * 64);
+    writeFileSync(path, other);
+    await expect(Vm.restore({ store, name: "shrunk" })).rejects.toThrow(
+      "disks have an overlay for hd, whose image has another content now.",
     );
     const folder = await make({ path: scratch.folder, format: "dir" });
     open.push(folder);
@@ -175,6 +181,10 @@ describe.skipIf(!has("nasm"))(`a disk${has("nasm") ? "" : " (skipped: no nasm)"}
       [/disks\[0\]\.sizeBytes is not a size/, (disk) => (disk["sizeBytes"] = -512)],
       [/disks\[0\]\.sizeBytes is not a size/, (disk) => Object.assign(disk, { kind: "whole", sizeBytes: 2 ** 50 })],
       [/disks have an overlay of/, (disk) => (disk["sizeBytes"] = SIZE + 512)],
+      [/disks\[0\]\.samples is no list/, (disk) => (disk["samples"] = 1)],
+      [/disks\[0\]\.samples is no list/, (disk) => (disk["samples"] = new Array(17).fill(null))],
+      [/disks\[0\]\.samples is not within/, (disk) => (disk["samples"] = [{ cluster: 2 ** 40 }])],
+      [/disks\[0\]\.samples has no digest/, (disk) => (disk["samples"] = [{ cluster: 1, digest: "x" }])],
       [/disks\[0\]\.pieces is not a list/, (disk) => (disk["pieces"] = {})],
       [/pieces\[0\] is not in order within the disk/, (_disk, piece) => (piece["piece"] = 3)],
       [/pieces\[0\] is not in order within the disk/, (_disk, piece) => (piece["piece"] = -1)],
