@@ -99,10 +99,6 @@ export class SnapshotChain {
   ) {}
 
   /** Throws VmError: "not-found" for a name that the store does not have, "bad-snapshot" for what is wrong with one. */
-  sha256(bytes: Uint8Array): Promise<Uint8Array> {
-    return this.tools.sha256(bytes);
-  }
-
   static async open(store: SnapshotStore, name: string, tools: Tools): Promise<SnapshotChain> {
     const files: SnapshotFile[] = [];
     try {
@@ -240,6 +236,10 @@ export class SnapshotChain {
 
   async close(): Promise<void> {
     for (const file of this.files) await file.source.close();
+  }
+
+  sha256(bytes: Uint8Array): Promise<Uint8Array> {
+    return this.tools.sha256(bytes);
   }
 
   async #stored(file: SnapshotFile, blob: Blob, what: string, room?: Uint8Array): Promise<Uint8Array> {
