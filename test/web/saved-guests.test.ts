@@ -104,6 +104,7 @@ describe.skipIf(noBrowser)(`saved guests${BROWSER_HINT}`, () => {
       expect(download.suggestedFilename()).toMatch(/^hello-.*\.pvs$/);
       const bytes = await readFile(await download.path());
       await page.goto(browser.url);
+      await untilOffered(page);
       const offer = (name: string, buffer: Buffer): Promise<void> =>
         page.locator("#files").setInputFiles({ name, mimeType: "application/octet-stream", buffer });
       const damaged = Buffer.from(bytes);
