@@ -25,11 +25,11 @@ const ENTRIES = {
   "pcpu-worker": "src/platform/web/pcpu-worker.ts",
 };
 
-/** A module runs when the page has been read; this one must not wait, and so it has no import.meta. */
+/** A module runs when the page has been read; this one must not wait: it stands in the page itself, and so it has no import.meta. */
 function classic(roms) {
   return {
     format: "iife",
-    banner: { js: "(()=>{const scriptUrl=document.currentScript.src;" },
+    banner: { js: "(()=>{const scriptUrl=document.baseURI;" },
     footer: { js: "})()" },
     define: {
       "import.meta.url": "scriptUrl",
@@ -54,7 +54,10 @@ export async function buildWeb(root) {
       bundle({ [name]: path }, { plugins: [withoutNode(root), partsApart(root)] }),
     ),
   ]);
-  for (const name of ["index.html", "embed.html", "icon.svg"]) copyFileSync(join(root, "web", name), join(out, name));
+  const start = readFileSync(join(out, "start.js"), "utf8");
+  for (const name of ["index.html", "embed.html"])
+    writeFileSync(join(out, name), withScript(readFileSync(join(root, "web", name), "utf8"), start));
+  copyFileSync(join(root, "web/icon.svg"), join(out, "icon.svg"));
   // The solver of plan(), which looks for it beside itself.
   copyFileSync(join(root, "node_modules/highs/build/highs.wasm"), join(out, "highs.wasm"));
   for (const name of ["paravane.wasm", "paravane.shared.wasm"])
@@ -66,6 +69,13 @@ export async function buildWeb(root) {
   // A server with a relay answers otherwise.
   writeFileSync(join(out, "relay.json"), "{}");
   writeFileSync(join(out, "roms.json"), JSON.stringify(roms));
+}
+
+/** The page with its first script in it: a file of its own would come some 50 ms later, and the worker with it. */
+function withScript(html, script) {
+  const parts = html.split('<script src="start.js"></script>');
+  if (parts.length !== 2) throw new Error("the page does not begin with start.js");
+  return parts.join(`<script>${script}</script>`);
 }
 
 function common(root, out) {

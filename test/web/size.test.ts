@@ -1,8 +1,10 @@
 // What a visitor downloads before choosing a guest.
+import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, it } from "vitest";
+import { servePage } from "../../src/platform/node/page-server.ts";
 
 const FOLDER = "dist/web";
 const BAR_KIB = 400;
@@ -33,6 +35,17 @@ describe("the built page", () => {
     expect(readFileSync(join(FOLDER, "page.js"), "utf8").length).toBeLessThan(
       readFileSync(join(FOLDER, "xterm.js"), "utf8").length,
     );
+  });
+
+  it("has its first script in it, of which the server tells browsers the digest", async () => {
+    const start = readFileSync(join(FOLDER, "start.js"), "utf8");
+    await using server = await servePage({ folder: FOLDER, port: 0 });
+    for (const name of ["index.html", "embed.html"]) {
+      const response = await fetch(server.url + name);
+      expect(await response.text()).toContain(`<script>${start}</script>`);
+      const digest = createHash("sha256").update(start).digest("base64");
+      expect(response.headers.get("content-security-policy")).toContain(`'sha256-${digest}'`);
+    }
   });
 
   it("knows nothing of Node", () => {

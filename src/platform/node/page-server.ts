@@ -1,5 +1,6 @@
 // A web server for the page: the files of one folder and the guest images of the cache, with the headers that let a page
 // share memory between its threads and let it do nothing else.
+import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -47,18 +48,22 @@ export interface PageServer extends AsyncDisposable {
   readonly url: string;
 }
 
-/** What a page may do: run our scripts and Wasm, and talk to this server. Any other page may frame it. */
-export const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self' 'wasm-unsafe-eval'",
-  // A frame without an origin starts its worker by a script of a few lines.
-  "worker-src 'self' blob:",
-  "style-src 'self'",
-  "img-src 'self' data: blob:",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-].join("; ");
+/**
+ * What a page may do: run our scripts and Wasm, and talk to this server. Any other page may frame it. `startDigest` is that of
+ * the script which stands in the page (base64 of SHA-256); without it that script does not run, and the page begins later.
+ */
+const contentSecurityPolicy = (startDigest: string | undefined): string =>
+  [
+    "default-src 'none'",
+    `script-src 'self' 'wasm-unsafe-eval'${startDigest === undefined ? "" : ` 'sha256-${startDigest}'`}`,
+    // A frame without an origin starts its worker by a script of a few lines.
+    "worker-src 'self' blob:",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    "connect-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+  ].join("; ");
 
 const TYPES: Readonly<Record<string, string>> = {
   ".html": "text/html; charset=utf-8",
@@ -118,7 +123,8 @@ async function answer(
   files: PageFiles,
   { isolated = true, images, relay }: PageServerOptions,
 ): Promise<void> {
-  for (const [name, value] of Object.entries(headersOf(isolated))) response.setHeader(name, value);
+  const headers = headersOf(isolated, await files.startDigest());
+  for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
   if (request.method !== "GET" && request.method !== "HEAD") {
     response.setHeader("Allow", "GET, HEAD");
     return end(response, 405, "only GET and HEAD are served");
@@ -133,9 +139,9 @@ async function answer(
   await files.send(request, response, path);
 }
 
-function headersOf(isolated: boolean): Record<string, string> {
+function headersOf(isolated: boolean, startDigest: string | undefined): Record<string, string> {
   return {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Content-Security-Policy": contentSecurityPolicy(startDigest),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -162,7 +168,23 @@ function pathOf(url: string): string | undefined {
 class PageFiles {
   readonly #packed = new Map<string, { readonly modifiedMs: number; readonly bytes: Uint8Array }>();
 
+  #start: { readonly modifiedMs: number; readonly digest: string } | undefined;
+
   constructor(private readonly folder: string) {}
+
+  /** Of start.js, which the built pages have in them. */
+  async startDigest(): Promise<string | undefined> {
+    const file = join(this.folder, "start.js");
+    const modifiedMs = (await stat(file).catch(() => undefined))?.mtimeMs;
+    if (modifiedMs === undefined) return undefined;
+    if (this.#start?.modifiedMs !== modifiedMs) {
+      const digest = createHash("sha256")
+        .update(await readFile(file))
+        .digest("base64");
+      this.#start = { modifiedMs, digest };
+    }
+    return this.#start.digest;
+  }
 
   async send(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const file = join(this.folder, normalize(path.endsWith("/") ? `${path}index.html` : path));
