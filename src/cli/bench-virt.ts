@@ -5,7 +5,17 @@ import { join } from "node:path";
 import { benchLinux, LINUX_BENCH_MODULES, LINUX_FORM_DESCRIPTIONS, LINUX_FORMS } from "../bench/virt/bench-linux.ts";
 import { benchVirt, type VirtBenchResult } from "../bench/virt/bench-virt.ts";
 import { VIRT_FORMS } from "../bench/virt/measurement.ts";
-import { type Comparison, failures, measurementTables, whereParaDoesNotWin } from "../bench/virt/report.ts";
+import {
+  type Comparison,
+  exitTable,
+  extraTable,
+  failures,
+  measurementTables,
+  NOT_WON,
+  notWonVerdicts,
+  type ReportTable,
+  whereParaDoesNotWin,
+} from "../bench/virt/report.ts";
 import { virtReportHtml } from "../bench/virt/report-html.ts";
 import { virtReportMarkdown } from "../bench/virt/report-markdown.ts";
 import type { RoundProgress } from "../bench/virt/rounds.ts";
@@ -91,13 +101,21 @@ async function readEntry(entries: readonly (RomEntry | GuestProgram)[], name: st
 }
 
 function describe(comparison: Comparison): string {
-  const tables = measurementTables(comparison).map(({ title, header, rows }) =>
-    formatTable([title, ...header.slice(1)], rows, (column) => column > 0),
-  );
+  const tables = measurementTables(comparison).map((table) => asText(table, (column) => column > 0));
+  const extras = extraTable(comparison);
+  if (extras.rows.length > 0) tables.push(asText(extras, (column) => column > 0));
+  tables.push(asText(exitTable(comparison)));
   const bad = failures(comparison).map((line) => `WRONG: ${line}`);
-  const notWon = whereParaDoesNotWin(comparison).map(({ operation }) => operation);
-  const last = notWon.length > 0 ? [`Paravirtualization does not win: ${notWon.join("; ")}`] : [];
-  return `${[...tables, ...bad, ...last].join("\n\n")}\n`;
+  const notWon = whereParaDoesNotWin(comparison);
+  const verdicts = notWonVerdicts().flatMap((verdict) => {
+    const names = notWon.filter((one) => one.verdict === verdict).map(({ operation }) => operation);
+    return names.length === 0 ? [] : [`Para is ${NOT_WON[verdict]}:\n  ${names.join("\n  ")}`];
+  });
+  return `${[...tables, ...bad, ...verdicts].join("\n\n")}\n`;
+}
+
+function asText({ title, header, rows }: ReportTable, right?: (column: number) => boolean): string {
+  return formatTable([title, ...header.slice(1)], rows, right);
 }
 
 function describeProgress({ round, rounds, form, done, runs }: RoundProgress): string {

@@ -1,8 +1,19 @@
 // Why a ratio is what it is: the exits and events of one form that the other does not have.
 import type { FormResult, OperationResult, Ratio } from "./result.ts";
 
-/** Less than this for each operation is the timer's and the scheduler's doing. */
-const NEGLIGIBLE = 0.05;
+/** Less than this for each operation is what came between, not of it. */
+const NEGLIGIBLE = 0.01;
+
+/** Counters of the core, as sentences say them. */
+const EVENT_TITLES: Readonly<Record<string, string>> = {
+  tlbFills: "TLB fills",
+  tlbFlushes: "TLB flushes",
+  codeInvalidations: "changes of code",
+  arenaFlushes: "flushes of decoded code",
+  shadowTables: "shadow tables made",
+  shadowTablesDropped: "shadow tables dropped",
+  tableUpdates: "checked page-table entries",
+};
 
 export interface Explanation {
   readonly operation: string;
@@ -39,8 +50,13 @@ export function exitText(form: string, result: FormResult): string {
   const reasons = Object.entries(result.exits)
     .filter(([, count]) => count > NEGLIGIBLE)
     .sort(([, x], [, y]) => y - x)
-    .map(([name, count]) => `${round(count)} ${name}`);
+    .map(([name, count]) => exitCount(name, count));
   return reasons.length === 0 ? `${form}: no exits` : `${form}: ${reasons.join(", ")}`;
+}
+
+/** "2 port-in"; what comes once in several operations: "1 hypercall in 64". */
+function exitCount(name: string, count: number): string {
+  return count > 0.5 ? `${round(count)} ${name}` : `1 ${name} in ${round(1 / count)}`;
 }
 
 /** Events that one form has at least twice as often, by name. */
@@ -50,7 +66,7 @@ function eventText(a: FormResult, b: FormResult): string {
     .filter((name) => name !== "blocksDecoded")
     .map((name) => ({ name, x: a.events[name] ?? 0, y: b.events[name] ?? 0 }))
     .filter(({ x, y }) => Math.max(x, y) > 0.5 && Math.max(x, y) >= 2 * Math.min(x, y))
-    .map(({ name, x, y }) => `${name} ${round(x)} against ${round(y)}`)
+    .map(({ name, x, y }) => `${EVENT_TITLES[name] ?? name} ${round(x)} against ${round(y)}`)
     .join(", ");
 }
 
@@ -59,4 +75,11 @@ export function round(value: number): string {
   if (value === 0) return "0";
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-US");
   return Number(value.toPrecision(3)).toString();
+}
+
+/** "661 ms": nanoseconds in the unit that makes them short. */
+export function durationText(ns: number): string {
+  const [unit, name]: [number, string] =
+    ns >= 1e9 ? [1e9, "s"] : ns >= 1e6 ? [1e6, "ms"] : ns >= 1e3 ? [1e3, "us"] : [1, "ns"];
+  return `${round(ns / unit)} ${name}`;
 }

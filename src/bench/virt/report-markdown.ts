@@ -3,9 +3,12 @@ import {
   type Comparison,
   exitTable,
   explanations,
+  extraTable,
   failures,
   formTable,
   measurementTables,
+  NOT_WON,
+  notWonVerdicts,
   PUBLISHED_NOTE,
   publishedTables,
   type ReportTable,
@@ -18,6 +21,7 @@ import { titleOf } from "./titles.ts";
 export function virtReportMarkdown(comparison: Comparison): string {
   const bad = failures(comparison);
   const switches = switchTable(comparison);
+  const extras = extraTable(comparison);
   const notWon = whereParaDoesNotWin(comparison);
   const parts = [
     `# ${plain(comparison.title)}`,
@@ -37,9 +41,15 @@ export function virtReportMarkdown(comparison: Comparison): string {
       .join("\n")}`,
     ...(notWon.length > 0
       ? [
-          `## Where paravirtualization does not win\n\n${notWon.map(({ operation, text }) => `- ${plain(operation)}: ${plain(text)}.`).join("\n")}`,
+          "## Where paravirtualization does not win",
+          ...notWonVerdicts().flatMap((verdict) => {
+            const lines = notWon.filter((one) => one.verdict === verdict);
+            const items = lines.map(({ operation, text }) => `- ${plain(operation)}: ${plain(text)}.`).join("\n");
+            return lines.length === 0 ? [] : [`Para is ${NOT_WON[verdict]}:\n\n${items}`];
+          }),
         ]
       : []),
+    ...(extras.rows.length > 0 ? [`## ${extras.title}\n\n${table(extras)}`] : []),
     `## Exits\n\n${table(exitTable(comparison))}`,
     `## Published figures\n\n${PUBLISHED_NOTE}\n\n${publishedTables(comparison)
       .map((t) => `### ${t.title}\n\n${table(t)}`)

@@ -2,7 +2,7 @@
 import { type Explanation, exitText, explain, round } from "./explain.ts";
 import { FORM_DESCRIPTIONS } from "./forms.ts";
 import { VIRT_FORMS } from "./measurement.ts";
-import { COUNTERPARTS, PUBLISHED } from "./published.ts";
+import { PUBLISHED, type PublishedRow, type PublishedTable } from "./published.ts";
 import type { FormName, OperationResult, Ratio } from "./result.ts";
 import { grouped, titleOf } from "./titles.ts";
 
@@ -41,7 +41,11 @@ export function measurementTables({ operations, forms: all }: Comparison): Repor
       ...forms.map((form) => timeText(result, form)),
       ...forms.map((form) => {
         const exits = result.forms[form]?.exitTotal;
-        return exits === undefined ? "-" : exits.toFixed(exits < 100 ? 2 : 0);
+        return exits === undefined
+          ? "-"
+          : exits >= 100
+            ? round(Math.round(exits))
+            : exits.toFixed(exits > 0 && exits < 0.1 ? 3 : 2);
       }),
       instructionText(result, forms),
       proportion(result, forms),
@@ -82,7 +86,7 @@ function timeText(result: OperationResult, form: FormName): string {
 /** One number where all forms retire the same. */
 function instructionText(result: OperationResult, forms: readonly FormName[]): string {
   const values = forms.flatMap((form) => result.forms[form]?.instructions ?? []);
-  const texts = values.map(round);
+  const texts = values.map((value) => (value >= 1e7 ? `${round(value / 1e6)} M` : round(value)));
   return new Set(texts).size === 1 ? (texts[0] ?? "-") : texts.join(" / ");
 }
 
@@ -117,15 +121,32 @@ export function ratioText({ ratio }: Ratio): string {
   return `${digits(ratio.median)} (${digits(ratio.min)} to ${digits(ratio.max)})`;
 }
 
-/** Where paravirtualization does not win: slower than the assisted form, or no faster. */
-export function whereParaDoesNotWin({ operations }: Comparison): { operation: string; text: string }[] {
-  return operations.flatMap((result) => {
+/** How paravirtualization can fail to win, the worst first, as headings say it. */
+export const NOT_WON: Readonly<Record<Exclude<Ratio["verdict"], "wins">, string>> = {
+  loses: "slower than assisted",
+  unclear: "not clearly faster than assisted: the rounds do not agree",
+  same: "no faster than assisted",
+};
+
+export interface NotWon {
+  readonly operation: string;
+  readonly verdict: keyof typeof NOT_WON;
+  readonly text: string;
+}
+
+/** Where paravirtualization does not win over the assisted form, the worst first; in the order of the operations otherwise. */
+export function whereParaDoesNotWin({ operations }: Comparison): NotWon[] {
+  const all = operations.flatMap((result): NotWon[] => {
     const ratio = result.ratios.find(({ slower, faster }) => slower === "assisted" && faster === "para");
     if (ratio === undefined || ratio.verdict === "wins") return [];
-    const say = { loses: "slower", same: "no faster", unclear: "not clearly faster", wins: "" }[ratio.verdict];
-    const { why } = explain(result, ratio);
-    return [{ operation: titleOf(result.operation), text: `${say} than assisted, ${ratioText(ratio)}: ${why}` }];
+    const text = `assisted / para = ${ratioText(ratio)}. ${explain(result, ratio).why}`;
+    return [{ operation: titleOf(result.operation), verdict: ratio.verdict, text }];
   });
+  return notWonVerdicts().flatMap((verdict) => all.filter((one) => one.verdict === verdict));
+}
+
+export function notWonVerdicts(): (keyof typeof NOT_WON)[] {
+  return Object.keys(NOT_WON) as (keyof typeof NOT_WON)[];
 }
 
 /** Exits of each form for each operation, by reason. */
@@ -151,21 +172,53 @@ export function formTable({ forms, descriptions = FORM_DESCRIPTIONS }: Compariso
   };
 }
 
-/** Published figures, each row with ours beside it. */
+/** What the guest measured beside its times, by operation; no rows: nothing. */
+export function extraTable({ operations, forms: all }: Comparison): ReportTable {
+  const forms = mainForms(all);
+  const rows = operations.flatMap((result) => {
+    const names = new Set(forms.flatMap((form) => Object.keys(result.forms[form]?.extra ?? {})));
+    return [...names].map((name) => [
+      `${titleOf(result.operation)}: ${EXTRA_TITLES[name] ?? name}`,
+      ...forms.map((form) => {
+        const value = result.forms[form]?.extra[name];
+        return value === undefined ? "-" : round(value);
+      }),
+    ]);
+  });
+  return { title: "Measured beside the time", header: ["operation", ...forms], rows };
+}
+
+const EXTRA_TITLES: Readonly<Record<string, string>> = {
+  latencyNs: "ns from the timer to the instruction after HLT",
+};
+
+/** Published figures, each row with ours beside it, in the same unit where theirs is one of time. */
 export function publishedTables({ operations, forms: all }: Comparison): ReportTable[] {
   const forms = mainForms(all);
-  return PUBLISHED.map(({ title, source, header, rows }) => ({
-    title: `${title} (${source})`,
-    header: [...header, `ours, ns (${forms.join(" / ")})`],
-    rows: rows.map((row) => {
-      const ours = operations.find(({ operation }) => operation === COUNTERPARTS[String(row[0])]);
-      const values = forms.map((form) => ours?.forms[form]?.ns.median);
-      return [
-        ...row.map(String),
-        ours === undefined ? "-" : values.map((ns) => (ns === undefined ? "-" : round(ns))).join(" / "),
-      ];
-    }),
+  return PUBLISHED.map((table) => ({
+    title: `${table.title} (${table.source})`,
+    header: [...table.header, `ours, ${table.oursUnit} (${forms.join(" / ")})`],
+    rows: table.rows.map((row) => [row.name, ...row.figures.map(round), oursText(table, row, operations, forms)]),
   }));
+}
+
+const UNIT_NS = { ns: 1, us: 1e3, s: 1e9 };
+
+function oursText(
+  { oursUnit }: PublishedTable,
+  { ours }: PublishedRow,
+  operations: readonly OperationResult[],
+  forms: readonly FormName[],
+): string {
+  const result = operations.find(({ operation }) => ours?.operations.includes(operation));
+  if (ours === undefined || result === undefined) return "-";
+  const scale = (ours.times ?? 1) / UNIT_NS[oursUnit];
+  return forms
+    .map((form) => {
+      const ns = result.forms[form]?.ns.median;
+      return ns === undefined ? "-" : round(ns * scale);
+    })
+    .join(" / ");
 }
 
 export const PUBLISHED_NOTE =

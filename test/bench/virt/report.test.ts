@@ -166,7 +166,7 @@ describe("the report", () => {
   it("names where paravirtualization does not win, in every format", () => {
     expect(whereParaDoesNotWin(comparison()).map(({ operation }) => operation)).toEqual(["the kernel's clock"]);
     expect(virtReportMarkdown(comparison())).toContain(
-      "## Where paravirtualization does not win\n\n- the kernel's clock: slower",
+      "## Where paravirtualization does not win\n\nPara is slower than assisted:\n\n- the kernel's clock: assisted / para = 0.49 (0.48 to 0.5)",
     );
     expect(virtReportHtml(comparison())).toContain("<h2>Where paravirtualization does not win</h2>");
   });
@@ -174,7 +174,44 @@ describe("the report", () => {
   it("has the published figures, labelled as others'", () => {
     const text = virtReportMarkdown(comparison());
     expect(text).toContain("Other hardware");
-    expect(text).toContain("| page fault | 1093 | 3927 | 11242 | - |");
+    expect(text).toContain("| page fault | 1,093 | 3,927 | 11,242 | - |");
+  });
+
+  it("puts ours beside what asks the same question, in the unit of the row", () => {
+    const round = { full: [measured("fork-wait", 330_000)], para: [measured("fork-wait", 200_000)] };
+    const port = { full: [measured("port-in", 210)], para: [measured("port-in", 220)] };
+    const text = virtReportMarkdown(
+      comparison({
+        operations: [...combine(["fork-wait"], [round], {}), ...combine(["port-in"], [port], {})],
+        forms: ["full", "para"],
+      }),
+    );
+    expect(text).toContain("| forkwait, 40,000 times | 6 | 36.9 | 106 | 13.2 / 8 |");
+    expect(text).toContain("| port in (IN from port 80h) | 3,209 | 214 | 15,826 | 210 / 220 |");
+  });
+
+  it("says of what comes once in many operations how many, and what was measured beside the time", () => {
+    const round = {
+      assisted: [measured("hlt-wakeup", 30, {}, { extra: { latencyNs: 1234 } })],
+      para: [measured("hlt-wakeup", 10, { hypercall: 1 / 64, "mmio-write": 0.001 }, { extra: { latencyNs: 77 } })],
+    };
+    const result = comparison({ operations: combine(["hlt-wakeup"], [round, round], {}), forms: ["assisted", "para"] });
+    expect(exitTable(result).rows[0]?.at(-1)).toBe("1 hypercall in 64");
+    expect(measurementTables(result)[0]?.rows[0]?.slice(3, 5)).toEqual(["0.00", "0.017"]);
+    expect(virtReportHtml(result)).toMatch(/ns from the timer[^<]*<\/td><td>1,234<\/td><td>77<\/td>/);
+    expect(virtReportMarkdown(result)).toContain("| 1,234 | 77 |");
+  });
+
+  it("writes long times and counts short", () => {
+    const cost = { ns: 10e9, instructions: 4.0068e9, exits: {}, events: {} };
+    const round = { full: [measured("linux-boot", 0, {}, { count: 1, cost })] };
+    const result = comparison({ operations: combine(["linux-boot"], [round], {}), forms: ["full"] });
+    expect(virtReportHtml(result)).toContain(">10 s</text>");
+    expect(measurementTables(result)[0]?.rows[0]).toContain("4,007 M");
+  });
+
+  it("draws how far the runs lie apart", () => {
+    expect(virtReportHtml(comparison()).match(/<path d="M[\d.]+ [\d.]+H/g)).toHaveLength(4);
   });
 
   it("is one file that loads nothing, with a chart a group", () => {
