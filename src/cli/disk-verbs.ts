@@ -6,7 +6,7 @@ export function addDiskVerbs(disk: Command, io: CliIo, setCode: (code: number) =
   const diskVerb = (nameAndArgs: string, description: string): Command =>
     disk.command(nameAndArgs).description(description).exitOverride();
   diskVerb("create <file> [size]", "make an empty image; the size is that of the backing file unless given")
-    .option("-f, --format <format>", "qcow2 or raw (default: qcow2)")
+    .option("-f, --format <format>", "qcow2 or raw (default: by the name; qcow2 where there is a backing file)")
     .option("-b, --backing <file>", "what reads where nothing was written yet")
     .option("-F, --backing-format <format>", "raw or qcow2")
     .action(async (file: string, size: string | undefined, options) =>

@@ -38,8 +38,9 @@ export function parseDiskSize(text: string): number {
 }
 
 export async function createVerb(path: string, size: string | undefined, options: RawDiskOptions): Promise<number> {
-  const format = parseChoice(options.format ?? "qcow2", "--format", FORMATS);
   const { backing } = options;
+  const byName = backing === undefined ? formatForName(path) : "qcow2";
+  const format = options.format === undefined ? byName : parseChoice(options.format, "--format", FORMATS);
   if (backing === undefined && size === undefined) throw new UsageError("disk create needs a size such as 10G");
   if (backing !== undefined && format === "raw") throw new UsageError("--backing: raw images have no backing file");
   let sizeBytes = size === undefined ? 0 : parseDiskSize(size);

@@ -121,6 +121,39 @@ if [ "$end" = shell ]; then end=poweroff; fi
 finish 0 "$end"
 `;
 
+/** Loads what the devices of the machine need but for network cards, once each, and the file systems of disks. */
+const DEVICE_DRIVERS = `# Drivers of the other devices that there are. Loading one waits until its disks are there.
+disks=
+for device in /sys/bus/pci/devices/*; do
+  [ -f "$device/class" ] || continue
+  read -r class <"$device/class"
+  read -r vendor <"$device/vendor"
+  read -r id <"$device/device"
+  case "$class $vendor:$id" in
+    0x0101*) modprobe -q -a ata_piix sd_mod sr_mod; disks=yes ;;
+    *" 0x1af4:0x1042") modprobe -q -a virtio_pci virtio_blk; disks=yes ;;
+    *" 0x1af4:0x1043") modprobe -q -a virtio_pci virtio_console ;;
+    *" 0x1af4:0x1044") modprobe -q -a virtio_pci virtio_rng ;;
+    *" 0x1af4:0x1045") modprobe -q -a virtio_pci virtio_balloon ;;
+    *" 0x1af4:0x1049") modprobe -q -a virtio_pci 9pnet_virtio 9p ;;
+    *" 0x1af4:0x1053") modprobe -q -a virtio_pci vmw_vsock_virtio_transport ;;
+  esac
+done
+[ -n "$disks" ] && modprobe -q -a ext4 vfat isofs nls_cp437 nls_ascii nls_utf8
+`;
+
+const BEFORE_NETWORK = "# Drivers of the network cards that there are";
+
+/** For images that have the modules of DEVICE_MODULES. */
+export const DEVICE_INIT_SCRIPT = INIT_SCRIPT.replace(BEFORE_NETWORK, () => `${DEVICE_DRIVERS}\n${BEFORE_NETWORK}`);
+
+/** Disks, CDs and what is on them, and virtio but for network cards. */
+export const DEVICE_MODULES: readonly string[] = [
+  ...["ata_piix", "sd_mod", "sr_mod", "ext4", "vfat", "isofs", "nls_cp437", "nls_ascii", "nls_utf8"],
+  ...["virtio_pci", "virtio_blk", "virtio_console", "virtio_rng", "virtio_balloon", "9pnet_virtio", "9p"],
+  "vmw_vsock_virtio_transport",
+];
+
 /** What udhcpc calls with what it was given. */
 export const DHCP_SCRIPT = `#!/bin/sh
 case "$1" in

@@ -85,4 +85,22 @@ describe.skipIf(!has("qemu-img") || !has("qemu-io"))("paravane disk", () => {
     writeFileSync(top, bytes);
     expect(await run("check", top)).toBe(4);
   });
+
+  it("makes an image of the kind that its name says, which the other verbs and a drive then take for that", async () => {
+    using scratch = new Scratch();
+    const run = async (...argv: string[]): Promise<string> => {
+      const io = fakeIo();
+      expect(await runCommandLine(["disk", ...argv], io), io.errText()).toBe(0);
+      return io.outText();
+    };
+    for (const [name, format] of [
+      ["a.img", "raw"],
+      ["b.qcow2", "qcow2"],
+    ] as const) {
+      await run("create", scratch.path(name), "1M");
+      expect(JSON.parse(await run("info", "--json", scratch.path(name)))).toMatchObject({ format, sizeBytes: 1 << 20 });
+    }
+    await run("create", "-f", "qcow2", scratch.path("c.img"), "1M");
+    expect(JSON.parse(await run("info", "--json", "-f", "qcow2", scratch.path("c.img"))).format).toBe("qcow2");
+  });
 });

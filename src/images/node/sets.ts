@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { VmError } from "../../vmm/error.ts";
 import type { CpioEntry } from "../cpio.ts";
 import { debEntries } from "../deb.ts";
+import { DEVICE_INIT_SCRIPT, DEVICE_MODULES } from "../init.ts";
 import { buildInitramfs } from "../initramfs.ts";
 import { moduleEntries } from "../modules.ts";
 import { type BuiltImage, describePackages, fileOf, GUEST_ARCHITECTURE, SERIAL_CONSOLE } from "./built-image.ts";
@@ -24,8 +25,8 @@ export interface ImageSet {
 const MIB = 1 << 20;
 /** Drivers of our network cards, and what a DHCP client needs; init loads those of the cards that there are. */
 const NETWORK_MODULES = ["virtio_pci", "virtio_net", "8139cp", "8139too", "af_packet"];
-/** 2: drivers of network cards. */
-const LINUX_RECIPE = 2;
+/** 2: drivers of network cards. 3: of disks, CDs and virtio. */
+const LINUX_RECIPE = 3;
 
 export const imageSets: readonly ImageSet[] = [
   {
@@ -71,7 +72,9 @@ async function debianLinux(metapackage: string, directory: string, options: Sour
   options.onProgress?.({ phase: "unpacking the kernel" });
   const kernelTar = await kernelPackage.dataTar();
   const kernel = fileOf(kernelTar, /^boot\/vmlinuz-/, kernelPackage);
-  const { entries } = moduleEntries(debEntries(kernelTar), NETWORK_MODULES);
+  const { entries } = moduleEntries(debEntries(kernelTar), [...NETWORK_MODULES, ...DEVICE_MODULES]);
+  const init = new TextEncoder().encode(DEVICE_INIT_SCRIPT);
+  entries.push({ kind: "file", path: "init", data: init, permissions: 0o755 });
   return {
     kind: "linux",
     files: { kernel, initrd: await shellInitrd(busyboxPackage, entries) },
