@@ -9,6 +9,7 @@ import { machineConfig, resolveGuest } from "./guest.ts";
 import type { CliIo } from "./machine.ts";
 import { checkRunOptions, type RawRunOptions } from "./options.ts";
 import { createProgress } from "./progress.ts";
+import { openShares } from "./shares.ts";
 import { UsageError } from "./values.ts";
 
 export interface RawDebugOptions extends RawRunOptions {
@@ -25,8 +26,9 @@ export async function debug(guest: string | undefined, raw: RawDebugOptions, io:
   const { onTerminal, screenshot, steps } = options.display;
   if (onTerminal || screenshot !== undefined || steps.length > 0)
     throw new UsageError("--display text, --screenshot, --wait-screen, --type and --keys are for paravane run");
+  using shares = await openShares(options.shares);
   const resolved = await resolveGuest(options.request, createProgress(io.stderr));
-  const machine = await io.createVm(machineConfig(resolved, options));
+  const machine = await io.createVm(machineConfig(resolved, { machine: { ...options.machine, ...shares.config } }));
   const sinks = options.serial.map((device) =>
     device.kind === "terminal"
       ? { write: (bytes: Uint8Array): void => void io.stdout.write(Uint8Array.from(bytes)) }

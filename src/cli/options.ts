@@ -6,6 +6,7 @@ import { checkDisplayOptions, type DisplayOptions, type RawDisplayOptions } from
 import { parseLazy } from "./lazy-value.ts";
 import { checkMachineOptions, given, type MachineOptions, type RawMachineOptions } from "./machine-options.ts";
 import type { StatsFormat } from "./report.ts";
+import { parseShares, type ShareRequest } from "./shares.ts";
 import { parseTrace, type TraceRequest } from "./trace.ts";
 import { parseChoice, parseDuration, parseInteger, parsePattern, UsageError } from "./values.ts";
 
@@ -20,6 +21,7 @@ export interface RawRunOptions extends RawMachineOptions, RawDisplayOptions {
   serial?: string[];
   parallel?: string;
   debugcon?: string;
+  share?: string[];
   restore?: string;
   restoreClock?: string;
   restoreLazy?: string;
@@ -47,6 +49,7 @@ export interface RunOptions extends MachineOptions {
   readonly serial: readonly CharDevice[];
   readonly parallel: CharDevice;
   readonly debugcon: CharDevice;
+  readonly shares: readonly ShareRequest[];
   readonly gdbPort: number | undefined;
   readonly display: DisplayOptions;
 }
@@ -91,6 +94,7 @@ export function checkRunOptions(guest: string | undefined, raw: RawRunOptions): 
     serial,
     parallel,
     debugcon,
+    shares: parseShares(raw.share ?? []),
     gdbPort: raw.gdb === true ? DEFAULT_GDB_PORT : given(raw.gdb, (text) => parseInteger(text, "--gdb", 0, 0xffff)),
     display,
   };

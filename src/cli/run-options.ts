@@ -84,6 +84,12 @@ export function addRunOptions(command: Command): Command {
     .option("--restore <file>", "no boot: go on from a snapshot (its parents are looked for beside it)")
     .option("--restore-lazy <how>", LAZY_HELP)
     .option("--restore-clock <what>", "resume: guest time goes on from the snapshot; now: it jumps to the present")
+    .optionsGroup("Disks (docs/DISKS.md):")
+    .option(
+      "--share <directory>",
+      "a directory of this host for the guest to mount by 9P, with ,tag=NAME (default: host) and ,readonly=on (repeatable)",
+      collect,
+    )
     .optionsGroup("Consoles: WHERE is terminal, stderr, none, file:PATH, append:PATH or pipe:PATH")
     .option("--serial <where>", "COM1; again for COM2 to COM4 (default: terminal)", collect)
     .option("--parallel <where>", "printer port (default: none)")

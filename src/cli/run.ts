@@ -21,6 +21,7 @@ import { checkRunOptions, type RawRunOptions, type RunOptions } from "./options.
 import { createProgress } from "./progress.ts";
 import { type RunReport, statsJson, statsText } from "./report.ts";
 import { ScreenScript } from "./screen-script.ts";
+import { openShares } from "./shares.ts";
 import { snapshotFile } from "./snapshot-verbs.ts";
 import { requireTerminal, TextDisplay } from "./text-display.ts";
 import { formatTraceEvent } from "./trace.ts";
@@ -32,7 +33,8 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 export async function run(guest: string | undefined, raw: RawRunOptions, io: CliIo): Promise<number> {
   const options = checkRunOptions(guest, raw);
   if (options.display.onTerminal) requireTerminal(io);
-  const machine = await makeMachine(options, io);
+  using shares = await openShares(options.shares);
+  const machine = await makeMachine({ ...options, machine: { ...options.machine, ...shares.config } }, io);
   try {
     return await new RunningGuest(machine.name, machine, options, io).untilEnd();
   } finally {

@@ -2,6 +2,7 @@
 // was given, and what it was told is on a disk is there when its process is killed.
 import { spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { has, runTool, Scratch } from "../backends/block/tools.ts";
@@ -22,15 +23,15 @@ const argumentsFor = (command: string, devices: readonly string[]): string[] => 
 
 describe("the image linux", () => {
   it.runIf(has("mke2fs") && has("xorriso"))(
-    "has drivers for the disk, CD, directory and virtio devices that it is given",
+    "has drivers for the disk, CD, directories and virtio devices that it is given",
     () => {
       using scratch = new Scratch();
-      const [disk, cd, folder] = ["disk.img", "cd.iso", "folder"].map((name) => scratch.path(name)) as [
-        string,
-        string,
-        string,
-      ];
+      const disk = scratch.path("disk.img");
+      const cd = scratch.path("cd.iso");
+      const folder = scratch.path("folder");
+      const shared = scratch.path("shared");
       mkdirSync(folder);
+      mkdirSync(shared);
       writeFileSync(`${folder}/a file with a long name`, "of the host\n");
       runTool("xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", cd, folder);
       writeFileSync(disk, "");
@@ -39,6 +40,9 @@ describe("the image linux", () => {
       const command = [
         "mount /dev/vda /mnt && echo kept >/mnt/word && umount /mnt && echo disk ok",
         "for d in sda1 sr0; do mount -o ro /dev/$d /mnt 2>/dev/null && cat /mnt/a* && umount /mnt && echo $d ok; done",
+        "mount -t 9p -o trans=virtio,version=9p2000.L host /mnt && echo of the guest >/mnt/word && umount /mnt && echo share ok",
+        "mount -t 9p -o trans=virtio,version=9p2000.L again /mnt && cat /mnt/word",
+        "(echo more >>/mnt/word) 2>/dev/null || echo again cannot be written",
         "cat /sys/class/misc/hw_random/rng_current",
         "ls /sys/bus/virtio/drivers/virtio_balloon",
       ].join("; ");
@@ -46,15 +50,25 @@ describe("the image linux", () => {
         process.execPath,
         argumentsFor(command, [
           ...["--drive", `file=${disk},if=virtio,snapshot=off`, "--hda", folder, "--cdrom", cd, "--rng", "--balloon"],
+          ...["--share", shared, "--share", `${shared},tag=again,readonly=on`],
         ]),
         { encoding: "utf8" },
       );
       expect(status, stderr + stdout).toBe(0);
-      for (const line of ["disk ok", "sda1 ok", "sr0 ok", "virtio_rng.0"])
+      for (const line of [
+        "disk ok",
+        "sda1 ok",
+        "sr0 ok",
+        "share ok",
+        "of the guest",
+        "again cannot be written",
+        "virtio_rng.0",
+      ])
         expect(stdout.replaceAll("\r", "")).toContain(`\n${line}\n`);
       expect(stdout.match(/of the host/g)).toHaveLength(2);
       expect(stdout).toMatch(/virtio\d+\b/);
       expect(runTool("debugfs", "-R", "cat word", disk)).toBe("kept\n");
+      expect(readFileSync(join(shared, "word"), "utf8")).toBe("of the guest\n");
     },
     4 * MINUTES,
   );
