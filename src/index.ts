@@ -51,7 +51,6 @@ export type { SnapshotInfo, SnapshotOptions } from "./snapshot/take.ts";
 export { cpuModelNames } from "./vcpu/cpu-model.ts";
 export type { GprName, SegmentName, TableRegister, Vcpu } from "./vcpu/vcpu.ts";
 export type { BlockBackend, MaybePromise } from "./vmm/block.ts";
-export type { VirtioSet } from "./vmm/board-virtio.ts";
 export type {
   BootDevice,
   BootSource,
@@ -100,5 +99,6 @@ export type {
   VmState,
   VmStatistics,
 } from "./vmm/status.ts";
+export type { VirtioSet } from "./vmm/virtio-set.ts";
 export { Vm } from "./vmm/vm.ts";
 export type { VsockBackend, VsockEvents, VsockStream } from "./vmm/vsock.ts";

@@ -5,11 +5,18 @@ import { dirname, join } from "node:path";
 import * as esbuild from "esbuild";
 
 /**
- * What only some guests need, a file each by its name; the page and the worker import them when somebody does. What a page
- * begins with is one file each: every file more costs its start some milliseconds.
+ * What only some guests need, by its name; the page and the worker import them when somebody does. Each is one file, as the
+ * entries are, with copies of the little that they share: every file more costs a start some milliseconds.
  */
 const PARTS = {
   "pcpu-agent": "src/host/pcpu-agent.ts",
+  "board-ide": "src/vmm/board-ide.ts",
+  "board-nics": "src/vmm/board-nics.ts",
+  "board-vga": "src/vmm/board-vga.ts",
+  "board-virtio": "src/vmm/board-virtio.ts",
+  "snapshot-restore": "src/snapshot/restore.ts",
+  "snapshot-store": "src/snapshot/store.ts",
+  "snapshot-take": "src/snapshot/take.ts",
   "http-file": "src/platform/web/http-file.ts",
   "open-read-only": "src/backends/block/open-read-only.ts",
   "user-network": "src/backends/network/user/user-network.ts",
@@ -23,6 +30,7 @@ const ENTRIES = {
   page: "web/page.ts",
   embed: "web/embed.ts",
   "pcpu-worker": "src/platform/web/pcpu-worker.ts",
+  "compare-worker": "web/compare-worker.ts",
 };
 
 /** A module runs when the page has been read; this one must not wait: it stands in the page itself, and so it has no import.meta. */
@@ -48,9 +56,8 @@ export async function buildWeb(root) {
   await Promise.all([
     bundle({ page: "web/page.css" }, { loader: {}, sourcemap: false }),
     bundle({ paravane: "src/index.ts" }, { splitting: true }),
-    bundle({ ...PARTS, "compare-worker": "web/compare-worker.ts" }, { splitting: true }),
     bundle({ start: "web/start.ts" }, classic(roms)),
-    ...Object.entries(ENTRIES).map(([name, path]) =>
+    ...Object.entries({ ...ENTRIES, ...PARTS }).map(([name, path]) =>
       bundle({ [name]: path }, { plugins: [withoutNode(root), partsApart(root)] }),
     ),
   ]);

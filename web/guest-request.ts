@@ -48,6 +48,9 @@ export interface WhatBoots {
   readonly cpu?: string;
 }
 
+/** Operating systems; a small program of its own does not look for such a device. */
+const ASK_FOR_ENTROPY: readonly BootSource["kind"][] = ["linux", "firmware"];
+
 /** How the guest is virtualized (docs/VIRTUALIZATION.md), and devices that go with it: virtio for para, a PC's for the others. */
 export function configOf(what: WhatBoots, options: MachineOptions): Omit<HostedVmConfig, "name"> {
   const memoryBytes = options.memoryBytes ?? what.memoryBytes;
@@ -57,7 +60,7 @@ export function configOf(what: WhatBoots, options: MachineOptions): Omit<HostedV
     ...(memoryBytes === undefined ? {} : { memoryBytes }),
     ...(cpu === undefined ? {} : { cpu }),
     virt: options.mode,
-    ...(options.mode === "para" ? { rng: true } : {}),
+    ...(options.mode === "para" && ASK_FOR_ENTROPY.includes(what.boot.kind) ? { rng: true } : {}),
     ...(options.screen ? { display: "vga" } : {}),
     ...(what.vgaBios === undefined ? {} : { vgaBios: what.vgaBios }),
     ...(what.drives === undefined ? {} : { drives: what.drives }),

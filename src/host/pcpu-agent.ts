@@ -4,7 +4,6 @@ import { shareImages } from "../boot/share-images.ts";
 import type { Frame } from "../display/frame.ts";
 import type { MemoryKind, Platform } from "../platform/platform.ts";
 import type { SnapshotName } from "../snapshot/restore.ts";
-import { MemorySnapshots, snapshotFolder } from "../snapshot/store.ts";
 import type { SnapshotInfo } from "../snapshot/take.ts";
 import type { PortableConfig } from "../vmm/config.ts";
 import type { DiskSource, VmLimitsChange } from "../vmm/device-config.ts";
@@ -46,8 +45,10 @@ interface Resident {
 
 /** Name of a snapshot that is no file. */
 const IN_MEMORY = "snapshot";
+const loadStores = (): Promise<typeof import("../snapshot/store.ts")> => import("../snapshot/store.ts");
 
 async function placeOf(from: SnapshotFile | SnapshotBytes): Promise<SnapshotName> {
+  const { MemorySnapshots, snapshotFolder } = await loadStores();
   if ("folder" in from) return { store: await snapshotFolder(from.folder), name: from.name };
   const store = new MemorySnapshots();
   const { bytes } = from;
@@ -131,12 +132,12 @@ export class PcpuAgent implements PcpuCalls {
   }
 
   async snapshot(number: VmNumber, to: SnapshotFile, options: PortableSnapshotOptions): Promise<SnapshotInfo> {
-    const store = await snapshotFolder(to.folder);
+    const store = await (await loadStores()).snapshotFolder(to.folder);
     return await this.#vm(number).snapshot({ ...options, store, name: to.name });
   }
 
   async snapshotBytes(number: VmNumber, options: PortableSnapshotOptions): Promise<Uint8Array> {
-    const store = new MemorySnapshots();
+    const store = new (await loadStores()).MemorySnapshots();
     await this.#vm(number).snapshot({ ...options, store, name: IN_MEMORY });
     return store.get(IN_MEMORY) as Uint8Array;
   }

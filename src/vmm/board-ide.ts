@@ -1,6 +1,6 @@
 // The IDE and floppy drives of a board.
 
-import { Dma8237 } from "../devices/dma8237.ts";
+import type { Dma8237 } from "../devices/dma8237.ts";
 import { FDC_DMA, FDC_IRQ, FloppyController } from "../devices/floppy/controller.ts";
 import { FloppyDrive, floppyFormat } from "../devices/floppy/drive.ts";
 import { AtaDrive } from "../devices/ide/ata-drive.ts";
@@ -8,17 +8,12 @@ import { AtapiDrive } from "../devices/ide/atapi-drive.ts";
 import type { IdeDrive } from "../devices/ide/drive.ts";
 import { IDE_CHANNELS, IDE_FUNCTION, Piix3Ide } from "../devices/ide/piix3-ide.ts";
 import type { PciHost } from "../devices/pci/host.ts";
-import type { BlockBackend } from "./block.ts";
+import { SOUTH_BRIDGE_SLOT } from "../devices/pci/piix3.ts";
 import type { PortBus } from "./bus.ts";
 import type { Device, DeviceClock, GuestMemory } from "./device.ts";
 import type { OpenDrive } from "./drives.ts";
 import type { IrqWiring } from "./irq.ts";
-
-/** A drive whose medium the host can change. */
-export interface MediaDrive {
-  /** Throws VmError("bad-state") while the guest has locked it, unless forced. */
-  changeMedium(backend: BlockBackend | undefined, force?: boolean): void;
-}
+import type { MediaDrive, StorageSet } from "./storage-set.ts";
 
 export interface StorageParts {
   readonly pci: PciHost;
@@ -26,27 +21,16 @@ export interface StorageParts {
   readonly irqs: IrqWiring;
   readonly clock: DeviceClock;
   readonly memory: GuestMemory;
+  readonly dma: Dma8237;
   readonly drives: readonly OpenDrive[];
 }
 
-export interface StorageSet {
-  readonly devices: readonly Device[];
-  /** By the drive's id. */
-  readonly media: ReadonlyMap<string, MediaDrive>;
-  /** Drives whose rates can be limited, by id. */
-  readonly limited: ReadonlyMap<string, IdeDrive>;
-}
-
-const SOUTH_BRIDGE_SLOT = 1;
-
-/** The ISA DMA controllers, and what has drives: a guest does not look for what is not there. */
+/** The controllers that have drives: a guest does not look for what is not there. */
 export function addStorage(parts: StorageParts): StorageSet {
-  const { pci, ports, irqs, clock, memory, drives } = parts;
+  const { pci, ports, irqs, clock, memory, dma, drives } = parts;
   const devices: Device[] = [];
   const media = new Map<string, MediaDrive>();
   const limited = new Map<string, IdeDrive>();
-  const dma = new Dma8237(memory);
-  devices.push(dma);
   const places: (IdeDrive | undefined)[] = [undefined, undefined, undefined, undefined];
   for (const drive of drives) {
     if (drive.bus !== "ide") continue;

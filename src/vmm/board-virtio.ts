@@ -1,47 +1,29 @@
 // The virtio devices of a board: which a configuration asks for.
-import type { PciHost } from "../devices/pci/host.ts";
 import { VirtioBalloon } from "../devices/virtio/balloon.ts";
-import type { VirtioBlk } from "../devices/virtio/blk.ts";
+import { VirtioBlk } from "../devices/virtio/blk.ts";
 import { VirtioConsole } from "../devices/virtio/console.ts";
 import type { VirtioDevice } from "../devices/virtio/device.ts";
 import { type InputKind, VirtioInput } from "../devices/virtio/input.ts";
-import type { VirtioNet } from "../devices/virtio/net.ts";
+import { VirtioNet } from "../devices/virtio/net.ts";
 import { VirtioP9 } from "../devices/virtio/p9.ts";
 import { VirtioPci } from "../devices/virtio/pci.ts";
 import { type EntropySource, VirtioRng } from "../devices/virtio/rng.ts";
 import { VirtioVsock } from "../devices/virtio/vsock.ts";
 import type { CheckedConfig } from "./check-config.ts";
-import type { Device, DeviceClock, DmaMemory, MsiSink } from "./device.ts";
+import { macBytes } from "./check-network.ts";
 import type { OpenDrive } from "./drives.ts";
 import type { OpenNic } from "./nics.ts";
-import { VirtioCards } from "./virtio-cards.ts";
+import type { Card, CardParts, VirtioCards } from "./virtio-cards.ts";
+import { noVirtio, type VirtioSet } from "./virtio-set.ts";
 import { CLASSES, VIRTIO_SLOTS } from "./virtio-slots.ts";
 
-export interface VirtioParts {
-  readonly pci: PciHost;
-  readonly memory: DmaMemory;
-  readonly clock: DeviceClock;
-  readonly msi: MsiSink;
+export interface VirtioParts extends CardParts {
   readonly entropy: (into: Uint8Array) => void;
   readonly drives: readonly OpenDrive[];
   readonly nics: readonly OpenNic[];
 }
 
-/** The devices themselves, for who controls them from the host. */
-export interface VirtioSet {
-  readonly devices: readonly Device[];
-  /** What cards that come and go are made with. */
-  readonly cards: VirtioCards;
-  readonly balloon: VirtioBalloon | undefined;
-  readonly console: VirtioConsole | undefined;
-  readonly vsock: VirtioVsock | undefined;
-  /** By the id in the configuration. */
-  readonly drives: ReadonlyMap<string, VirtioBlk>;
-  readonly nics: ReadonlyMap<string, VirtioNet>;
-  readonly inputs: ReadonlyMap<InputKind, VirtioInput>;
-}
-
-export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet {
+export function addVirtio(config: CheckedConfig, cards: VirtioCards, parts: VirtioParts): VirtioSet {
   const { pci, memory, clock, msi } = parts;
   const devices: VirtioPci[] = [];
   const plug = <T extends VirtioDevice>(slot: number, classCode: number, device: T): T => {
@@ -50,7 +32,6 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     devices.push(carrier);
     return device;
   };
-  const cards = new VirtioCards(parts);
 
   let console: VirtioConsole | undefined;
   if (config.consoles.length > 0) {
@@ -83,9 +64,35 @@ export function addVirtio(config: CheckedConfig, parts: VirtioParts): VirtioSet 
     const options = { ...share, wallMs: () => clock.wallMs() };
     plug(VIRTIO_SLOTS.shares + i, CLASSES.other, new VirtioP9(`virtio-9p${i}`, memory, options));
   }
-  for (const drive of parts.drives) if (drive.bus === "virtio") devices.push(...cards.addDrive(drive));
-  for (const nic of parts.nics) if (nic.model === "virtio") devices.push(cards.addNic(nic));
-  return { devices, cards, balloon, console, vsock, drives: cards.drives, nics: cards.nics, inputs };
+  const made = [
+    ...parts.drives.flatMap((drive) => (drive.bus === "virtio" ? driveCard(drive, parts) : [])),
+    ...parts.nics.flatMap((nic) => (nic.model === "virtio" ? nicCard(nic, parts) : [])),
+  ];
+  for (const card of made) {
+    cards.add(card);
+    devices.push(card.carrier);
+  }
+  return { ...noVirtio(cards), devices, balloon, console, vsock, inputs };
+}
+
+/** A card for a drive; none for one without a medium. */
+export function driveCard(
+  { id, unit = 0, backend, readOnly = false, limits = {} }: OpenDrive,
+  parts: CardParts,
+): Card[] {
+  if (backend === undefined) return [];
+  const { memory, clock, msi } = parts;
+  const device = new VirtioBlk(`virtio-blk${unit}`, memory, { backend, clock, serial: id, readOnly, limits });
+  const carrier = new VirtioPci(device, { msi, clock, classCode: CLASSES.storage });
+  return [{ kind: "drive", id, slot: VIRTIO_SLOTS.drives + unit, device, carrier }];
+}
+
+export function nicCard(nic: OpenNic, parts: CardParts): Card {
+  const { memory, clock, msi } = parts;
+  const device = new VirtioNet(`virtio-net${nic.unit}`, memory, { ...nic, mac: macBytes(nic.mac), clock });
+  const carrier = new VirtioPci(device, { msi, clock, classCode: CLASSES.network });
+  if (nic.bootRom !== undefined) carrier.pci.setRom(nic.bootRom);
+  return { kind: "nic", id: nic.id, slot: VIRTIO_SLOTS.nics + nic.unit, device, carrier };
 }
 
 /** The same bytes in every run: the virtual clock's promise. No secret, so never for a guest on the real clock. */

@@ -4,6 +4,7 @@ import { A20Gate } from "../devices/a20.ts";
 import { AcpiPm, SCI_IRQ } from "../devices/acpi-pm.ts";
 import { CmosRtc } from "../devices/cmos-rtc.ts";
 import { DEBUGCON_PORT, DebugConsole, FIRMWARE_LOG_PORT } from "../devices/debugcon.ts";
+import { Dma8237 } from "../devices/dma8237.ts";
 import { FerrLatch } from "../devices/ferr.ts";
 import { FwCfg } from "../devices/fw-cfg.ts";
 import { Hpet } from "../devices/hpet.ts";
@@ -22,19 +23,20 @@ import { ResetControl } from "../devices/reset-control.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
 import type { Vga, VideoMemory } from "../devices/vga/vga.ts";
 import { VM_GENERATION_GPE, VmGeneration } from "../devices/vm-generation.ts";
-import { addStorage, floppyTypes, type StorageSet } from "./board-ide.ts";
-import { addNics, type NicSet } from "./board-nics.ts";
-import { addVga } from "./board-vga.ts";
-import { addVirtio, type VirtioSet } from "./board-virtio.ts";
 import { bootOrderFile } from "./boot-order.ts";
 import type { MmioBus, PortBus } from "./bus.ts";
 import type { CheckedConfig } from "./check-config.ts";
 import type { Device, DeviceClock, DmaMemory, IoRange, IrqLine, MsiSink } from "./device.ts";
+import type { DeviceFamilies } from "./device-families.ts";
 import type { OpenDrive } from "./drives.ts";
 import { VmError } from "./error.ts";
 import type { IrqWiring } from "./irq.ts";
+import type { NicSet } from "./nic-set.ts";
 import type { OpenNic } from "./nics.ts";
 import type { ResetCause } from "./status.ts";
+import { NO_STORAGE, type StorageSet } from "./storage-set.ts";
+import { VirtioCards } from "./virtio-cards.ts";
+import { noVirtio, type VirtioSet } from "./virtio-set.ts";
 
 /** COM1..COM4 as every PC has them. */
 export const SERIAL_PORTS = [
@@ -82,6 +84,8 @@ export interface BoardParts {
   readonly memory: DmaMemory;
   readonly msi: MsiSink;
   readonly entropy: (into: Uint8Array) => void;
+  /** Of the configuration that the board is made of. */
+  readonly families: DeviceFamilies;
   readonly drives: readonly OpenDrive[];
   readonly nics: readonly OpenNic[];
   readonly generationId: Uint8Array;
@@ -112,7 +116,7 @@ export interface Board {
 }
 
 export function buildBoard(config: CheckedConfig, parts: BoardParts, events: BoardEvents): Board {
-  const { ports, mmio, irqs, clock, memory } = parts;
+  const { ports, mmio, irqs, clock, memory, families } = parts;
   const a20 = new A20Gate(events.a20);
   const resetControl = new ResetControl(() => events.reset("port-cf9"));
   const rtcLine = new GatedLine(irqs.line(RTC_IRQ));
@@ -121,7 +125,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
     clock,
     ramBytes: config.memoryBytes,
     cpuCount: 1,
-    floppyTypes: floppyTypes(parts.drives),
+    floppyTypes: families.storage?.floppyTypes(parts.drives) ?? [0, 0],
     bootOrder: config.bootOrder.map((device) => CMOS_BOOT_CODES[device]),
   });
   const keyboard = new I8042({
@@ -198,7 +202,7 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
       }),
     );
   }
-  const vga = parts.video && addVga(parts.video, pci, clock);
+  const vga = parts.video && families.vga?.addVga(parts.video, pci, clock);
   if (vga !== undefined) devices.push(vga);
   const hypercallConsole = config.paravirt.includes("console")
     ? new HypercallConsole({
@@ -215,12 +219,16 @@ export function buildBoard(config: CheckedConfig, parts: BoardParts, events: Boa
       ? new HypercallBlock(memory, hypercallDrives)
       : undefined;
   if (hypercallBlock !== undefined) devices.push(hypercallBlock);
-  const storage = addStorage({ ...parts, pci });
-  devices.push(...storage.devices);
-  const virtio = addVirtio(config, { ...parts, pci });
+  const dma = new Dma8237(memory);
+  const storage = families.storage?.addStorage({ ...parts, pci, dma }) ?? NO_STORAGE;
+  devices.push(dma, ...storage.devices);
+  const cards = new VirtioCards({ pci, memory, clock, msi: parts.msi });
+  const virtio = families.virtio?.addVirtio(config, cards, { ...parts, pci }) ?? noVirtio(cards);
   devices.push(...virtio.devices);
-  const nics = addNics(parts.nics, virtio, { pci, memory, clock });
-  devices.push(...nics.devices);
+  const otherNics = families.nics?.addNics(parts.nics, { pci, memory, clock });
+  devices.push(...(otherNics?.values() ?? []));
+  // Virtio's come and go.
+  const nics: NicSet = { get: (id) => otherNics?.get(id) ?? virtio.nics.get(id) };
   if (config.testDevice) devices.push(new PcTestDevice((gsi) => irqs.line(gsi)));
   for (const device of devices) {
     // The test device's byte register would cover the debug console: it takes the ports that are free.

@@ -1,11 +1,11 @@
 // Drives and network cards that come and go while a machine is there: over PCI, and the guest hears of it by ACPI.
 import { configurePci } from "../devices/pci/firmware-setup.ts";
 import { HOTPLUG_GPE, HOTPLUG_SLOTS } from "../devices/pci/hotplug.ts";
-import type { VirtioPci } from "../devices/virtio/pci.ts";
 import { type CheckedConfig, checkConfig, toConfig } from "./check-config.ts";
 import type { CheckedNic } from "./check-network.ts";
 import type { VmConfig } from "./config.ts";
 import type { DriveConfig, NicConfig } from "./device-config.ts";
+import { loadVirtio } from "./device-families.ts";
 import { VmError } from "./error.ts";
 import { applyLimits } from "./limits.ts";
 import type { Machine } from "./machine.ts";
@@ -50,9 +50,10 @@ export class Hotplug {
       const config = checkWith(machine.config, { drives: [...machine.config.drives, drive] });
       const checked = config.drives.find(({ id }) => id === drive.id) as DriveConfig;
       this.#requireSlot("unit of the drive", VIRTIO_SLOTS.drives, checked.unit ?? 0);
+      const { driveCard } = await loadVirtio();
       const opened = await machine.openDrive(checked);
       machine.config = { ...machine.config, drives: [...machine.config.drives, checked] };
-      this.#inserted(machine.board.virtio.cards.addDrive(opened));
+      this.#insert(driveCard(opened, machine.board.virtio.cards.parts));
     });
   }
 
@@ -69,9 +70,10 @@ export class Hotplug {
       const config = checkWith(machine.config, { nics: [...machine.config.nics, nic] });
       const checked = config.nics.find(({ id }) => id === nic.id) as CheckedNic;
       this.#requireSlot("unit of the network card", VIRTIO_SLOTS.nics, checked.unit);
+      const { nicCard } = await loadVirtio();
       const opened = await machine.openNic(checked);
       machine.config = { ...machine.config, nics: [...machine.config.nics, checked] };
-      this.#inserted([machine.board.virtio.cards.addNic(opened)]);
+      this.#insert([nicCard(opened, machine.board.virtio.cards.parts)]);
     });
   }
 
@@ -172,14 +174,14 @@ export class Hotplug {
     return this.machine.board.virtio.cards.inSlot(card.slot) === card;
   }
 
-  #inserted(carriers: readonly VirtioPci[]): void {
+  #insert(cards: readonly Card[]): void {
     const { board, vcpu, config } = this.machine;
+    for (const card of cards) board.virtio.cards.add(card);
     applyLimits(board, config);
-    for (const carrier of carriers) {
+    for (const { carrier, slot } of cards) {
       board.devices.push(carrier);
-      const card = board.virtio.cards.byCarrier(carrier);
       // A guest that has not begun finds it as it finds the others.
-      if (vcpu.retired > 0 && card !== undefined) board.hotplug?.inserted(card.slot);
+      if (vcpu.retired > 0) board.hotplug?.inserted(slot);
     }
     if (vcpu.retired === 0 && config.boot.kind !== "firmware") configurePci(board.pci, board.bridge);
   }

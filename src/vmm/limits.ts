@@ -19,7 +19,7 @@ export function applyLimits(board: Board, { limits, drives, nics }: CheckedConfi
   for (const nic of nics) {
     const { receiveLimits, transmitLimits, id } = nic;
     const own = devices[id];
-    board.nics.cards
+    board.nics
       .get(id)
       ?.setLimits(changeRates(receiveLimits ?? network, own), changeRates(transmitLimits ?? network, own));
   }

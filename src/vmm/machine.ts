@@ -9,7 +9,6 @@ import { Vcpu } from "../vcpu/vcpu.ts";
 import { AbsentPages } from "./absent-pages.ts";
 import type { BlockBackend, MaybePromise } from "./block.ts";
 import { type Board, type BoardEvents, buildBoard } from "./board.ts";
-import { videoMemory } from "./board-vga.ts";
 import { MmioBus, PortBus } from "./bus.ts";
 import { type CheckedConfig, checkFirmwareSize, VIRTUAL_EPOCH_SECONDS } from "./check-config.ts";
 import { checkLimitsChange } from "./check-devices.ts";
@@ -21,6 +20,7 @@ import { corePortRanges } from "./core-ports.ts";
 import { DebugControls } from "./debug-controls.ts";
 import type { DeviceState } from "./device.ts";
 import type { DiskSource, DriveConfig, VmLimitsChange } from "./device-config.ts";
+import { type DeviceFamilies, loadFamilies } from "./device-families.ts";
 import { DirtyLog } from "./dirty-log.ts";
 import { heldBackend, type OpenDrive, OpenDrives } from "./drives.ts";
 import { VmError } from "./error.ts";
@@ -36,6 +36,7 @@ import { UnknownMsrs } from "./msrs.ts";
 import { type ConnectNic, type OpenNic, OpenNics } from "./nics.ts";
 import { machineSlots, SlotTable } from "./slots.ts";
 import type { DebugStop, ExitStatus, ResetCause, TraceEvent, TraceKind } from "./status.ts";
+import { videoMemory } from "./video-memory.ts";
 
 /** The TSC ticks once a nanosecond of guest time. */
 export const TSC_KHZ = 1_000_000;
@@ -105,6 +106,7 @@ export class Machine implements ExitContext {
     private readonly events: MachineEvents,
     private readonly open: OpenDrives,
     private readonly networks: OpenNics,
+    families: DeviceFamilies,
     /** The memory has a machine in it already: nothing in it is initialised. */
     adopted: boolean,
   ) {
@@ -159,6 +161,7 @@ export class Machine implements ExitContext {
           },
         },
         entropy: platform.entropy,
+        families,
         nics: networks.nics,
         drives: config.clock === "virtual" ? open.drives.map((drive) => this.#held(drive)) : open.drives,
         generationId: generationId(config, platform),
@@ -215,7 +218,7 @@ export class Machine implements ExitContext {
       config,
       platform,
       connect,
-      (open, networks) => new Machine(config, memory, map, core, hooks, platform, events, open, networks, false),
+      (...parts) => new Machine(config, memory, map, core, hooks, platform, events, ...parts, false),
     );
   }
 
@@ -241,22 +244,22 @@ export class Machine implements ExitContext {
       config,
       platform,
       connect,
-      (open, networks) => new Machine(config, memory, map, core, hooks, platform, events, open, networks, true),
+      (...parts) => new Machine(config, memory, map, core, hooks, platform, events, ...parts, true),
     );
   }
 
-  /** With its drives and networks open. */
+  /** With its drives and networks open, and its devices there. */
   static async #opened(
     config: CheckedConfig,
     platform: Platform,
     connect: ConnectNic | undefined,
-    make: (open: OpenDrives, networks: OpenNics) => Machine,
+    make: (open: OpenDrives, networks: OpenNics, families: DeviceFamilies) => Machine,
   ): Promise<Machine> {
     const open = await OpenDrives.open(config.drives, platform);
     let networks: OpenNics | undefined;
     try {
       networks = await OpenNics.open(config.nics, platform, connect);
-      return make(open, networks);
+      return make(open, networks, await loadFamilies(config));
     } catch (error) {
       networks?.close();
       await open.close();

@@ -1,12 +1,11 @@
 // Power-on and reset of a machine: every device to its reset state, and what firmware leaves behind where none runs.
-import { type BootMachine, E820_RAM } from "../boot/machine.ts";
+import { type BootMachine, E820_RAM, type TextScreenShape } from "../boot/machine.ts";
 import { buildAcpiTables } from "../devices/acpi/tables.ts";
 import { PM_BASE } from "../devices/acpi-pm.ts";
 import { buildMpTable, MP_BASE } from "../devices/mp-table.ts";
 import { configurePci } from "../devices/pci/firmware-setup.ts";
-import { SERIAL_PORTS } from "./board.ts";
-import { prepareVga } from "./board-vga.ts";
-import { checkFirmwareSize } from "./check-config.ts";
+import { type Board, SERIAL_PORTS } from "./board.ts";
+import { type CheckedConfig, checkFirmwareSize } from "./check-config.ts";
 import { e820File, memoryMapFor } from "./e820.ts";
 import { VmError } from "./error.ts";
 import type { Machine } from "./machine.ts";
@@ -15,6 +14,8 @@ import { FIRMWARE_ALIAS_BYTES, FOUR_GIB, LOW_MEMORY_END } from "./slots.ts";
 
 /** Where SeaBIOS also shows its screen: COM1 (u16, little-endian). */
 const SERIAL_CONSOLE_PORT = Uint8Array.of(0xf8, 0x03);
+/** SeaBIOS runs the file of this name as the option ROM of PCI function 1234:1111. */
+const VGA_ROM_FILE = "pci1234,1111.rom";
 
 /**
  * Everything to its reset state but RAM, which keeps its contents as hardware does, and images are put where the boot
@@ -42,6 +43,13 @@ export async function powerOn(machine: Machine, boot: (machine: BootMachine) => 
     loadFirmware: (image) => loadFirmware(machine, image),
     addFwCfgFile: (name, data) => board.fwCfg.addFile(name, data),
   });
+}
+
+/** Gives firmware its VGA BIOS; without firmware the adapter is in text mode, and what is returned says so. */
+function prepareVga({ vga, fwCfg }: Board, { boot, vgaBios }: CheckedConfig): TextScreenShape | undefined {
+  if (vga === undefined || boot.kind !== "firmware") return vga?.leaveAsFirmware(vgaBios);
+  if (vgaBios !== undefined) fwCfg.addFile(VGA_ROM_FILE, vgaBios);
+  return undefined;
 }
 
 /** No firmware runs: does what it would have left behind. Returns the address of the RSDP, 0 without ACPI. */

@@ -1,21 +1,33 @@
 // Disks and network cards on virtio: those of the configuration, and those that come and go while the machine runs.
-import { VirtioBlk } from "../devices/virtio/blk.ts";
-import type { VirtioDevice } from "../devices/virtio/device.ts";
-import { VirtioNet } from "../devices/virtio/net.ts";
-import { VirtioPci } from "../devices/virtio/pci.ts";
-import type { VirtioParts } from "./board-virtio.ts";
-import { macBytes } from "./check-network.ts";
-import type { OpenDrive } from "./drives.ts";
-import type { OpenNic } from "./nics.ts";
-import { CLASSES, VIRTIO_SLOTS } from "./virtio-slots.ts";
+import type { PciHost } from "../devices/pci/host.ts";
+import type { VirtioBlk } from "../devices/virtio/blk.ts";
+import type { VirtioNet } from "../devices/virtio/net.ts";
+import type { VirtioPci } from "../devices/virtio/pci.ts";
+import type { DeviceClock, DmaMemory, MsiSink } from "./device.ts";
 
 /** A card in a slot. */
-export interface Card {
-  readonly kind: "drive" | "nic";
+export type Card = DriveCard | NicCard;
+interface DriveCard extends Place {
+  readonly kind: "drive";
+  readonly device: VirtioBlk;
+}
+interface NicCard extends Place {
+  readonly kind: "nic";
+  readonly device: VirtioNet;
+}
+interface Place {
   /** Of the drive or network card. */
   readonly id: string;
   readonly slot: number;
   readonly carrier: VirtioPci;
+}
+
+/** What a card is wired to. */
+export interface CardParts {
+  readonly pci: PciHost;
+  readonly memory: DmaMemory;
+  readonly clock: DeviceClock;
+  readonly msi: MsiSink;
 }
 
 export class VirtioCards {
@@ -23,7 +35,7 @@ export class VirtioCards {
   readonly #nics = new Map<string, VirtioNet>();
   readonly #bySlot = new Map<number, Card>();
 
-  constructor(private readonly parts: Omit<VirtioParts, "drives" | "nics">) {}
+  constructor(readonly parts: CardParts) {}
 
   /** By the id in the configuration. */
   get drives(): ReadonlyMap<string, VirtioBlk> {
@@ -42,25 +54,12 @@ export class VirtioCards {
     return [...this.#bySlot.values()].find((card) => card.carrier === carrier);
   }
 
-  /** The device, on the bus; none for a drive without a medium. */
-  addDrive({ id, unit = 0, backend, readOnly = false, limits = {} }: OpenDrive): VirtioPci[] {
-    if (backend === undefined) return [];
-    const { memory, clock } = this.parts;
-    const blk = new VirtioBlk(`virtio-blk${unit}`, memory, { backend, clock, serial: id, readOnly, limits });
-    this.#drives.set(id, blk);
-    return [this.#plug({ kind: "drive", id, slot: VIRTIO_SLOTS.drives + unit }, CLASSES.storage, blk)];
-  }
-
-  addNic(nic: OpenNic): VirtioPci {
-    const { memory, clock } = this.parts;
-    const net = new VirtioNet(`virtio-net${nic.unit}`, memory, { ...nic, mac: macBytes(nic.mac), clock });
-    this.#nics.set(nic.id, net);
-    return this.#plug(
-      { kind: "nic", id: nic.id, slot: VIRTIO_SLOTS.nics + nic.unit },
-      CLASSES.network,
-      net,
-      nic.bootRom,
-    );
+  /** Puts a card on the bus. */
+  add(card: Card): void {
+    this.parts.pci.add(card.slot, 0, card.carrier.pci);
+    this.#bySlot.set(card.slot, card);
+    if (card.kind === "drive") this.#drives.set(card.id, card.device);
+    else this.#nics.set(card.id, card.device);
   }
 
   /** Takes a card off the bus, and ends it: its requests under way are forgotten, its name is free. */
@@ -71,14 +70,5 @@ export class VirtioCards {
     this.#bySlot.delete(slot);
     if (kind === "drive") this.#drives.delete(id);
     else this.#nics.delete(id);
-  }
-
-  #plug(place: Omit<Card, "carrier">, classCode: number, device: VirtioDevice, rom?: Uint8Array): VirtioPci {
-    const { pci, clock, msi } = this.parts;
-    const carrier = new VirtioPci(device, { msi, clock, classCode });
-    if (rom !== undefined) carrier.pci.setRom(rom);
-    pci.add(place.slot, 0, carrier.pci);
-    this.#bySlot.set(place.slot, { ...place, carrier });
-    return carrier;
   }
 }

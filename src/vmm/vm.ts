@@ -3,11 +3,10 @@ import type { ByteConsole } from "../backends/stream.ts";
 import { prepareBoot } from "../boot/index.ts";
 import { type Screen, screenOf } from "../display/screen.ts";
 import { loadPlatform, type MemoryKind, type Platform } from "../platform/platform.ts";
-import { openSnapshot, type RestoreOptions, type SnapshotName } from "../snapshot/restore.ts";
-import { type SnapshotInfo, type SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
+import type { RestoreOptions, SnapshotName } from "../snapshot/restore.ts";
+import type { SnapshotInfo, SnapshotOptions, SnapshotTaker } from "../snapshot/take.ts";
 import type { Vcpu } from "../vcpu/vcpu.ts";
 import type { BlockBackend } from "./block.ts";
-import type { VirtioSet } from "./board-virtio.ts";
 import { type CheckedConfig, checkConfig, requireNetworkCards, toConfig } from "./check-config.ts";
 import type { ClockKind, PortableConfig, ResumeTime, VmConfig } from "./config.ts";
 import type { BreakConditions } from "./debug-controls.ts";
@@ -29,6 +28,7 @@ import { ScreenWatch } from "./screen-watch.ts";
 import { SoloExecutor } from "./solo-executor.ts";
 import { hashState } from "./state-hash.ts";
 import type { DebugStop, ExitStatus, TraceKind, VmEvents, VmState, VmStatistics } from "./status.ts";
+import type { VirtioSet } from "./virtio-set.ts";
 
 /** Where a VM runs; by default alone, in memory of this thread. */
 export interface VmPlacement {
@@ -48,7 +48,8 @@ export class Vm implements AsyncDisposable {
   readonly #life: LifeCycle;
   readonly #events: Emitter<VmEvents>;
   readonly #outputs: Outputs;
-  readonly #snapshots: SnapshotTaker;
+  /** Made when it is asked for. */
+  #snapshots: Promise<SnapshotTaker> | undefined;
 
   private constructor(
     private readonly config: CheckedConfig,
@@ -81,7 +82,6 @@ export class Vm implements AsyncDisposable {
       );
     this.#life = new LifeCycle({ config, platform, machine, events, outputs, executor, screenWatch });
     hooks.wake = () => this.#life.wake();
-    this.#snapshots = new SnapshotTaker(machine, platform, (work) => this.#life.rest("snapshot", work));
   }
 
   /**
@@ -126,12 +126,13 @@ export class Vm implements AsyncDisposable {
    */
   static async restore(from: SnapshotName, options: RestoreOptions = {}, placement: VmPlacement = {}): Promise<Vm> {
     options.config?.signal?.throwIfAborted();
+    const { openSnapshot } = await import("../snapshot/restore.ts");
     const opened = await openSnapshot(from, options, await loadPlatform());
     try {
       const vm = await Vm.#build(opened.config, placement, (platform, events) =>
         opened.fill(() => Machine.create(opened.config, platform, events, placement.memory, placement.connectNic)),
       );
-      if (options.track) vm.#snapshots.trackFrom(opened.id);
+      if (options.track) (await vm.#snapshotTaker()).trackFrom(opened.id);
       return vm;
     } finally {
       await opened.close();
@@ -238,7 +239,15 @@ export class Vm implements AsyncDisposable {
    * fit, "io" when it cannot be written; then nothing of it is left and an older one of that name is as it was.
    */
   async snapshot(options: SnapshotOptions): Promise<SnapshotInfo> {
-    return await this.#snapshots.take(options);
+    return await (await this.#snapshotTaker()).take(options);
+  }
+
+  #snapshotTaker(): Promise<SnapshotTaker> {
+    this.#snapshots ??= import("../snapshot/take.ts").then(
+      ({ SnapshotTaker }) =>
+        new SnapshotTaker(this.#machine, this.platform, (work) => this.#life.rest("snapshot", work)),
+    );
+    return this.#snapshots;
   }
 
   /** Stops the VM and waits until its disks are closed. Rejects with VmError("io") when data of them may be lost. */

@@ -13,19 +13,12 @@ it("answers every question in every form", { timeout: 1_800_000 }, async () => {
   for (const { operation, failures } of result.operations) expect(failures, operation).toEqual([]);
   const measured = (form: string): string[] =>
     result.operations.filter(({ forms }) => forms[form] !== undefined).map(({ operation }) => operation);
-  for (const form of LINUX_FORMS) {
-    expect(measured(form)).toEqual(
-      expect.arrayContaining([
-        "linux-boot",
-        "linux-pipe",
-        "linux-gzip",
-        "linux-tar",
-        "disk-read-rand-4k",
-        "console-line",
-      ]),
-    );
-  }
   // The kernel has kvm-clock where it is offered and not refused, and only there.
-  const withClock = LINUX_FORMS.filter((form) => measured(form).includes("linux-clock-kvm-clock"));
-  expect(withClock).toEqual(["para", "no-steal", "no-eoi", "no-io-delay", "pc-devices"]);
+  const withClock = ["para", "no-steal", "no-eoi", "no-io-delay", "pc-devices"];
+  const all = result.operations.map(({ operation }) => operation);
+  expect(all.length).toBeGreaterThan(15);
+  for (const form of LINUX_FORMS) {
+    const expected = withClock.includes(form) ? all : all.filter((operation) => operation !== "linux-clock-kvm-clock");
+    expect(measured(form), form).toEqual(expected);
+  }
 });

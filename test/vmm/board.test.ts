@@ -39,6 +39,7 @@ function board() {
     memory: new TestMemory(),
     msi: { deliver: nothing },
     entropy: nothing,
+    families: {},
     drives: [],
     nics: [],
     generationId: new Uint8Array(16),

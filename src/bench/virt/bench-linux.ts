@@ -18,7 +18,7 @@ import { runMarked } from "./run-marked.ts";
 export const LINUX_BENCH_MODULES = [
   "ata_piix",
   "sd_mod",
-  "8139too",
+  "8139cp",
   "virtio_pci",
   "virtio_blk",
   "virtio_net",
@@ -34,7 +34,7 @@ interface DeviceSet {
 }
 
 const PC_DEVICES: DeviceSet = {
-  modules: ["ata_piix", "sd_mod", "8139too"],
+  modules: ["ata_piix", "sd_mod", "8139cp"],
   disk: "/dev/sda",
   nic: "eth0",
   card: "rtl8139",

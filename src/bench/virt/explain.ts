@@ -30,7 +30,7 @@ export function explain(result: OperationResult, ratio: Ratio): Explanation {
 
 function sentence({ slower, faster, verdict }: Ratio, a: FormResult, b: FormResult): string {
   const saved = a.exitTotal - b.exitTotal;
-  const parts = [`${exitText(slower, a)}; ${exitText(faster, b)}`];
+  const parts = [`${slower}: ${exitText(a)}; ${faster}: ${exitText(b)}`];
   if (a.by !== b.by) parts.push(`${a.by} against ${b.by}`);
   if (saved > NEGLIGIBLE && a.ns.median > b.ns.median)
     parts.push(`${round((a.ns.median - b.ns.median) / saved)} ns for each exit saved`);
@@ -45,13 +45,13 @@ function sentence({ slower, faster, verdict }: Ratio, a: FormResult, b: FormResu
   return parts.join("; ");
 }
 
-/** "full: 2.00 exits (1.00 port-in, 1.00 port-out)". */
-export function exitText(form: string, result: FormResult): string {
+/** "2 port-in, 1 hypercall in 64", or "no exits". */
+export function exitText(result: FormResult): string {
   const reasons = Object.entries(result.exits)
     .filter(([, count]) => count > NEGLIGIBLE)
     .sort(([, x], [, y]) => y - x)
     .map(([name, count]) => exitCount(name, count));
-  return reasons.length === 0 ? `${form}: no exits` : `${form}: ${reasons.join(", ")}`;
+  return reasons.length === 0 ? "no exits" : reasons.join(", ");
 }
 
 /** "2 port-in"; what comes once in several operations: "1 hypercall in 64". */

@@ -149,18 +149,20 @@ export function notWonVerdicts(): (keyof typeof NOT_WON)[] {
   return Object.keys(NOT_WON) as (keyof typeof NOT_WON)[];
 }
 
-/** Exits of each form for each operation, by reason. */
+/** Exits for each operation, by reason; forms that have the same are one row. */
 export function exitTable({ operations, forms }: Comparison): ReportTable {
   return {
     title: "Exits by reason, for one operation",
-    header: ["operation", ...forms],
-    rows: operations.map((result) => [
-      titleOf(result.operation),
-      ...forms.map((form) => {
+    header: ["operation", "form", "exits"],
+    rows: operations.flatMap((result) => {
+      const byText = new Map<string, FormName[]>();
+      for (const form of forms) {
         const measured = result.forms[form];
-        return measured === undefined ? (result.skipped[form] ?? "-") : exitText(form, measured).slice(form.length + 2);
-      }),
-    ]),
+        const text = measured === undefined ? (result.skipped[form] ?? "-") : exitText(measured);
+        byText.set(text, [...(byText.get(text) ?? []), form]);
+      }
+      return [...byText].map(([text, same], i) => [i === 0 ? titleOf(result.operation) : "", same.join(", "), text]);
+    }),
   };
 }
 

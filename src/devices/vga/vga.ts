@@ -1,6 +1,7 @@
 // A VGA with Bochs VBE, as QEMU's "stdvga": the legacy registers and window, a PCI function 1234:1111 with its linear
 // frame buffer in BAR 0 and its registers in BAR 2 (QEMU docs/specs/standard-vga). Video memory is memory of the VM:
 // where the guest can reach it as it lies, its accesses are plain loads and stores.
+import type { TextScreenShape } from "../../boot/machine.ts";
 import type { Frame } from "../../display/frame.ts";
 import type { Device, DeviceClock, DeviceState, IoHandler, IoRange } from "../../vmm/device.ts";
 import { PciFunction } from "../pci/function.ts";
@@ -10,7 +11,15 @@ import { PlanarMemory } from "./planes.ts";
 import { VgaRegisters } from "./registers.ts";
 import { inputStatus1 } from "./retrace.ts";
 import { scanOut } from "./scan-out.ts";
-import { enterTextMode, fillTextMemory, fontOfBios, TEXT_MEMORY_BYTES } from "./text-mode.ts";
+import {
+  enterTextMode,
+  fillTextMemory,
+  fontOfBios,
+  TEXT_CELL_HEIGHT,
+  TEXT_COLUMNS,
+  TEXT_MEMORY_BYTES,
+  TEXT_ROWS,
+} from "./text-mode.ts";
 import {
   CLOSED_WINDOW,
   INTERLEAVED_BYTES,
@@ -272,11 +281,12 @@ export class Vga implements Device {
   }
 
   /** Text mode 3 with cleared memory, as a VGA BIOS leaves it; `bios` is where its font comes from. */
-  leaveAsFirmware(bios: Uint8Array | undefined): void {
+  leaveAsFirmware(bios: Uint8Array | undefined): TextScreenShape {
     this.#closeWindow();
     fillTextMemory(this.#words, bios === undefined ? undefined : fontOfBios(bios));
     this.memory.written(0, TEXT_MEMORY_BYTES);
     enterTextMode(this.#registers);
+    return { columns: TEXT_COLUMNS, rows: TEXT_ROWS, cellHeight: TEXT_CELL_HEIGHT };
   }
 
   // ---- reset, save and load

@@ -160,7 +160,11 @@ describe("the report", () => {
       "full: 3 port-out; para: no exits; 308 ns for each exit saved",
       "full: no exits; para: no exits; para loses",
     ]);
-    expect(exitTable(comparison()).rows[0]).toEqual(["port out", "3 port-out", "1 port-out", "no exits"]);
+    expect(exitTable(comparison()).rows.slice(0, 3)).toEqual([
+      ["port out", "full", "3 port-out"],
+      ["", "assisted", "1 port-out"],
+      ["", "para", "no exits"],
+    ]);
   });
 
   it("names where paravirtualization does not win, in every format", () => {
@@ -196,7 +200,7 @@ describe("the report", () => {
       para: [measured("hlt-wakeup", 10, { hypercall: 1 / 64, "mmio-write": 0.001 }, { extra: { latencyNs: 77 } })],
     };
     const result = comparison({ operations: combine(["hlt-wakeup"], [round, round], {}), forms: ["assisted", "para"] });
-    expect(exitTable(result).rows[0]?.at(-1)).toBe("1 hypercall in 64");
+    expect(exitTable(result).rows[1]).toEqual(["", "para", "1 hypercall in 64"]);
     expect(measurementTables(result)[0]?.rows[0]?.slice(3, 5)).toEqual(["0.00", "0.017"]);
     expect(virtReportHtml(result)).toMatch(/ns from the timer[^<]*<\/td><td>1,234<\/td><td>77<\/td>/);
     expect(virtReportMarkdown(result)).toContain("| 1,234 | 77 |");
