@@ -1,5 +1,6 @@
 // One guest and nothing around it, for frames in other pages: the address says which.
 import { Host } from "../src/index.ts";
+import { showPage } from "./asked.ts";
 import { loadCatalogue, loadRom } from "./catalogue.ts";
 import { byId, errorText } from "./dom.ts";
 import { GuestPanel } from "./guest-panel.ts";
@@ -20,12 +21,13 @@ try {
       ? await host.createVm({ ...configOf(await whatBoots(wanted, find), wanted), name: "guest" })
       : await host.restoreVm({ bytes: await fetchSnapshot(wanted.snapshot) }, { name: "guest" });
   const start = query.get("autostart") === "off" ? undefined : vm.start();
-  const panel = new GuestPanel(vm, { controls: wanted.controls });
+  const panel = new GuestPanel(vm, { controls: wanted.controls, onPrinted: showPage });
   byId("guests").append(panel.element);
   const started = start && panel.act(() => start);
   panel.open();
   await started;
 } catch (error) {
+  showPage();
   byId("alert").hidden = false;
   byId("alert").textContent = errorText(error);
 }

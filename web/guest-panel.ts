@@ -12,6 +12,8 @@ const FIGURES_MS = 500;
 export interface PanelOptions {
   /** Verbs and figures, not the terminal alone. */
   readonly controls: boolean;
+  /** The guest has printed for the first time. */
+  onPrinted?(): void;
   /** Saved in the browser: the list of those has one more. */
   onKept?(): void;
   onClosed?(): void;
@@ -250,6 +252,7 @@ export class GuestPanel {
       this.#printed = true;
       // What bench/web.ts waits for.
       performance.mark("paravane-first-byte");
+      this.options.onPrinted?.();
     }
     this.#terminal.write(bytes);
   }

@@ -1,5 +1,6 @@
 // The page: the form, and the guests that it started.
 import { Host, type HostedVm } from "../src/index.ts";
+import { showPage } from "./asked.ts";
 import { loadCatalogue, loadRom, type Preset } from "./catalogue.ts";
 import { ComparisonPanel } from "./comparison.ts";
 import { byId, errorText } from "./dom.ts";
@@ -79,6 +80,7 @@ class Page implements LauncherOwner {
   }
 
   tell(error: unknown): void {
+    if (error !== undefined) showPage();
     const alert = byId("alert");
     alert.hidden = error === undefined;
     alert.textContent = error === undefined ? "" : errorText(error);
@@ -87,7 +89,7 @@ class Page implements LauncherOwner {
   // ---- inside
 
   async #openAsked(wanted: UrlRequest, what: NonNullable<Asked["what"]>): Promise<void> {
-    this.#closeForm();
+    byId<HTMLDetailsElement>("launcher").open = false;
     try {
       const found = await what;
       if ("bytes" in found) await this.#show(await this.host.restoreVm(found, { name: this.#freeName("restored") }));
@@ -102,6 +104,7 @@ class Page implements LauncherOwner {
     const start = vm.start();
     const panel = new GuestPanel(vm, {
       controls: true,
+      onPrinted: showPage,
       onKept: () => void this.#launcher?.listKept(),
       onClosed: () => {
         this.#panels.delete(panel);
@@ -109,18 +112,13 @@ class Page implements LauncherOwner {
       },
     });
     this.#panels.add(panel);
-    this.#closeForm();
+    byId<HTMLDetailsElement>("launcher").open = false;
     byId("guests").append(panel.element);
     this.#count();
     const started = panel.act(() => start);
     panel.open();
     await started;
     panel.focus();
-  }
-
-  #closeForm(): void {
-    byId<HTMLDetailsElement>("launcher").open = false;
-    showForm();
   }
 
   #count(): void {
@@ -149,11 +147,6 @@ class Page implements LauncherOwner {
       ? "This page is isolated from others: guests run in workers that share memory, and move between them."
       : "This page is not isolated from others (no COOP and COEP headers): all guests run in one worker.";
   }
-}
-
-/** It is laid out as the reader wants it, not as start.ts does while a guest is on its way. */
-function showForm(): void {
-  delete document.documentElement.dataset["asked"];
 }
 
 function wait(milliseconds: number): Promise<void> {
@@ -191,7 +184,7 @@ try {
   const pcpus = Math.min(PCPUS_MAX, navigator.hardwareConcurrency);
   await new Page(await Host.create({ pcpus, threads: asked.wanted.threads })).open(asked);
 } catch (error) {
-  showForm();
+  showPage();
   byId("alert").hidden = false;
   byId("alert").textContent = errorText(error);
 }

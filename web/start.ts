@@ -2,6 +2,7 @@
 import { pageMemory } from "../src/platform/web/core-module.ts";
 import { earlyStart } from "../src/platform/web/early.ts";
 import { startWebWorkerEarly } from "../src/platform/web/pcpu-thread.ts";
+import { hidePage } from "./asked.ts";
 import { beside } from "./beside.ts";
 import { ROM_LIST, romUrl } from "./rom-list.ts";
 
@@ -12,8 +13,7 @@ const query = new URLSearchParams(location.search);
 if (query.get("threads") !== "in-process") startWebWorkerEarly(pageMemory());
 const autostart = query.get("autostart") !== "off";
 const file = ROM_FILES[query.get("rom") ?? ""];
-// The form of the page is not laid out before the guest has begun; page.ts shows it again.
-if (file !== undefined && autostart) document.documentElement.dataset["asked"] = "";
+if (file !== undefined && autostart) hidePage();
 for (const url of [beside(ROM_LIST), ...(file === undefined ? [] : [romUrl({ file })])]) {
   const response = fetch(url);
   earlyStart().responses.set(url, response);
