@@ -1,15 +1,10 @@
-// Puts a boot source into a machine and sets the registers it starts with.
+// Puts a boot source into a machine and sets the registers it starts with. Loaders that not every guest needs come when one does.
 import type { BootSource } from "../vmm/config.ts";
 import { VmError } from "../vmm/error.ts";
-import { loadElf, parseElf } from "./elf.ts";
 import { prepareFirmware } from "./firmware.ts";
 import { prepareFlat } from "./flat.ts";
 import { badImage } from "./image.ts";
-import { prepareLinux } from "./linux.ts";
 import type { BootMachine } from "./machine.ts";
-import { prepareMultiboot } from "./multiboot.ts";
-import { Placement } from "./placement.ts";
-import { flatGdt, GDT_BASE, MULTIBOOT_SELECTORS, protectedStart } from "./start.ts";
 
 /**
  * Loads the images of `source` into `machine` and sets vCPU 0; called at power-on and again at every reset.
@@ -19,11 +14,11 @@ export async function prepareBoot(source: BootSource, machine: BootMachine): Pro
   try {
     switch (source.kind) {
       case "linux":
-        return await prepareLinux(source, machine);
+        return await (await import("./linux.ts")).prepareLinux(source, machine);
       case "multiboot":
-        return prepareMultiboot(source, machine);
+        return (await import("./multiboot.ts")).prepareMultiboot(source, machine);
       case "elf":
-        return prepareElf(source, machine);
+        return (await import("./elf-program.ts")).prepareElf(source, machine);
       case "firmware":
         return prepareFirmware(source, machine);
       case "flat":
@@ -42,13 +37,4 @@ export async function prepareBoot(source: BootSource, machine: BootMachine): Pro
       cause,
     );
   }
-}
-
-/** An ELF program on the bare machine: 32-bit protected mode, flat segments 08h and 10h, no stack. */
-function prepareElf(source: Extract<BootSource, { kind: "elf" }>, machine: BootMachine): void {
-  const elf = parseElf(source.kernel, "ELF kernel");
-  const placement = new Placement(machine);
-  loadElf(elf, placement, "ELF kernel");
-  placement.place("boot GDT", GDT_BASE, flatGdt(MULTIBOOT_SELECTORS));
-  machine.setRegisters(protectedStart(elf.entry, MULTIBOOT_SELECTORS));
 }

@@ -1,5 +1,5 @@
 // The network cards of a machine with what they are connected to: opened before it is made, closed after its end.
-import { capturedNetwork, MachineNetworks, type OpenedNetwork } from "../backends/network/open.ts";
+import type { MachineNetworks, OpenedNetwork } from "../backends/network/open.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { CheckedNic } from "./check-network.ts";
 import type { NetworkBackend, NetworkSource } from "./network.ts";
@@ -9,21 +9,22 @@ export interface OpenNic extends CheckedNic {
   readonly backend: NetworkBackend;
 }
 
+const loadNetworks = (): Promise<typeof import("../backends/network/open.ts")> => import("../backends/network/open.ts");
+
 /** Connects a card, in place of what the machine would do by itself. */
 export type ConnectNic = (nic: CheckedNic) => OpenedNetwork;
 
 export class OpenNics {
   readonly nics: OpenNic[] = [];
-  readonly #networks: MachineNetworks;
+  /** Made when a card needs it. */
+  #networks: MachineNetworks | undefined;
   /** What was opened here, by card; what the user brought along is the user's to close. */
   readonly #opened = new Map<string, OpenedNetwork[]>();
 
   private constructor(
     private readonly platform: Platform,
     private readonly connect: ConnectNic | undefined,
-  ) {
-    this.#networks = new MachineNetworks(platform);
-  }
+  ) {}
 
   /** Throws VmError when a network cannot be opened; then none stays open. */
   static async open(nics: readonly CheckedNic[], platform: Platform, connect?: ConnectNic): Promise<OpenNics> {
@@ -49,10 +50,10 @@ export class OpenNics {
     try {
       let opened: OpenedNetwork;
       if (!isNetworkSource(backend)) opened = backend;
-      else opened = own(this.connect?.(nic) ?? (await this.#networks.open(backend)));
+      else opened = own(this.connect?.(nic) ?? (await this.#open(backend)));
       // Who connects the card elsewhere captures there.
       if (nic.capture !== undefined && this.connect === undefined)
-        opened = own(await capturedNetwork(opened, nic.capture, this.platform));
+        opened = own(await (await loadNetworks()).capturedNetwork(opened, nic.capture, this.platform));
       const card = { ...nic, backend: opened };
       this.nics.push(card);
       return card;
@@ -60,6 +61,12 @@ export class OpenNics {
       this.remove(id);
       throw error;
     }
+  }
+
+  async #open(source: NetworkSource): Promise<OpenedNetwork> {
+    const { MachineNetworks } = await loadNetworks();
+    this.#networks ??= new MachineNetworks(this.platform);
+    return await this.#networks.open(source);
   }
 
   /** What guests' requests for the time say about their clock, by "ntp-" and the card's id. */

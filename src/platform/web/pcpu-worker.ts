@@ -26,8 +26,17 @@ provideCoreModule(
   }),
 );
 
+/** After the first guest has begun, milliseconds. */
+const LOAD_LATER_MS = 3000;
+
+/** What saves guests comes although nobody asks for it yet: by then the page's server may be gone. Whoever needs it hears of a failure. */
+function loadLater(): void {
+  for (const part of [import("../../snapshot/store.ts"), import("../../snapshot/take.ts")]) part.catch(() => {});
+}
+
 scope.onmessage = ({ data }) => {
   if ("setup" in data) {
+    setTimeout(loadLater, LOAD_LATER_MS);
     agent = new PcpuAgent(platform, platform.workerMemory, data.setup as PcpuSetup, (message) =>
       scope.postMessage(message),
     );
