@@ -1,6 +1,6 @@
 // The page: the form, and the guests that it started.
 import { Host, type HostedVm } from "../src/index.ts";
-import { showPage } from "./asked.ts";
+import { pageShown, showPage } from "./asked.ts";
 import { loadCatalogue, loadRom, type Preset } from "./catalogue.ts";
 import { ComparisonPanel } from "./comparison.ts";
 import { byId, errorText } from "./dom.ts";
@@ -49,7 +49,7 @@ class Page implements LauncherOwner {
   async open({ wanted, catalogue, what }: Asked): Promise<void> {
     const started = what === undefined ? undefined : this.#openAsked(wanted, what);
     // Nobody looks at the form meanwhile, and the processors are few.
-    if (started !== undefined) await Promise.race([started, wait(FORM_WAITS_MS)]);
+    if (started !== undefined) await Promise.race([started.then(pageShown), wait(FORM_WAITS_MS)]);
     const launcher = new Launcher(this);
     this.#launcher = launcher;
     new ComparisonPanel();
