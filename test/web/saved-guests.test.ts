@@ -47,6 +47,26 @@ describe.skipIf(noBrowser)(`saved guests${BROWSER_HINT}`, () => {
     SLOW_MS,
   );
 
+  it(
+    "is kept although the page's server has gone meanwhile",
+    async () => {
+      const page = await browser.open("?rom=hello");
+      const loaded = page.context().waitForEvent("requestfinished", (request) => /snapshot-take/.test(request.url()));
+      await untilShown(guest(page, "hello"), /Type help/);
+      await loaded;
+      await page.context().setOffline(true);
+      try {
+        await guest(page, "hello").getByText("Save", { exact: true }).click();
+        await guest(page, "hello").getByRole("button", { name: "Keep in this browser" }).click();
+        await guest(page, "hello").getByText("Saved in this browser").waitFor();
+      } finally {
+        await page.context().setOffline(false);
+      }
+      await page.close();
+    },
+    SLOW_MS,
+  );
+
   it.skipIf(!has("nasm"))(
     "has the disk that was dropped, as the guest left it",
     async () => {

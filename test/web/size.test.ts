@@ -37,6 +37,14 @@ describe("the built page", () => {
     );
   });
 
+  it("has what only some guests need in a file each, which come when they are asked for", () => {
+    const worker = readFileSync(join(FOLDER, "pcpu-worker.js"), "utf8");
+    const parts = new Set(Array.from(worker.matchAll(/import\("\.\/([^"]+)"\)/g), ([, name = ""]) => name));
+    expect([...parts]).toEqual(expect.arrayContaining(["board-virtio.js", "board-ide.js", "boot-linux.js"]));
+    for (const name of parts) expect([...closure(name)], name).toEqual([name]);
+    expect(worker.length / 1024).toBeLessThan(240);
+  });
+
   it("has its first script in it, of which the server tells browsers the digest", async () => {
     const start = readFileSync(join(FOLDER, "start.js"), "utf8");
     await using server = await servePage({ folder: FOLDER, port: 0 });
