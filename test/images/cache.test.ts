@@ -3,7 +3,15 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { defaultCacheRoot, ImageCache, type ImageManifest } from "../../src/images/node/cache.ts";
-import { listImages, openImage, pullImage, readImageFile, removeImage } from "../../src/images/node/index.ts";
+import { type GuestImageOptions, guestImageDigest } from "../../src/images/node/guest-image.ts";
+import {
+  listImages,
+  openImage,
+  pullGuestImage,
+  pullImage,
+  readImageFile,
+  removeImage,
+} from "../../src/images/node/index.ts";
 import { imageSets } from "../../src/images/node/sets.ts";
 import { VmError } from "../../src/vmm/error.ts";
 
@@ -121,5 +129,18 @@ describe("the image cache", () => {
     const entry = await pullImage("seabios", { cache, mirror: "not a url" });
     expect(entry.name).toBe("seabios");
     expect(readFileSync(join(root, "images", "seabios.json"), "utf8")).toBe(before);
+  });
+
+  it("does not take an image of one's own that was made of something else", async () => {
+    const data = new TextEncoder().encode("a file");
+    const entries = [{ kind: "file", path: "word", data, permissions: 0o644 }] as const;
+    const asked = { modules: ["8139cp"], entries };
+    const manifest = await store("mine", { kernel: "KERNEL" });
+    await cache.writeManifest({ ...manifest, options: guestImageDigest(asked) });
+    const pull = (options: GuestImageOptions) => pullGuestImage("mine", { ...options, cache, mirror: "not a url" });
+    expect((await pull(asked)).name).toBe("mine");
+    await expect(pull({ modules: ["8139too"], entries })).rejects.toBeInstanceOf(VmError);
+    const other = { ...entries[0], data: data.slice(1) };
+    await expect(pull({ ...asked, entries: [other] })).rejects.toBeInstanceOf(VmError);
   });
 });

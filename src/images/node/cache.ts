@@ -24,6 +24,8 @@ export interface ImageManifest {
   readonly title: string;
   /** Which of the ways in which the image was made over time; 1 where it does not say. */
   readonly recipe?: number;
+  /** Digest of what an image of one's own was asked to be made of. */
+  readonly options?: string;
   readonly kind: ImageKind;
   readonly createdMs: number;
   /** Packages and versions, for people. */

@@ -6,6 +6,7 @@ import { debEntries } from "../deb.ts";
 import { buildInitramfs } from "../initramfs.ts";
 import { moduleEntries } from "../modules.ts";
 import { type BuiltImage, describePackages, fileOf, GUEST_ARCHITECTURE, SERIAL_CONSOLE } from "./built-image.ts";
+import { sha256 } from "./cache.ts";
 import { type DebianPackage, openPackageSource, type SourceOptions } from "./packages.ts";
 
 const MIB = 1 << 20;
@@ -21,6 +22,13 @@ export interface GuestImageOptions extends SourceOptions {
   readonly autoloadModules?: readonly string[];
   /** More files. */
   readonly entries?: readonly CpioEntry[];
+}
+
+/** SHA-256 of what such an image is made of, hex; versions of packages are no part of it. */
+export function guestImageDigest(options: GuestImageOptions): string {
+  const { kernelPackage, packages = [], modules = [], autoloadModules = [], entries = [] } = options;
+  const parts = entries.map((entry) => ("data" in entry ? { ...entry, data: sha256(entry.data) } : entry));
+  return sha256(Buffer.from(JSON.stringify([kernelPackage, packages, modules, autoloadModules, parts])));
 }
 
 /** Throws VmError("host" | "bad-config"). */

@@ -3,7 +3,7 @@ import { rm } from "node:fs/promises";
 import { VmError } from "../../vmm/error.ts";
 import type { BuiltImage } from "./built-image.ts";
 import { type FileRecord, ImageCache, type ImageManifest, sha256 } from "./cache.ts";
-import { buildGuestImage, type GuestImageOptions } from "./guest-image.ts";
+import { buildGuestImage, type GuestImageOptions, guestImageDigest } from "./guest-image.ts";
 import type { SourceOptions } from "./packages.ts";
 import { imageSets } from "./sets.ts";
 
@@ -69,12 +69,14 @@ export const knownImages: readonly KnownImage[] = imageSets.map(({ name, title, 
 export async function pullImage(name: string, options: PullOptions = {}): Promise<ImageEntry> {
   const set = imageSets.find((candidate) => candidate.name === name);
   if (!set) throw unknownImage(name);
-  return await pull(set.name, set.title, (directory) => set.build(directory, options), options);
+  const { title, recipe } = set;
+  const made = { name, title, ...(recipe === undefined ? {} : { recipe }) };
+  return await pull(made, (directory) => set.build(directory, options), options);
 }
 
 /**
  * The same for an image of one's own: a Linux guest with Debian packages and kernel modules in its initramfs, kept
- * under `name`, which must not be a known image's.
+ * under `name`, which must not be a known image's. One that was made of something else is made anew.
  */
 export async function pullGuestImage(name: string, options: GuestImageOptions & PullOptions): Promise<ImageEntry> {
   if (!/^[\w.+-]+$/.test(name) || knownImages.some((image) => image.name === name)) {
@@ -85,19 +87,20 @@ export async function pullGuestImage(name: string, options: GuestImageOptions & 
     );
   }
   const title = `Linux with ${[...(options.packages ?? []), ...(options.modules ?? [])].join(", ") || "a busybox shell"}`;
-  return await pull(name, title, (directory) => buildGuestImage(directory, options), options);
+  const made = { name, title, options: guestImageDigest(options) };
+  return await pull(made, (directory) => buildGuestImage(directory, options), options);
 }
 
 async function pull(
-  name: string,
-  title: string,
+  made: Pick<ImageManifest, "name" | "title" | "recipe" | "options">,
   build: (directory: string) => Promise<BuiltImage>,
   options: PullOptions,
 ): Promise<ImageEntry> {
   const cache = options.cache ?? new ImageCache();
+  const { name } = made;
   if (!options.force) {
     const present = await intactManifest(cache, name);
-    if (present) return entryOf(present);
+    if (present && present.options === made.options) return entryOf(present);
   }
   const directory = await cache.workDirectory(name.replace(/[^\w-]/g, ""));
   try {
@@ -107,12 +110,9 @@ async function pull(
     for (const [file, bytes] of Object.entries(built.files)) files[file] = await cache.put(bytes);
     for (const [file, path] of Object.entries(built.largeFiles ?? {})) files[file] = await cache.move(path);
     const { kind, source, append, memoryBytes, display } = built;
-    const recipe = imageSets.find((set) => set.name === name)?.recipe;
     const manifest: ImageManifest = {
       format: 1,
-      name,
-      title,
-      ...(recipe === undefined ? {} : { recipe }),
+      ...made,
       kind,
       createdMs: Date.now(),
       source,
