@@ -1,11 +1,16 @@
 // Debian's installer, which speaks to people on a screen alone.
-import { expect, it } from "vitest";
+import { beforeAll, expect, it } from "vitest";
 import { openImage, pullImage, readImageFile } from "../../src/images/node/index.ts";
 import { Vm } from "../../src/index.ts";
 import { ScreenGuest } from "./screen-guest.ts";
 
-it("shows its first dialogue", async () => {
+const MINUTES = 60_000;
+
+beforeAll(async () => {
   for (const name of ["debian-installer", "seabios"]) await pullImage(name);
+}, 10 * MINUTES);
+
+it("shows its first dialogue", { timeout: 8 * MINUTES }, async () => {
   const { kernel, initrd, append, memoryBytes, display } = await openImage("debian-installer");
   const vm = await Vm.create({
     boot: { kind: "linux", kernel, append: `${append} cryptomgr.notests`, ...(initrd === undefined ? {} : { initrd }) },
@@ -13,7 +18,7 @@ it("shows its first dialogue", async () => {
     ...(display === undefined ? {} : { display }),
     vgaBios: await readImageFile("seabios", "vgabios"),
     clock: "virtual",
-    timeoutMs: 800_000,
+    timeoutMs: 7 * MINUTES,
   });
   await using guest = new ScreenGuest(vm);
   await guest.shows(/Select a language/);
