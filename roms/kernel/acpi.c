@@ -6,11 +6,13 @@
 #define PM_TIMER_BLOCK 76
 #define PM1A_CONTROL_BLOCK 64
 #define DSDT 40
+#define HPET_ADDRESS 44
 #define FLAGS 112
 #define FLAG_TIMER_32 (1u << 8)
 
 u16 pm_timer_port;
 int pm_timer_wide;
+u32 hpet_address;
 static u16 pm1a_control;
 static u8 sleep_type = 0xff;
 
@@ -43,7 +45,9 @@ void acpi_init(void) {
   const u32 rsdt = field(rsdp, 16), length = field(rsdt, 4);
   for (u32 offset = 36; offset + 4 <= length; offset += 4) {
     const u32 table = field(rsdt, offset);
-    if (!readable(table) || memcmp((void *)table, "FACP", 4) != 0) continue;
+    if (!readable(table)) continue;
+    if (memcmp((void *)table, "HPET", 4) == 0) hpet_address = field(table, HPET_ADDRESS);
+    if (memcmp((void *)table, "FACP", 4) != 0) continue;
     pm_timer_port = (u16)field(table, PM_TIMER_BLOCK);
     pm_timer_wide = (field(table, FLAGS) & FLAG_TIMER_32) != 0;
     pm1a_control = (u16)field(table, PM1A_CONTROL_BLOCK);

@@ -2,7 +2,12 @@
 #include "acpi.h"
 #include "cpu.h"
 #include "hypervisor.h"
+#include "paging.h"
 
+// IA-PC HPET specification 1.0a, 2.3.
+#define HPET_CONFIGURATION 0x10
+#define HPET_ENABLE 1u
+#define HPET_COUNTER 0xf0
 #define CMOS_INDEX 0x70
 #define CMOS_DATA 0x71
 #define PIT_HZ 1193182u
@@ -11,6 +16,7 @@
 #define CALIBRATION_COUNTS (PIT_HZ / CALIBRATIONS_A_SECOND)
 
 u32 tsc_khz;
+static volatile u32 *hpet;
 static u64 tsc_base;
 
 /** The TSC's rate by channel 2 of the 8254, whose output port 61h shows. */
@@ -29,6 +35,10 @@ void clock_init(void) {
   kvm_clock_init();
   tsc_khz = kvm_clock_on() ? 0 : measure_tsc();
   tsc_base = read_tsc();
+  if (!hpet_address) return;
+  map_device(hpet_address, PAGE);
+  hpet = (volatile u32 *)hpet_address;
+  hpet[HPET_CONFIGURATION / 4] |= HPET_ENABLE;
 }
 
 const char *clock_name(void) { return kvm_clock_on() ? "kvm-clock" : "TSC"; }
@@ -48,6 +58,9 @@ u32 read_pit(void) {
 
 int has_pm_timer(void) { return pm_timer_port != 0; }
 u32 read_pm_timer(void) { return in32(pm_timer_port); }
+
+int has_hpet(void) { return hpet != NULL; }
+u32 read_hpet(void) { return hpet[HPET_COUNTER / 4]; }
 
 static u8 cmos(u8 index) {
   out8(CMOS_INDEX, index);

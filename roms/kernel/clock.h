@@ -16,4 +16,8 @@ u32 read_pit(void);
 /** 0: there is no PM timer. */
 int has_pm_timer(void);
 u32 read_pm_timer(void);
+/** 0: there is no HPET. */
+int has_hpet(void);
+/** The lower half of its main counter, which runs since clock_init(). */
+u32 read_hpet(void);
 extern u32 tsc_khz;

@@ -7,6 +7,7 @@
 #include "hypercalls.gen.h"
 
 static const char *no_pm(void) { return has_pm_timer() ? NULL : "no PM timer"; }
+static const char *no_hpet(void) { return has_hpet() ? NULL : "no HPET"; }
 static const char *no_kvm_clock(void) { return kvm_clock_on() ? NULL : "no kvm-clock, or not to be used"; }
 static const char *no_calls(void) { return paravane_calls & HCF_CLOCK ? NULL : "no hypercalls, or not to be used"; }
 static const char *by_clock(void) { return clock_name(); }
@@ -46,6 +47,21 @@ static const char *run_pm(const struct bench *bench, u32 count) {
   return elapsed == 0 ? "the time stands still" : elapsed > 0xff00000 ? "the time went back" : NULL;
 }
 
+static const char *run_hpet(const struct bench *bench, u32 count) {
+  (void)bench;
+  u32 back = 0;
+  const u32 first = read_hpet();
+  u32 last = first;
+  mark_begin();
+  for (u32 i = 0; i < count; i++) {
+    const u32 now = read_hpet();
+    back += (s32)(now - last) < 0;
+    last = now;
+  }
+  mark_end();
+  return back ? "the time went back" : last == first ? "the time stands still" : NULL;
+}
+
 static const char *run_pit(const struct bench *bench, u32 count) {
   (void)bench;
   out8(0x43, 0x34); // channel 0, mode 2, from 65536
@@ -81,6 +97,7 @@ const struct bench clock_benches[] = {
     {"clock-kvm", "kvm-clock's page", 50000, 0, 0, no_kvm_clock, NULL, run_kvm},
     {"clock-hypercall", "HC_CLOCK", 20000, 0, 0, no_calls, NULL, run_call},
     {"clock-pm", "the ACPI PM timer", 10000, 0, 0, no_pm, NULL, run_pm},
+    {"clock-hpet", "the HPET's main counter", 10000, 0, 0, no_hpet, NULL, run_hpet},
     {"clock-pit", "the 8254's count, latched", 10000, 0, 0, NULL, NULL, run_pit},
     {"clock-rtc", "date and time from the CMOS clock", 200, 0, 0, NULL, NULL, run_rtc},
 };

@@ -35,6 +35,7 @@ export function formConfig({ form, rom, only, percent, clock }: FormOptions): Vm
     name: `bench-${form}`,
     memoryBytes: MEMORY_BYTES,
     testDevice: true,
+    hpet: true,
     serialPorts: 2,
     drives: [
       { id: "ide", bus: "ide", backend: benchDisk() },

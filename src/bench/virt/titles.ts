@@ -64,6 +64,7 @@ export const OPERATION_GROUPS: readonly OperationGroup[] = [
       "clock-kvm": "kvm-clock",
       "clock-hypercall": "clock hypercall",
       "clock-pm": "PM timer",
+      "clock-hpet": "HPET",
       "clock-pit": "8254",
       "clock-rtc": "CMOS clock",
     },
