@@ -118,6 +118,7 @@ class Page implements LauncherOwner {
     const started = panel.act(() => start);
     panel.open();
     await started;
+    await pageShown();
     panel.focus();
   }
 

@@ -1,5 +1,6 @@
 // Devices that not every machine has, by family: each is a file of its own in pages, and comes when a configuration names it.
 import type { CheckedConfig } from "./check-config.ts";
+import { VmError } from "./error.ts";
 
 /** The families that one machine has. */
 export interface DeviceFamilies {
@@ -17,14 +18,17 @@ type Named = Pick<
   "drives" | "nics" | "display" | "consoles" | "rng" | "balloon" | "vsock" | "inputs" | "shares"
 >;
 
+/** Throws VmError("host") when what they are made of cannot be loaded. */
 export async function loadFamilies(config: Named): Promise<DeviceFamilies> {
   const { drives, nics } = config;
   // Together: each takes its time to come.
   const [storage, virtio, others, vga] = await Promise.all([
-    drives.some(({ bus }) => bus === "ide" || bus === "floppy") ? import("./board-ide.ts") : undefined,
+    drives.some(({ bus }) => bus === "ide" || bus === "floppy")
+      ? loaded("drives", import("./board-ide.ts"))
+      : undefined,
     hasVirtio(config) ? loadVirtio() : undefined,
-    nics.some(({ model }) => model !== "virtio") ? import("./board-nics.ts") : undefined,
-    config.display === "none" ? undefined : import("./board-vga.ts"),
+    nics.some(({ model }) => model !== "virtio") ? loaded("network cards", import("./board-nics.ts")) : undefined,
+    config.display === "none" ? undefined : loaded("graphics adapter", import("./board-vga.ts")),
   ]);
   return {
     ...(storage && { storage }),
@@ -34,8 +38,18 @@ export async function loadFamilies(config: Named): Promise<DeviceFamilies> {
   };
 }
 
-/** Also for cards that come later. */
-export const loadVirtio = (): Promise<typeof import("./board-virtio.ts")> => import("./board-virtio.ts");
+/** Also for cards that come later. Throws as `loadFamilies`. */
+export const loadVirtio = (): Promise<typeof import("./board-virtio.ts")> =>
+  loaded("virtio devices", import("./board-virtio.ts"));
+
+async function loaded<T>(what: string, part: Promise<T>): Promise<T> {
+  try {
+    return await part;
+  } catch (cause) {
+    const message = `The machine's ${what} could not be loaded; look whether the server of this page still answers.`;
+    throw new VmError("host", message, { what }, { cause });
+  }
+}
 
 function hasVirtio({ drives, nics, consoles, rng, balloon, vsock, inputs, shares }: Named): boolean {
   return (

@@ -246,6 +246,11 @@ export class Vm implements AsyncDisposable {
     this.#snapshots ??= import("../snapshot/take.ts").then(
       ({ SnapshotTaker }) =>
         new SnapshotTaker(this.#machine, this.platform, (work) => this.#life.rest("snapshot", work)),
+      (error: unknown) => {
+        // The page's server may answer again.
+        this.#snapshots = undefined;
+        throw error;
+      },
     );
     return this.#snapshots;
   }

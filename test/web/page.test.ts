@@ -148,4 +148,24 @@ describe.skipIf(noBrowser)(`the page${BROWSER_HINT}`, () => {
     await page.getByText('There is no guest "windows" beside this page').waitFor();
     await page.close();
   });
+
+  it(
+    "says what could not be loaded when the server does not answer any more, and does when it does",
+    async () => {
+      const page = await browser.open();
+      await untilOffered(page);
+      await page.locator("#network").selectOption("on");
+      await page.context().route("**/board-virtio.js", (route) => route.abort());
+      try {
+        await page.getByRole("button", { name: "Start" }).click();
+        await page.getByRole("alert").filter({ hasText: "virtio devices could not be loaded" }).waitFor();
+      } finally {
+        await page.context().unroute("**/board-virtio.js");
+      }
+      await page.getByRole("button", { name: "Start" }).click();
+      await page.locator(".state", { hasText: "running" }).waitFor();
+      await page.close();
+    },
+    SLOW_MS,
+  );
 });
